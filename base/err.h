@@ -1,0 +1,42 @@
+/*
+ * err.h: what went wrong, told once, by whoever saw it first.
+ *
+ * A function that can fail takes a `struct err *` last and returns false (or NULL).  The text is
+ * one line, complete enough to print as it is, and says what was expected and what was found.
+ * The first failure stays: clean-up code may call err_set() again without hiding the cause.
+ *
+ * Bugs are not errors.  A broken promise between two functions of ours is an assert(), which stays
+ * on in release builds.
+ */
+#ifndef BASE_ERR_H
+#define BASE_ERR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define MUST_CHECK __attribute__((warn_unused_result))
+#define PRINTF(text_at, first_at) __attribute__((format(printf, text_at, first_at)))
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+enum err_code {
+    ERR_NONE,
+    ERR_INPUT,   /* the caller's fault: bad flag, bad request                -> exit 2, HTTP 4xx */
+    ERR_MISSING, /* what was named is not there                              -> exit 2, HTTP 404 */
+    ERR_LIMIT,   /* a configured limit was reached                           -> exit 1, HTTP 4xx */
+    ERR_FORMAT,  /* a file is not what its header says                       -> refuse to start */
+    ERR_FULL,    /* the disk or the store's map is full                      -> HTTP 507 */
+    ERR_SYSTEM,  /* the OS said no; the text carries strerror()              -> HTTP 503 */
+};
+
+struct err {
+    enum err_code code;
+    char text[400];
+};
+
+/* Records the first failure; always returns false, so `return err_set(...)` ends a function. */
+bool err_set(struct err *err, enum err_code code, const char *format, ...) PRINTF(3, 4);
+
+/* Puts `prefix: ` before the recorded text: where it happened, added by who knows it. */
+bool err_prefix(struct err *err, const char *format, ...) PRINTF(2, 3);
+
+#endif

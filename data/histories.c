@@ -1,0 +1,116 @@
+#include "data/histories.h"
+
+#include "data/catalogue.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct loader {
+    struct histories *out;
+    const struct event_settings *settings;
+    const struct store_txn *txn;
+    unsigned char *known; /* [items] 1: has a record */
+    size_t items;
+    size_t room;
+};
+
+static bool grow(struct loader *loader, struct err *err)
+{
+    struct histories *out = loader->out;
+    if (out->events < loader->room)
+        return true;
+    size_t room = loader->room ? loader->room * 2 : 4096;
+    void *item = realloc(out->item, room * sizeof *out->item);
+    out->item = item ? item : out->item;
+    void *time = realloc(out->time_ms, room * sizeof *out->time_ms);
+    out->time_ms = time ? time : out->time_ms;
+    void *kind = realloc(out->kind, room);
+    out->kind = kind ? kind : out->kind;
+    void *user = realloc(out->user, room * sizeof *out->user);
+    out->user = user ? user : out->user;
+    void *first = realloc(out->first, (room + 1) * sizeof *out->first);
+    out->first = first ? first : out->first;
+    if (!item || !time || !kind || !user || !first)
+        return err_set(err, ERR_SYSTEM, "no memory for the histories of %zu events", room);
+    loader->room = room;
+    return true;
+}
+
+static bool mark_known(void *self, const MDB_val *key, const MDB_val *value, struct err *err)
+{
+    struct loader *loader = self;
+    (void)value;
+    (void)err;
+    uint32_t number = get_be32(key->mv_data);
+    if (number < loader->items)
+        loader->known[number] = 1;
+    return true;
+}
+
+static bool take_event(void *self, const struct stored_event *event, struct err *err)
+{
+    struct loader *loader = self;
+    struct histories *out = loader->out;
+    enum event_kind kind = event_kind(loader->settings, event->type, event->value);
+    if (event->sequence > out->upto || kind == EVENT_IGNORED)
+        return true;
+    if (strcmp(event->type, "rating") == 0 && event->value > out->value_max)
+        out->value_max = event->value;
+    if (event->item >= loader->items || !loader->known[event->item]) {
+        out->unjoined++;
+        return true;
+    }
+    if (!grow(loader, err))
+        return false;
+    if (out->users == 0 || out->user[out->users - 1] != event->user) {
+        out->user[out->users] = event->user;
+        out->first[out->users++] = out->events;
+    }
+    out->item[out->events] = event->item;
+    out->time_ms[out->events] = event->time_ms;
+    out->kind[out->events] = (unsigned char)kind;
+    out->positive += kind == EVENT_POSITIVE;
+    out->first[out->users] = ++out->events;
+    return true;
+}
+
+struct histories *histories_load(struct store *store, const struct event_settings *settings,
+                                 uint64_t upto, struct err *err)
+{
+    struct store_txn txn;
+    struct histories *out = calloc(1, sizeof *out);
+    struct loader loader = {.out = out, .settings = settings, .txn = &txn};
+    if (!out || !store_begin(&txn, store, false, err)) {
+        free(out);
+        err_set(err, ERR_SYSTEM, "no memory for histories");
+        return NULL;
+    }
+    out->upto = upto ? upto : store_sequence(&txn);
+    loader.items = store_entries(&txn, TABLE_ITEM_IDS);
+    loader.known = calloc(loader.items + 1, 1);
+    bool fine = loader.known && grow(&loader, err) &&
+                store_each(&txn, TABLE_ITEMS, mark_known, &loader, err) &&
+                events_each(&txn, take_event, &loader, err);
+    if (fine)
+        out->first[0] = 0;
+    free(loader.known);
+    store_abort(&txn);
+    if (fine)
+        return out;
+    err_set(err, ERR_SYSTEM, "no memory for histories");
+    histories_free(out);
+    return NULL;
+}
+
+void histories_free(struct histories *histories)
+{
+    if (!histories)
+        return;
+    free(histories->user);
+    free(histories->first);
+    free(histories->item);
+    free(histories->time_ms);
+    free(histories->kind);
+    free(histories);
+}
