@@ -1,0 +1,102 @@
+#include "evaluate/ranking.h"
+
+#include "base/rng.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+const size_t CUT_AT[CUTS] = {1, 5, 10, 20, 50};
+
+double ranking_ndcg(uint32_t rank, size_t cut)
+{
+    return rank >= 1 && rank <= cut ? 1 / log2(1 + (double)rank) : 0;
+}
+
+void ranking_measure(struct ranking *out, const uint32_t *rank, size_t users)
+{
+    *out = (struct ranking){0};
+    for (size_t u = 0; u < users; u++)
+        for (size_t c = 0; c < CUTS; c++)
+            if (rank[u] >= 1 && rank[u] <= CUT_AT[c]) {
+                out->hr[c] += 1;
+                out->ndcg[c] += ranking_ndcg(rank[u], CUT_AT[c]);
+                out->mrr[c] += 1 / (double)rank[u];
+            }
+    for (size_t c = 0; c < CUTS && users; c++) {
+        out->hr[c] /= (double)users;
+        out->ndcg[c] /= (double)users;
+        out->mrr[c] /= (double)users;
+    }
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    const double *x = a;
+    const double *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+struct interval ranking_compare(const uint32_t *rank_a, const uint32_t *rank_b, size_t users, size_t cut,
+                                uint64_t seed)
+{
+    struct interval out = {0};
+    double *difference = calloc(users + 1, sizeof *difference);
+    double *means = calloc(RESAMPLES, sizeof *means);
+    double squares = 0;
+    if (difference && means && users) {
+        for (size_t u = 0; u < users; u++) {
+            difference[u] = ranking_ndcg(rank_a[u], cut) - ranking_ndcg(rank_b[u], cut);
+            out.mean += difference[u] / (double)users;
+        }
+        for (size_t u = 0; u < users; u++)
+            squares += (difference[u] - out.mean) * (difference[u] - out.mean);
+        out.detectable = 2.8 * sqrt(squares / (double)users / (double)users);
+        struct rng rng = rng_stream(seed, 0xb007, users);
+        for (size_t r = 0; r < RESAMPLES; r++) {
+            double sum = 0;
+            for (size_t u = 0; u < users; u++)
+                sum += difference[rng_below(&rng, users)];
+            means[r] = sum / (double)users;
+        }
+        qsort(means, RESAMPLES, sizeof *means, compare_doubles);
+        out.low = means[RESAMPLES / 40];
+        out.high = means[RESAMPLES - 1 - RESAMPLES / 40];
+    }
+    free(difference);
+    free(means);
+    return out;
+}
+
+double lists_coverage(const uint32_t *shown, size_t items)
+{
+    size_t any = 0;
+    for (size_t i = 0; i < items; i++)
+        any += shown[i] > 0;
+    return items ? (double)any / (double)items : 0;
+}
+
+static int compare_counts(const void *a, const void *b)
+{
+    const uint32_t *x = a;
+    const uint32_t *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+double lists_gini(const uint32_t *shown, size_t items)
+{
+    uint32_t *sorted = calloc(items + 1, sizeof *sorted);
+    double sum = 0;
+    double weighted = 0;
+    if (sorted && items) {
+        memcpy(sorted, shown, items * sizeof *sorted);
+        qsort(sorted, items, sizeof *sorted, compare_counts);
+        for (size_t i = 0; i < items; i++) {
+            sum += sorted[i];
+            weighted += (double)(i + 1) * sorted[i];
+        }
+    }
+    free(sorted);
+    double n = (double)items;
+    return sum > 0 ? 2 * weighted / (n * sum) - (n + 1) / n : 0;
+}

@@ -1,0 +1,114 @@
+#include "index/quantiser.h"
+
+#include "index/faiss_c.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One k-means by Faiss: centroids [tiles, dims] of vectors [count, dims]. */
+static bool cluster(float *centroids, const float *vectors, size_t count, size_t dims, size_t tiles,
+                    uint64_t seed, struct err *err)
+{
+    FaissClusteringParameters settings;
+    FaissClustering *clustering = NULL;
+    FaissIndexFlatL2 *flat = NULL;
+    faiss_ClusteringParameters_init(&settings);
+    settings.niter = 25;
+    settings.seed = (int)(seed % 1000000);
+    settings.min_points_per_centroid = 1;
+    settings.max_points_per_centroid = 256;
+    int code = faiss_Clustering_new_with_params(&clustering, (int)dims, (int)tiles, &settings);
+    if (!code)
+        code = faiss_IndexFlatL2_new_with(&flat, (idx_t)dims);
+    if (!code)
+        code = faiss_Clustering_train(clustering, (idx_t)count, vectors, (FaissIndex *)flat);
+    if (!code) {
+        float *found;
+        size_t size;
+        faiss_Clustering_centroids(clustering, &found, &size);
+        memcpy(centroids, found, tiles * dims * sizeof *found);
+    } else {
+        err_set(err, ERR_SYSTEM, "clustering %zu vectors into %zu: %s", count, tiles, faiss_get_last_error());
+    }
+    if (flat)
+        faiss_Index_free((FaissIndex *)flat);
+    if (clustering)
+        faiss_Clustering_free(clustering);
+    return code == 0;
+}
+
+static size_t nearest(float *distance, const float *centroids, const float *vector, size_t tiles,
+                      size_t dims, size_t used)
+{
+    size_t best = 0;
+    *distance = INFINITY;
+    for (size_t k = 0; k < tiles; k++) {
+        const float *centroid = centroids + k * dims;
+        float sum = 0;
+        for (size_t d = 0; d < used; d++)
+            sum += (vector[d] - centroid[d]) * (vector[d] - centroid[d]);
+        if (sum < *distance) {
+            *distance = sum;
+            best = k;
+        }
+    }
+    return best;
+}
+
+bool quantiser_train(struct quantiser *quantiser, const float *vectors, size_t count, size_t dims,
+                     size_t text_dims, size_t levels, size_t tiles, uint64_t seed, struct err *err)
+{
+    if (count == 0)
+        return err_set(err, ERR_INPUT, "the catalogue is empty: there is nothing to name");
+    *quantiser = (struct quantiser){.levels = levels, .tiles = tiles, .dims = dims, .text_dims = text_dims};
+    quantiser->centroids = calloc(levels * tiles * dims, sizeof(float));
+    float *residual = malloc(count * dims * sizeof *residual);
+    bool fine = quantiser->centroids && residual;
+    if (!fine)
+        err_set(err, ERR_SYSTEM, "no memory for %zu levels of %zu tiles", levels, tiles);
+    else
+        memcpy(residual, vectors, count * dims * sizeof *residual);
+    for (size_t l = 0; fine && l < levels; l++) {
+        float *centroids = quantiser->centroids + l * tiles * dims;
+        size_t used = tiles < count ? tiles : count;
+        fine = cluster(centroids, residual, count, dims, used, seed + l, err);
+        for (size_t k = used; fine && k < tiles; k++) /* out of reach: never the nearest */
+            for (size_t d = 0; d < dims; d++)
+                centroids[k * dims + d] = 1e6F;
+        for (size_t i = 0; fine && i < count; i++) {
+            float distance;
+            float *vector = residual + i * dims;
+            size_t tile = nearest(&distance, centroids, vector, tiles, dims, dims);
+            for (size_t d = 0; d < dims; d++)
+                vector[d] -= centroids[tile * dims + d];
+        }
+    }
+    free(residual);
+    if (!fine)
+        quantiser_release(quantiser);
+    return fine;
+}
+
+void quantiser_release(struct quantiser *quantiser)
+{
+    free(quantiser->centroids);
+    *quantiser = (struct quantiser){0};
+}
+
+float quantiser_code(uint16_t *codes, const struct quantiser *quantiser, const float *vector, bool text_only)
+{
+    float residual[1024];
+    float distance = 0;
+    size_t dims = quantiser->dims;
+    size_t used = text_only ? quantiser->text_dims : dims;
+    memcpy(residual, vector, dims * sizeof *residual);
+    for (size_t l = 0; l < quantiser->levels; l++) {
+        const float *centroids = quantiser->centroids + l * quantiser->tiles * dims;
+        size_t tile = nearest(&distance, centroids, residual, quantiser->tiles, dims, used);
+        codes[l] = (uint16_t)tile;
+        for (size_t d = 0; d < used; d++)
+            residual[d] -= centroids[tile * dims + d];
+    }
+    return distance;
+}

@@ -1,0 +1,66 @@
+/*
+ * trunk.h: the transformer over positions, forward and backward.
+ *
+ *     x_1 = x + drop(W_o attention(rope(W_q n), rope(W_k n), W_v n))      n  = rmsnorm(x)
+ *     x_2 = x_1 + drop(W_down (silu(W_gate m) * W_up m))                  m  = rmsnorm(x_1)
+ *     z   = rmsnorm(x_last)
+ *
+ * the Llama block (rotary positions in split halves, as Hugging Face stores them; Su et al. 2021).
+ * Sequences are packed one after another without padding: sequence s is positions
+ * [first[s], first[s + 1]).
+ *
+ * Memory    struct trunk_work holds every activation of one micro-batch; laid out once over an arena.
+ * Threads   one work per thread; params are read, gradients are the caller's own.
+ */
+#ifndef MODEL_TRUNK_H
+#define MODEL_TRUNK_H
+
+#include "base/rng.h"
+#include "model/kernels/kernels.h"
+#include "model/params.h"
+
+struct packed {
+    size_t positions, sequences;
+    const uint32_t *first; /* [sequences + 1] */
+};
+
+struct dropout {
+    real share; /* of values set to 0; the rest grow by 1 / (1 - share) */
+    struct rng *rng;
+};
+
+struct trunk_work {
+    size_t positions_max, length_max;
+    bool learns; /* false: no layer's activations are kept, memory for one layer */
+    real *cosine, *sine; /* [length_max, head / 2] */
+    real *x;             /* [layers, positions, dim]  what enters a layer */
+    real *x_mid;         /* [layers, positions, dim]  what enters its MLP */
+    real *x_last;        /* [positions, dim] */
+    real *n, *m;         /* [layers, positions, dim] */
+    real *n_inv, *m_inv; /* [layers, positions] */
+    real *q, *k, *v;     /* [layers, positions, dim | kv] after rope */
+    real *probs;         /* [layers, heads, positions, length_max] */
+    real *mixed;         /* [layers, positions, dim] out of attention */
+    real *gate, *up, *act; /* [layers, positions, ffn] */
+    real *z, *z_inv;     /* [positions, dim], [positions] */
+    unsigned char *mask; /* [layers, 2, positions, dim] */
+    real *dx, *dn, *dq, *dk, *dv, *dmixed, *dgate, *dup, *dact; /* scratch for backward */
+};
+
+void trunk_layout(struct trunk_work *work, const struct shape *shape, size_t positions_max,
+                  size_t length_max, bool learns, struct arena *arena);
+void trunk_prepare(struct trunk_work *work, const struct shape *shape); /* fills the rope tables, once */
+
+/* Reads x[0] (the caller wrote the inputs there) and writes work->z. */
+void trunk_forward(struct trunk_work *work, const struct shape *shape, const struct params *params,
+                   const struct packed *packed, struct dropout dropout, const struct kernels *kernels);
+
+/* Adds into grads; leaves the gradient of the inputs in work->dx.  dz [positions, dim]. */
+void trunk_backward(struct trunk_work *work, struct params *grads, const real *dz,
+                    const struct shape *shape, const struct params *params,
+                    const struct packed *packed, struct dropout dropout, const struct kernels *kernels);
+
+void dropout_apply(real *x, unsigned char *mask, size_t count, struct dropout dropout);
+void dropout_backward(real *dx, const unsigned char *mask, size_t count, real share);
+
+#endif

@@ -1,0 +1,84 @@
+/*
+ * slate.h: a history becomes a ranked list; the one definition that training, judging and serving use.
+ *
+ *   history ─► z ─► name: beam over the trie ┐
+ *                └► find: inner products      ├► candidates ─► fused score ─► rank, or explore
+ *   history ─► count: votes of neighbours    ┘
+ *
+ *     score = w_name log p(name | z) + w_find (q . f) + w_count log(floor + votes / most votes)
+ *
+ * One mask holds for all sources: rows in work->skip are neither named nor found nor counted.
+ * A list that the sources cannot fill is filled with the most popular items, marked so.
+ *
+ * Exploring (temperature > 0) draws rank by rank without replacement, p_k = exp(s_k / T) / sum over
+ * what remains, and says p_k (the Plackett-Luce model); without, the propensity is 1.
+ *
+ * Threads   one slate_work per thread, laid out once for a number of rows.
+ */
+#ifndef RECOMMEND_SLATE_H
+#define RECOMMEND_SLATE_H
+
+#include "recommend/snapshot.h"
+
+enum { SLATE_MAX = 200, BEAM_MAX = 200, FIND_MAX = 200, COUNT_MAX = 100, CANDIDATES_MAX = 512 };
+
+enum slate_source { SOURCE_NAME, SOURCE_FIND, SOURCE_COUNT, SOURCE_POPULAR, SOURCES };
+extern const char *const SLATE_SOURCES[SOURCES];
+
+struct slate_item {
+    uint32_t row;
+    double score, propensity;
+    double features[3];       /* name, find, count as they enter the sum */
+    enum slate_source source; /* the source that ranked it highest */
+    uint32_t because;         /* the nearest row of the history, or NO_ITEM */
+};
+
+struct slate_request {
+    const uint32_t *history; /* rows, oldest first; late rows are read by their content */
+    size_t history_count;
+    size_t n;                /* 1 .. SLATE_MAX */
+    size_t beam;
+    double explore;          /* temperature; 0: take the best */
+    uint64_t seed;
+};
+
+struct slate {
+    struct slate_item items[SLATE_MAX];
+    size_t count;
+    size_t candidates;       /* that were scored */
+    double log_normaliser;   /* log sum exp(score / T) over all candidates; 0 when not exploring */
+    const char *fallback;    /* NULL, "cold_user" or "filter_exhausted" */
+};
+
+struct slate_work {
+    size_t rows_max, history_max;
+    struct arena arena;      /* owned; everything below lies in it */
+    struct policy_work policy;
+    struct decode_work decode;
+    uint64_t *skip;          /* a bit per row that may not be shown; the caller fills it */
+    uint32_t *allowed_before; /* [rows_max + 1] */
+    float *find_scores, *votes; /* [rows_max] */
+    uint32_t *history;       /* [history_max] */
+    float *query;            /* [dim] */
+    struct hit *name_hits, *find_hits, *count_hits; /* what each source alone would say */
+    size_t name_count, find_count, count_count;
+    struct slate_item *candidates; /* [CANDIDATES_MAX] */
+    struct hit *order;       /* [CANDIDATES_MAX] */
+};
+
+bool slate_work_open(struct slate_work *work, const struct snapshot *snapshot, size_t late_max,
+                     size_t history_max, struct err *err) MUST_CHECK;
+void slate_work_close(struct slate_work *work);
+bool slate_work_fits(const struct slate_work *work, const struct snapshot *snapshot);
+
+/* skip = what the snapshot hides; the caller then adds its own bits. */
+void slate_begin(struct slate_work *work, const struct snapshot *snapshot);
+
+bool slate_make(struct slate *slate, struct slate_work *work, const struct snapshot *snapshot,
+                const struct fusion *fusion, const struct slate_request *request, struct err *err) MUST_CHECK;
+
+/* The rows whose find vectors point where row's does: hits[n], cosine, best first. */
+size_t slate_similar(struct hit *hits, size_t n, struct slate_work *work, const struct snapshot *snapshot,
+                     uint32_t row);
+
+#endif

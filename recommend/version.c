@@ -1,0 +1,329 @@
+#include "recommend/version.h"
+
+#include "base/json.h"
+#include "base/text.h"
+#include "data/catalogue.h"
+#include "model/checkpoint.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int compare_hits(const void *a, const void *b)
+{
+    const struct hit *x = a;
+    const struct hit *y = b;
+    return hit_better(*x, *y) ? -1 : hit_better(*y, *x) ? 1 : 0;
+}
+
+static bool order_by_popularity(struct version *version, struct err *err)
+{
+    size_t items = version->index->items;
+    struct hit *hits = calloc(items + 1, sizeof *hits);
+    version->popular = calloc(items + 1, sizeof *version->popular);
+    bool fine = hits && version->popular;
+    if (!fine)
+        err_set(err, ERR_SYSTEM, "no memory for %zu items", items);
+    for (size_t i = 0; fine && i < items; i++)
+        hits[i] = (struct hit){(uint32_t)i, (float)version->index->events[i]};
+    if (fine)
+        qsort(hits, items, sizeof *hits, compare_hits);
+    for (size_t i = 0; fine && i < items; i++)
+        version->popular[i] = hits[i].row;
+    free(hits);
+    return fine;
+}
+
+/* Which numbers the store gives to the ids of this version. */
+static bool map_numbers(struct version *version, struct store *store, struct err *err)
+{
+    struct store_txn txn;
+    size_t items = version->index->items;
+    if (!store_begin(&txn, store, false, err))
+        return false;
+    version->numbers = store_entries(&txn, TABLE_ITEM_IDS);
+    version->number_of_row = malloc((items + 1) * sizeof *version->number_of_row);
+    version->row_of_number = malloc((version->numbers + 1) * sizeof *version->row_of_number);
+    bool fine = version->number_of_row && version->row_of_number;
+    if (!fine)
+        err_set(err, ERR_SYSTEM, "no memory for %zu numbers", version->numbers);
+    else
+        memset(version->row_of_number, 0xff, (version->numbers + 1) * sizeof *version->row_of_number);
+    for (size_t row = 0; fine && row < items; row++) {
+        const char *bytes;
+        char id[ID_SIZE_MAX + 1];
+        size_t size = index_id(&bytes, version->index, row);
+        if (size > ID_SIZE_MAX) {
+            fine = err_set(err, ERR_FORMAT, "semantic_ids: an id of %zu bytes at row %zu", size, row);
+            break;
+        }
+        memcpy(id, bytes, size);
+        id[size] = 0;
+        uint32_t number = NO_ITEM;
+        if (!catalogue_find(&number, &txn, id, err))
+            number = NO_ITEM;
+        fine = err->code == ERR_NONE;
+        version->number_of_row[row] = number;
+        if (number < version->numbers)
+            version->row_of_number[number] = (uint32_t)row;
+    }
+    store_abort(&txn);
+    return fine;
+}
+
+static void derived_layout(struct version *version, unsigned char **seen, struct arena *arena)
+{
+    const struct shape *s = &version->policy.shape;
+    params_layout(&version->policy.params, s, arena);
+    version->policy.find_vectors = arena_take(arena, s->items * s->dim, sizeof(real));
+    version->names.members = arena_take(arena, s->items * s->dim, sizeof(real));
+    *seen = arena_take(arena, s->items, 1);
+}
+
+static bool place(struct version *version, const struct shape *shape, struct err *err)
+{
+    struct arena ruler = {0};
+    unsigned char *seen;
+    struct item_index *index = version->index;
+    if (shape->items != index->items || shape->levels + 1 != index->levels ||
+        shape->content != index->quantiser.dims || shape->tiles != index->quantiser.tiles)
+        return err_set(err, ERR_FORMAT, "policy for %zu items of %zu + 1 tiles, index has %zu of %zu",
+                       shape->items, shape->levels, index->items, index->levels);
+    version->policy.shape = *shape;
+    version->policy.kernels = kernels_best();
+    derived_layout(version, &seen, &ruler);
+    if (!arena_open(&version->arena, ruler.used, err))
+        return false;
+    derived_layout(version, &seen, &version->arena);
+    for (size_t i = 0; i < index->items; i++)
+        seen[i] = index->events[i] > 0;
+    version->policy.items = (struct item_table){index->content, index->codes, seen};
+    version->names.codes = index->codes;
+    version->names.items = index->items;
+    const struct sparse *n = &index->neighbours;
+    version->neighbours = (struct neighbour_lists){n->first, n->column, n->value, n->rows};
+    version->fusion = (struct fusion){1, 1, 0, 0.01};
+    return trie_open(&version->trie, index->codes, NULL, index->items, index->levels, err);
+}
+
+void version_refresh(struct version *version)
+{
+    struct policy *policy = &version->policy;
+    policy_find_vectors((real *)(uintptr_t)policy->find_vectors, policy, 0, policy->shape.items);
+    name_members((real *)(uintptr_t)version->names.members, policy->items.content, policy, 0, policy->shape.items);
+}
+
+struct version *version_from(struct item_index *index, const struct shape *shape,
+                             const struct params *params, struct store *store, struct err *err)
+{
+    struct version *version = calloc(1, sizeof *version);
+    if (!version) {
+        err_set(err, ERR_SYSTEM, "no memory for a version");
+        return NULL;
+    }
+    atomic_init(&version->uses, 1);
+    version->index = index;
+    if (place(version, shape, err) && order_by_popularity(version, err) && map_numbers(version, store, err)) {
+        if (params) {
+            for (size_t i = 0; i < PARAM_COUNT; i++)
+                memcpy(*param_slot(&version->policy.params, &PARAMS[i]), param_data(params, &PARAMS[i]),
+                       param_count(&PARAMS[i], shape) * sizeof(real));
+            version_refresh(version);
+            version->find_index = catalogue_index_open(version->policy.find_vectors, index->items, shape->dim, "", SIZE_MAX, err);
+        }
+        if (!params || version->find_index)
+            return version;
+    }
+    version->index = NULL; /* stays the caller's */
+    version_drop(version);
+    return NULL;
+}
+
+static bool read_fusion(struct fusion *fusion, const char *folder, struct err *err)
+{
+    char path[PATH_SIZE];
+    size_t size;
+    if (!path_make(path, err, "%s/fusion.json", folder))
+        return false;
+    char *text = file_read(path, 65536, &size, err);
+    json_t *json = text ? json_parse(text, size, path, err) : NULL;
+    bool fine = json && json_real64(&fusion->name, json, "name", 0, 1e6, err) &&
+                json_real64(&fusion->find, json, "find", 0, 1e6, err) &&
+                json_real64(&fusion->count, json, "count", 0, 1e6, err) &&
+                json_real64(&fusion->count_floor, json, "count_floor", 1e-9, 1, err);
+    json_decref(json);
+    free(text);
+    return fine;
+}
+
+static bool read_version(struct version *version, const char *folder, size_t scan_items_max, struct err *err)
+{
+    char path[PATH_SIZE];
+    const struct shape *shape = &version->policy.shape;
+    if (!checkpoint_read(&version->policy.params, shape, folder, err) || !read_fusion(&version->fusion, folder, err) ||
+        !path_make(path, err, "%s/catalogue.faiss", folder))
+        return false;
+    version_refresh(version);
+    version->find_index = catalogue_index_open(version->policy.find_vectors, shape->items, shape->dim, path,
+                                               scan_items_max, err);
+    return version->find_index != NULL;
+}
+
+struct version *version_open(const char *home, const char *name, struct store *store, size_t scan_items_max,
+                             struct err *err)
+{
+    char folder[PATH_SIZE];
+    struct shape shape;
+    if (!path_make(folder, err, "%s/models/%s", home, name) || !manifest_check(folder, err))
+        return NULL;
+    struct item_index *index = index_open(folder, err);
+    if (!index || !checkpoint_shape(&shape, folder, index->fingerprint, err)) {
+        index_close(index);
+        return NULL;
+    }
+    struct version *version = version_from(index, &shape, NULL, store, err);
+    if (!version) {
+        index_close(index);
+        err_prefix(err, "%s", folder);
+        return NULL;
+    }
+    snprintf(version->name, sizeof version->name, "%s", name);
+    if (read_version(version, folder, scan_items_max, err))
+        return version;
+    version_drop(version);
+    return NULL;
+}
+
+struct version *version_hold(struct version *version)
+{
+    atomic_fetch_add(&version->uses, 1);
+    return version;
+}
+
+void version_drop(struct version *version)
+{
+    if (!version || atomic_fetch_sub(&version->uses, 1) != 1)
+        return;
+    catalogue_index_close(version->find_index);
+    trie_close(&version->trie);
+    index_close(version->index);
+    free(version->popular);
+    free(version->number_of_row);
+    free(version->row_of_number);
+    arena_close(&version->arena);
+    free(version);
+}
+
+static bool name_of(char name[64], const char *home, const char *link, struct err *err)
+{
+    char path[PATH_SIZE];
+    char target[PATH_SIZE];
+    if (!path_make(path, err, "%s/production/%s", home, link))
+        return false;
+    if (!link_read(target, path))
+        return err_set(err, ERR_MISSING, "%s: no version is in production; run `tessera --home %s train` first", path, home);
+    const char *slash = strrchr(target, '/');
+    const char *found = slash ? slash + 1 : target;
+    if (strlen(found) >= 64)
+        return err_set(err, ERR_FORMAT, "%s: points to %.80s", path, target);
+    memcpy(name, found, strlen(found) + 1);
+    return true;
+}
+
+bool production_name(char name[64], const char *home, struct err *err)
+{
+    return name_of(name, home, "recommend", err);
+}
+
+bool production_set(const char *home, const char *name, struct err *err)
+{
+    char path[PATH_SIZE];
+    char target[PATH_SIZE];
+    char old[64] = "";
+    struct err none = {0};
+    if (!path_make(path, err, "%s/models/%s/manifest.json", home, name))
+        return false;
+    if (!path_exists(path))
+        return err_set(err, ERR_MISSING, "%s: there is no version %s", path, name);
+    if (!path_make(path, err, "%s/production", home) || !folder_make(path, err))
+        return false;
+    if (name_of(old, home, "recommend", &none) && strcmp(old, name) == 0)
+        return true;
+    if (old[0] && !(path_make(path, err, "%s/production/previous", home) &&
+                    path_make(target, err, "../models/%s", old) && link_move(path, target, err)))
+        return false;
+    return path_make(path, err, "%s/production/recommend", home) &&
+           path_make(target, err, "../models/%s", name) && link_move(path, target, err);
+}
+
+bool production_back(const char *home, struct err *err)
+{
+    char previous[64];
+    return name_of(previous, home, "previous", err) && production_set(home, previous, err);
+}
+
+bool manifest_check(const char *folder, struct err *err)
+{
+    char path[PATH_SIZE];
+    size_t size;
+    if (!path_make(path, err, "%s/manifest.json", folder))
+        return false;
+    char *text = file_read(path, 1 << 22, &size, err);
+    json_t *manifest = text ? json_parse(text, size, path, err) : NULL;
+    if (!manifest && err->code == ERR_INPUT)
+        err->code = ERR_FORMAT;
+    const json_t *files = json_object_get(manifest, "files");
+    bool fine = manifest != NULL;
+    if (fine && !json_object_size(files))
+        fine = err_set(err, ERR_FORMAT, "%s: lists no files", path);
+    const char *name;
+    json_t *digest;
+    json_object_foreach ((json_t *)(uintptr_t)files, name, digest) {
+        char found[SHA256_TEXT];
+        char file[PATH_SIZE];
+        const char *want = json_string_value(digest);
+        if (!fine || strchr(name, '/'))
+            break;
+        fine = path_make(file, err, "%s/%s", folder, name) && file_sha256(found, file, err);
+        if (fine && (!want || strcmp(want, found) != 0))
+            fine = err_set(err, ERR_FORMAT, "%s: expected SHA-256 %.12s, found %.12s (truncated or changed)",
+                           file, want ? want : "none", found);
+    }
+    json_decref(manifest);
+    free(text);
+    return fine;
+}
+
+static bool list_files(json_t *files, const char *folder, struct err *err)
+{
+    DIR *dir = opendir(folder);
+    if (!dir)
+        return err_set(err, ERR_SYSTEM, "%s: %s", folder, strerror(errno));
+    bool fine = true;
+    for (struct dirent *entry; fine && (entry = readdir(dir));) {
+        char path[PATH_SIZE];
+        char digest[SHA256_TEXT];
+        if (entry->d_name[0] == '.' || strcmp(entry->d_name, "manifest.json") == 0)
+            continue;
+        fine = path_make(path, err, "%s/%s", folder, entry->d_name) && file_sha256(digest, path, err);
+        if (fine)
+            json_object_set_new(files, entry->d_name, json_string(digest));
+    }
+    closedir(dir);
+    return fine;
+}
+
+bool manifest_write(const char *folder, json_t *facts, struct err *err)
+{
+    char path[PATH_SIZE];
+    json_t *files = json_object();
+    bool fine = list_files(files, folder, err);
+    json_object_set_new(facts, "files", files);
+    char *text = json_dumps(facts, JSON_INDENT(2) | JSON_SORT_KEYS);
+    fine = fine && text && path_make(path, err, "%s/manifest.json", folder) &&
+           file_write_atomic(path, text, strlen(text), err);
+    free(text);
+    return fine;
+}

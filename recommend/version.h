@@ -1,0 +1,64 @@
+/*
+ * version.h: a trained model version, opened: everything it takes to recommend.
+ *
+ * A version is an immutable folder HOME/models/<name>.  Opening checks every file against the
+ * SHA-256 in manifest.json, then sizes, names and fingerprints against each other.
+ *
+ * Threads   an open version never changes; version_hold/_drop count its users.
+ * Memory    owns its maps and one arena; the last drop closes it.
+ */
+#ifndef RECOMMEND_VERSION_H
+#define RECOMMEND_VERSION_H
+
+#include "data/store.h"
+#include "evaluate/baselines.h"
+#include "index/catalogue_index.h"
+#include "index/index_files.h"
+#include "index/trie.h"
+#include "model/decode.h"
+
+#include <stdatomic.h>
+
+/* Weights of the summed log-scores, fitted on validation. */
+struct fusion {
+    double name, find, count;
+    double count_floor; /* log(count_floor + votes / most votes) */
+};
+
+struct version {
+    char name[64];
+    struct item_index *index;
+    struct policy policy;
+    struct names names; /* late parts empty */
+    struct trie trie;
+    struct catalogue_index *find_index;
+    struct neighbour_lists neighbours;
+    struct fusion fusion;
+    uint32_t *popular;       /* [items] rows by falling training events */
+    uint32_t *number_of_row; /* [items] in the store it was opened with; NO_ITEM: not there */
+    uint32_t *row_of_number; /* [numbers] or NO_ITEM */
+    size_t numbers;
+    struct arena arena;
+    atomic_uint uses;
+};
+
+struct version *version_open(const char *home, const char *name, struct store *store,
+                             size_t scan_items_max, struct err *err) MUST_CHECK;
+struct version *version_hold(struct version *version);
+void version_drop(struct version *version); /* NULL is fine */
+
+/* The same from files that are not published yet: an index folder and a policy in memory. */
+struct version *version_from(struct item_index *index, const struct shape *shape,
+                             const struct params *params, struct store *store, struct err *err) MUST_CHECK;
+/* Refreshes what is derived from params: find vectors and members (training does so at each check). */
+void version_refresh(struct version *version);
+
+/* The name that production/recommend points to; ERR_MISSING if there is none. */
+bool production_name(char name[64], const char *home, struct err *err) MUST_CHECK;
+bool production_set(const char *home, const char *name, struct err *err) MUST_CHECK; /* keeps the old as previous */
+bool production_back(const char *home, struct err *err) MUST_CHECK;
+
+bool manifest_check(const char *folder, struct err *err) MUST_CHECK; /* files against their SHA-256 */
+bool manifest_write(const char *folder, json_t *facts, struct err *err) MUST_CHECK; /* adds "files" */
+
+#endif

@@ -1,0 +1,13 @@
+# Fails if a file of FOLDER includes a header of a room that is not in ALLOWED.
+cmake_minimum_required(VERSION 3.25)
+set(rooms base data index model evaluate recommend train service tests)
+file(GLOB_RECURSE sources ${ROOT}/${FOLDER}/*.c ${ROOT}/${FOLDER}/*.h ${ROOT}/${FOLDER}/*.cpp)
+foreach(source ${sources})
+    file(STRINGS ${source} includes REGEX "^#include \"")
+    foreach(line ${includes})
+        string(REGEX REPLACE "^#include \"([a-z_]+)/.*" "\\1" room "${line}")
+        if(room IN_LIST rooms AND NOT room IN_LIST ALLOWED)
+            message(FATAL_ERROR "${source}: ${line}\n${FOLDER} may include only: ${ALLOWED}")
+        endif()
+    endforeach()
+endforeach()

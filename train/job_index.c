@@ -1,0 +1,300 @@
+/*
+ * job_index.c: `tessera index`: catalogue and training events into names, vectors and neighbours.
+ *
+ *   records ─► TF-IDF, SVD ─┐
+ *                           ├► content vectors ─► residual k-means ─► names ─► rows in their order
+ *   events ─► PPMI, SVD ────┘                                     events ─► neighbours, by row
+ */
+#include "base/log.h"
+#include "data/catalogue.h"
+#include "index/cooccurrence.h"
+#include "recommend/item_document.h"
+#include "train/jobs.h"
+#include "train/split.h"
+
+#include <cblas.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct indexing {
+    const struct job *job;
+    size_t items, room;       /* slots: items in the order of the store */
+    char **ids;               /* [items] owned */
+    uint32_t *slot_of_number; /* [numbers] */
+    size_t numbers;
+    json_t **records;         /* [items] owned */
+    struct histories *histories;
+    struct split split;
+    struct sequences sequences; /* items are slots */
+    size_t dims;
+    float *content;           /* [items, dims] */
+    uint32_t *events;         /* [items] */
+    bool *warm;               /* [items] */
+    struct text_coder *coder;
+    struct quantiser quantiser;
+    struct semantic_ids names;
+};
+
+static bool take_record(void *self, uint32_t number, const char *id, json_t *record, struct err *err)
+{
+    struct indexing *x = self;
+    x->ids[x->items] = strdup(id);
+    x->records[x->items] = json_incref(record);
+    x->slot_of_number[number] = (uint32_t)x->items++;
+    return x->ids[x->items - 1] || err_set(err, ERR_SYSTEM, "no memory for the ids");
+}
+
+static bool load_catalogue(struct indexing *x, struct err *err)
+{
+    struct store_txn txn;
+    if (!store_begin(&txn, x->job->store, false, err))
+        return false;
+    size_t count = catalogue_count(&txn);
+    x->numbers = store_entries(&txn, TABLE_ITEM_IDS);
+    x->ids = calloc(count + 1, sizeof *x->ids);
+    x->records = calloc(count + 1, sizeof(json_t *));
+    x->slot_of_number = malloc((x->numbers + 1) * sizeof *x->slot_of_number);
+    bool fine = x->ids && x->records && x->slot_of_number;
+    if (!fine)
+        err_set(err, ERR_SYSTEM, "no memory for %zu items", count);
+    else
+        memset(x->slot_of_number, 0xff, (x->numbers + 1) * sizeof *x->slot_of_number);
+    fine = fine && catalogue_each(&txn, take_record, x, err);
+    store_abort(&txn);
+    if (fine && x->items == 0)
+        return err_set(err, ERR_INPUT, "the catalogue is empty: import items first");
+    return fine;
+}
+
+static bool load_events(struct indexing *x, struct err *err)
+{
+    x->histories = histories_load(x->job->store, x->job->events, 0, err);
+    if (!x->histories)
+        return false;
+    for (size_t e = 0; e < x->histories->events; e++)
+        x->histories->item[e] = x->slot_of_number[x->histories->item[e]];
+    if (!split_make(&x->split, x->histories, x->job->index->split, err) ||
+        !split_sequences(&x->sequences, x->histories, &x->split, err))
+        return false;
+    x->events = calloc(x->items + 1, sizeof *x->events);
+    x->warm = calloc(x->items + 1, sizeof *x->warm);
+    if (!x->events || !x->warm)
+        return err_set(err, ERR_SYSTEM, "no memory for %zu items", x->items);
+    for (size_t e = 0; e < x->sequences.events; e++) {
+        x->events[x->sequences.item[e]]++;
+        x->warm[x->sequences.item[e]] = true;
+    }
+    return true;
+}
+
+static bool make_content(struct indexing *x, struct err *err)
+{
+    const struct index_settings *s = x->job->index;
+    x->dims = s->text_dims + s->event_dims;
+    x->content = calloc(x->items * x->dims + 1, sizeof *x->content);
+    float *text = calloc(x->items * s->text_dims + 1, sizeof *text);
+    float *event = calloc(x->items * s->event_dims + 1, sizeof *event);
+    struct item_document *made = calloc(x->items + 1, sizeof *made);
+    struct document *documents = calloc(x->items + 1, sizeof *documents);
+    bool fine = x->content && text && event && made && documents;
+    if (!fine)
+        err_set(err, ERR_SYSTEM, "no memory for content vectors of %zu items", x->items);
+    for (size_t i = 0; fine && i < x->items; i++) {
+        item_document_make(&made[i], x->records[i]);
+        documents[i] = made[i].document;
+    }
+    x->coder = fine ? text_coder_fit(text, documents, x->items, s->text_dims, s->index_seed, err) : NULL;
+    fine = x->coder && cooccurrence_vectors(event, x->sequences.item, x->sequences.first, x->sequences.users,
+                                            x->items, s->event_dims, s->index_seed, err);
+    for (size_t i = 0; fine && i < x->items; i++) {
+        float *vector = x->content + i * x->dims;
+        cblas_saxpy((int)s->text_dims, (float)s->text_weight, text + i * s->text_dims, 1, vector, 1);
+        cblas_saxpy((int)s->event_dims, (float)s->event_weight, event + i * s->event_dims, 1,
+                    vector + s->text_dims, 1);
+    }
+    free(text);
+    free(event);
+    free(made);
+    free(documents);
+    return fine;
+}
+
+/* About the square root of the number of items, as a power of two: 64 for 7,600, 256 for a million. */
+static size_t tiles_for(size_t items)
+{
+    size_t tiles = 16;
+    while (tiles < 256 && (tiles + tiles / 2) * (tiles + tiles / 2) < items)
+        tiles *= 2;
+    return tiles;
+}
+
+/* Warm items alone make the centroids; where there are none, all items do, by their text. */
+static bool make_names(struct indexing *x, struct err *err)
+{
+    const struct index_settings *s = x->job->index;
+    size_t tiles = s->tiles ? s->tiles : tiles_for(x->items);
+    float *sample = calloc(x->items * x->dims + 1, sizeof *sample);
+    size_t count = 0;
+    bool any_warm = x->sequences.events > 0;
+    if (!sample)
+        return err_set(err, ERR_SYSTEM, "no memory for %zu items", x->items);
+    for (size_t i = 0; i < x->items; i++)
+        if (x->warm[i] || !any_warm)
+            memcpy(sample + count++ * x->dims, x->content + i * x->dims, x->dims * sizeof *sample);
+    bool fine = quantiser_train(&x->quantiser, sample, count, x->dims, s->text_dims, s->tile_levels, tiles,
+                                s->index_seed, err) &&
+                semantic_ids_make(&x->names, &x->quantiser, x->content, x->warm, x->items, err);
+    free(sample);
+    return fine;
+}
+
+static void report(const struct indexing *x)
+{
+    struct semantic_ids_report r;
+    semantic_ids_measure(&r, &x->names, &x->quantiser, x->content, x->warm);
+    size_t warm = 0;
+    for (size_t i = 0; i < x->items; i++)
+        warm += x->warm[i];
+    printf("items %zu, with events %zu, terms %zu\n", x->items, warm, x->coder->terms);
+    printf("level  tiles  used  entropy_bits  same_tile_by_text_alone\n");
+    for (size_t l = 0; l < x->names.levels; l++) {
+        printf("%5c  %5zu  %4zu  %12.2f", (char)('a' + l), l < x->quantiser.levels ? x->quantiser.tiles : r.tiles_used[l],
+               r.tiles_used[l], r.entropy_bits[l]);
+        if (l < x->quantiser.levels)
+            printf("  %.3f", r.text_agreement[l]);
+        printf("\n");
+    }
+    printf("collisions %zu items (largest group %zu), reconstruction error %.3f\n", r.collisions, r.largest_group,
+           r.reconstruction);
+}
+
+/* slot -> row for the events, so that neighbours come out by row. */
+static bool write_index(struct indexing *x, const char *folder, struct err *err)
+{
+    size_t n = x->items;
+    uint32_t *row_of_slot = calloc(n + 1, sizeof *row_of_slot);
+    float *content = calloc(n * x->dims + 1, sizeof *content);
+    uint32_t *events = calloc(n + 1, sizeof *events);
+    const char **ids = calloc(n + 1, sizeof *ids);
+    bool fine = row_of_slot && content && events && ids;
+    if (!fine)
+        err_set(err, ERR_SYSTEM, "no memory for %zu items", n);
+    for (size_t r = 0; fine && r < n; r++) {
+        uint32_t slot = x->names.slot[r];
+        row_of_slot[slot] = (uint32_t)r;
+        memcpy(content + r * x->dims, x->content + slot * x->dims, x->dims * sizeof *content);
+        events[r] = x->events[slot];
+        ids[r] = x->ids[slot];
+    }
+    for (size_t e = 0; fine && e < x->sequences.events; e++)
+        x->sequences.item[e] = row_of_slot[x->sequences.item[e]];
+    struct sparse *neighbours =
+        fine ? neighbours_count(x->sequences.item, x->sequences.first, x->sequences.users, n, x->job->index->neighbours, err)
+             : NULL;
+    const struct index_settings *s = x->job->index;
+    const struct index_parts parts = {x->coder, &x->quantiser, s->text_weight, s->event_weight,
+                                      &x->names, content, events, ids, neighbours};
+    fine = neighbours && index_write(folder, &parts, err);
+    sparse_free(neighbours);
+    free(row_of_slot);
+    free(content);
+    free(events);
+    free(ids);
+    return fine;
+}
+
+static void release(struct indexing *x)
+{
+    for (size_t i = 0; i < x->items; i++) {
+        free(x->ids[i]);
+        json_decref(x->records[i]);
+    }
+    free(x->ids);
+    free(x->records);
+    free(x->slot_of_number);
+    histories_free(x->histories);
+    split_release(&x->split);
+    sequences_release(&x->sequences);
+    free(x->content);
+    free(x->events);
+    free(x->warm);
+    text_coder_free(x->coder);
+    quantiser_release(&x->quantiser);
+    semantic_ids_release(&x->names);
+}
+
+/* What this index would be made of: the settings, the items and the events there are. */
+static void source_hash(char digest[SHA256_TEXT], const struct indexing *x)
+{
+    struct text data;
+    char catalogue[SHA256_TEXT];
+    text_init(&data, SIZE_MAX / 4);
+    for (size_t i = 0; i < x->items; i++) {
+        char *record = json_dumps(x->records[i], JSON_COMPACT | JSON_SORT_KEYS);
+        text_addf(&data, "%s %s\n", x->ids[i], record ? record : "");
+        free(record);
+    }
+    text_sha256(catalogue, data.bytes, data.size);
+    text_reset(&data);
+    text_addf(&data, "%s %llu", catalogue, (unsigned long long)x->histories->upto);
+    const struct settings tables[] = {{INDEX_SETTINGS, INDEX_SETTINGS_COUNT, (void *)(uintptr_t)x->job->index},
+                                      {EVENT_SETTINGS, EVENT_SETTINGS_COUNT, (void *)(uintptr_t)x->job->events}};
+    settings_hash(digest, tables, COUNT(tables), data.bytes);
+    text_release(&data);
+}
+
+static bool up_to_date(const char *link, const char *digest)
+{
+    char target[PATH_SIZE];
+    return link_read(target, link) && strstr(target, digest) != NULL && path_exists(link);
+}
+
+static bool publish(struct indexing *x, const char *digest, struct err *err)
+{
+    char folder[PATH_SIZE];
+    char aside[PATH_SIZE];
+    char final[PATH_SIZE];
+    char link[PATH_SIZE];
+    if (!path_make(folder, err, "%s/indexes", x->job->home) || !folder_make(folder, err) ||
+        !path_make(aside, err, "%s/.part-%d", folder, (int)getpid()) ||
+        !path_make(final, err, "%s/%.16s", folder, digest) || !path_make(link, err, "%s/current", folder))
+        return false;
+    folder_remove(aside);
+    if (!folder_make(aside, err) || !write_index(x, aside, err))
+        return false;
+    json_t *facts = json_pack("{s:s, s:s, s:I, s:I}", "kind", "index", "source", digest, "items",
+                              (json_int_t)x->items, "upto", (json_int_t)x->histories->upto);
+    bool fine = manifest_write(aside, facts, err);
+    json_decref(facts);
+    folder_remove(final); /* a damaged or half-known one of the same source */
+    char target[40];
+    snprintf(target, sizeof target, "%.16s", digest);
+    return fine && folder_publish(aside, final, err) && link_move(link, target, err);
+}
+
+bool job_index(const struct job *job, struct err *err)
+{
+    struct indexing x = {.job = job};
+    char digest[SHA256_TEXT];
+    char link[PATH_SIZE];
+    bool fine = path_make(link, err, "%s/indexes/current", job->home) && load_catalogue(&x, err) && load_events(&x, err);
+    if (fine) {
+        source_hash(digest, &x);
+        digest[16] = 0;
+        if (up_to_date(link, digest)) {
+            printf("index %s is up to date\n", digest);
+        } else {
+            fine = make_content(&x, err) && make_names(&x, err);
+            if (fine)
+                report(&x);
+            fine = fine && publish(&x, digest, err);
+            if (fine)
+                log_info("index.done name=%s items=%zu", digest, x.items);
+        }
+    }
+    release(&x);
+    return fine;
+}

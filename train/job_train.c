@@ -1,0 +1,434 @@
+/*
+ * job_train.c: `tessera train`: sequences into a version, with a state that survives kill -9.
+ *
+ *   start or resume ─► step ─► … ─► look at validation ─► better? keep ─► … ─► patience or epochs
+ *                        └─ every state_every_steps: state.safetensors, atomically
+ *   end: best params ─► fit fusion on validation ─► version folder ─► gate ─► production
+ */
+#include "base/log.h"
+#include "model/checkpoint.h"
+#include "train/judge.h"
+#include "train/rows.h"
+#include "train/trainer.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+struct training {
+    const struct job *job;
+    char hash[SHA256_TEXT];      /* of settings, events, index and watermark */
+    char folder[PATH_SIZE];      /* HOME/training/<hash> */
+    char state_path[PATH_SIZE];
+    char steps_path[PATH_SIZE];
+    char index_folder[PATH_SIZE];
+    struct row_data data;
+    struct version *version;     /* follows the params at each look */
+    struct snapshot *snapshot;
+    struct trainer trainer;
+    struct cases cases;          /* validation, for choosing */
+    FILE *steps;                 /* steps.tsv */
+    double best;
+    size_t looks, since_best, best_step;
+    double started_s;
+    size_t positions;            /* since started_s */
+};
+
+static json_t *counters_of(const struct training *t)
+{
+    return json_pack("{s:I, s:f, s:I, s:I, s:I}", "step", (json_int_t)t->trainer.step, "best", t->best, "looks",
+                     (json_int_t)t->looks, "since_best", (json_int_t)t->since_best, "best_step",
+                     (json_int_t)t->best_step);
+}
+
+static struct training_state state_of(struct training *t)
+{
+    return (struct training_state){t->trainer.policy.params, t->trainer.first, t->trainer.second, t->trainer.best,
+                                   &t->trainer.shape, t->hash, NULL};
+}
+
+static bool save_state(struct training *t, struct err *err)
+{
+    struct training_state state = state_of(t);
+    state.counters = counters_of(t);
+    fflush(t->steps);
+    bool fine = training_state_write(t->state_path, &state, err);
+    json_decref(state.counters);
+    return fine;
+}
+
+/* Drops the rows of steps that the state does not know, so that a resumed file is that of one run. */
+static bool open_steps(struct training *t, struct err *err)
+{
+    t->steps = fopen(t->steps_path, "a+");
+    if (!t->steps)
+        return err_set(err, ERR_SYSTEM, "%s: %s", t->steps_path, strerror(errno));
+    char line[512];
+    long keep = 0;
+    bool any = false;
+    rewind(t->steps);
+    while (fgets(line, sizeof line, t->steps)) {
+        if (any && strtoull(line, NULL, 10) > t->trainer.step)
+            break;
+        if (!strchr(line, '\n'))
+            break;
+        any = true;
+        keep = ftell(t->steps);
+    }
+    if (ftruncate(fileno(t->steps), keep) != 0)
+        return err_set(err, ERR_SYSTEM, "%s: %s", t->steps_path, strerror(errno));
+    fseek(t->steps, 0, SEEK_END);
+    if (keep == 0)
+        fputs("step\tepoch\tfind_loss\tname_loss\tgradient_norm\tlearning_rate\tvalidation_ndcg10\tpositions_per_s\n", t->steps);
+    return true;
+}
+
+static bool resume(struct training *t, struct err *err)
+{
+    if (!path_exists(t->state_path))
+        return true;
+    struct training_state state = state_of(t);
+    if (!training_state_read(&state, t->state_path, err))
+        return false;
+    t->trainer.step = (size_t)json_integer_value(json_object_get(state.counters, "step"));
+    t->looks = (size_t)json_integer_value(json_object_get(state.counters, "looks"));
+    t->since_best = (size_t)json_integer_value(json_object_get(state.counters, "since_best"));
+    t->best_step = (size_t)json_integer_value(json_object_get(state.counters, "best_step"));
+    t->best = json_real_value(json_object_get(state.counters, "best"));
+    json_decref(state.counters);
+    log_info("train.resume step=%zu", t->trainer.step);
+    return true;
+}
+
+static void copy_params(struct params *to, const struct params *from, const struct shape *shape)
+{
+    for (size_t i = 0; i < PARAM_COUNT; i++)
+        memcpy(*param_slot(to, &PARAMS[i]), param_data(from, &PARAMS[i]), param_count(&PARAMS[i], shape) * sizeof(real));
+}
+
+static double mean_ndcg(const uint32_t *rank, size_t count)
+{
+    struct ranking ranking;
+    ranking_measure(&ranking, rank, count);
+    return ranking.ndcg[2];
+}
+
+/* The mean NDCG@10 of name and find on validation: both readings must be good when we stop. */
+static bool look(struct training *t, double *value, struct err *err)
+{
+    struct judgement seen;
+    copy_params(&t->version->policy.params, &t->trainer.policy.params, &t->trainer.shape);
+    version_refresh(t->version);
+    if (!judge(&seen, &t->cases, t->snapshot, &t->version->fusion, 20, t->job->train->window, false, t->job->pool, err))
+        return false;
+    double name = mean_ndcg(seen.rank[METHOD_NAME], t->cases.count);
+    double find = mean_ndcg(seen.rank[METHOD_FIND], t->cases.count);
+    *value = (name + find) / 2;
+    judgement_release(&seen, t->cases.count);
+    log_info("train.look epoch=%zu name_ndcg10=%.4f find_ndcg10=%.4f", trainer_epoch(&t->trainer), name, find);
+    t->looks++;
+    t->since_best++;
+    if (*value > t->best) {
+        t->best = *value;
+        t->best_step = t->trainer.step;
+        t->since_best = 0;
+        copy_params(&t->trainer.best, &t->trainer.policy.params, &t->trainer.shape);
+    }
+    return true;
+}
+
+static void show_progress(const struct training *t, const struct step_report *report, double loss)
+{
+    size_t total = t->job->train->epochs * t->trainer.steps_per_epoch;
+    double seconds = clock_s() - t->started_s;
+    double speed = (double)t->positions / (seconds > 0 ? seconds : 1);
+    if (!isatty(STDERR_FILENO)) {
+        if (t->trainer.step % (t->trainer.steps_per_epoch * 5) == 0)
+            log_info("train.progress epoch=%zu find_loss=%.4f name_loss=%.4f positions_per_s=%.0f",
+                     trainer_epoch(&t->trainer), report->find_loss, report->name_loss, speed);
+        return;
+    }
+    char bar[31] = "..............................";
+    size_t done = t->trainer.step * 30 / total;
+    memset(bar, '#', done < 30 ? done : 30);
+    double left = (double)(total - t->trainer.step) * (double)report->positions / (speed > 0 ? speed : 1);
+    fprintf(stderr, "\r[%s] epoch %zu/%zu  loss %.3f  %.0f positions/s  at most %.0f s left   ", bar,
+            trainer_epoch(&t->trainer) + 1, t->job->train->epochs, loss, speed, left);
+}
+
+static bool run(struct training *t, struct err *err)
+{
+    const struct train_settings *s = t->job->train;
+    size_t total = s->epochs * t->trainer.steps_per_epoch;
+    bool fine = true;
+    t->started_s = clock_s();
+    while (fine && t->trainer.step < total && t->since_best < s->patience) {
+        struct step_report report;
+        double value = -1;
+        trainer_step(&t->trainer, &report);
+        t->positions += report.positions;
+        bool epoch_ends = t->trainer.step % t->trainer.steps_per_epoch == 0;
+        if (epoch_ends && (trainer_epoch(&t->trainer) % s->check_every == 0 || t->trainer.step == total))
+            fine = t->cases.count == 0 || look(t, &value, err);
+        fprintf(t->steps, "%zu\t%zu\t%.5f\t%.5f\t%.4f\t%.6g\t", t->trainer.step, trainer_epoch(&t->trainer),
+                report.find_loss, report.name_loss, report.gradient_norm, report.rate);
+        if (value >= 0)
+            fprintf(t->steps, "%.5f", value);
+        fprintf(t->steps, "\t%.0f\n", (double)t->positions / (clock_s() - t->started_s));
+        show_progress(t, &report, report.find_loss + s->name_weight * report.name_loss);
+        if (fine && (value >= 0 || t->trainer.step % s->state_every_steps == 0))
+            fine = save_state(t, err);
+    }
+    if (isatty(STDERR_FILENO))
+        fputc('\n', stderr);
+    return fine;
+}
+
+/* ---- the version folder ---- */
+
+static bool copy_index_files(const struct training *t, const char *folder, struct err *err)
+{
+    static const char *const files[] = {"text_vectors.safetensors", "semantic_ids.safetensors", "neighbours.safetensors"};
+    for (size_t i = 0; i < COUNT(files); i++) {
+        char from[PATH_SIZE];
+        char to[PATH_SIZE];
+        if (!path_make(from, err, "%s/%s", t->index_folder, files[i]) ||
+            !path_make(to, err, "%s/%s", folder, files[i]) || !file_copy(to, from, err))
+            return false;
+    }
+    return true;
+}
+
+static bool write_fusion(const struct fusion *f, const char *folder, struct err *err)
+{
+    char path[PATH_SIZE];
+    json_t *json = json_pack("{s:f, s:f, s:f, s:f}", "name", f->name, "find", f->find, "count", f->count,
+                             "count_floor", f->count_floor);
+    char *text = json_dumps(json, JSON_INDENT(2));
+    bool fine = text && path_make(path, err, "%s/fusion.json", folder) && file_write_atomic(path, text, strlen(text), err);
+    free(text);
+    json_decref(json);
+    return fine;
+}
+
+static json_t *manifest_facts(const struct training *t, const struct judgement *seen)
+{
+    char when[40];
+    time_t now = time(NULL);
+    struct tm utc;
+    struct text settings;
+    gmtime_r(&now, &utc);
+    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    text_init(&settings, 65536);
+    const struct settings table = {TRAIN_SETTINGS, TRAIN_SETTINGS_COUNT, (void *)(uintptr_t)t->job->train};
+    settings_print(&settings, &table);
+    json_t *metrics = json_object();
+    for (size_t m = 0; seen && m < METHODS; m++)
+        json_object_set_new(metrics, METHOD_NAMES[m], json_real(mean_ndcg(seen->rank[m], t->cases.count)));
+    json_t *facts = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:o}", "kind", "version", "created", when,
+                              "run", t->hash, "semantic_ids", t->version->index->fingerprint, "index", t->data.index_name,
+                              "upto", (json_int_t)t->data.histories->upto, "best_step", (json_int_t)t->best_step,
+                              "settings", settings.bytes, "validation_ndcg10", metrics);
+    text_release(&settings);
+    return facts;
+}
+
+static bool write_version(struct training *t, const char *folder, const struct judgement *seen, struct err *err)
+{
+    char path[PATH_SIZE];
+    const struct shape *shape = &t->trainer.shape;
+    if (!copy_index_files(t, folder, err) ||
+        !checkpoint_write(folder, shape, &t->version->policy.params, t->version->index->fingerprint, err) ||
+        !write_fusion(&t->version->fusion, folder, err))
+        return false;
+    fclose(t->steps);
+    t->steps = NULL;
+    if (!path_make(path, err, "%s/training.tsv", folder) || !file_copy(path, t->steps_path, err) ||
+        !path_make(path, err, "%s/catalogue.faiss", folder))
+        return false;
+    struct catalogue_index *index = catalogue_index_open(t->version->policy.find_vectors, shape->items, shape->dim,
+                                                         path, t->job->train->scan_items_max, err);
+    catalogue_index_close(index);
+    if (!index)
+        return false;
+    json_t *facts = manifest_facts(t, seen);
+    bool fine = manifest_write(folder, facts, err);
+    json_decref(facts);
+    return fine;
+}
+
+/* Versions are numbered in the order they were made; the rest of the name says what they were made of. */
+static bool find_version(char *name, size_t room, const char *home, const char *hash, bool *there, struct err *err)
+{
+    char folder[PATH_SIZE];
+    unsigned long last = 0;
+    *there = false;
+    if (!path_make(folder, err, "%s/models", home) || !folder_make(folder, err))
+        return false;
+    DIR *dir = opendir(folder);
+    if (!dir)
+        return err_set(err, ERR_SYSTEM, "%s: %s", folder, strerror(errno));
+    for (struct dirent *entry; !*there && (entry = readdir(dir));) {
+        if (entry->d_name[0] == '.')
+            continue;
+        unsigned long number = strtoul(entry->d_name, NULL, 10);
+        last = number > last ? number : last;
+        const char *dash = strchr(entry->d_name, '-');
+        if (dash && strncmp(dash + 1, hash, 8) == 0) {
+            snprintf(name, room, "%.*s", (int)room - 1, entry->d_name);
+            *there = true;
+        }
+    }
+    closedir(dir);
+    if (!*there)
+        snprintf(name, room, "%04lu-%.8s", last + 1, hash);
+    return true;
+}
+
+/* A version that loses beyond the interval to the one in production stays where it is. */
+static bool gate(struct training *t, const struct judgement *mine, bool *passes, struct err *err)
+{
+    char current[64];
+    struct err none = {0};
+    *passes = true;
+    if (!production_name(current, t->job->home, &none) || t->cases.count == 0)
+        return true;
+    struct version *old = version_open(t->job->home, current, t->job->store, t->job->train->scan_items_max, &none);
+    if (!old) {
+        log_info("train.gate old=%s reason=\"%s\" decision=pass", current, none.text);
+        return true;
+    }
+    struct cases cases = {0};
+    struct snapshot *snapshot = snapshot_open(old, t->job->store, err);
+    struct judgement theirs = {0};
+    bool fine = snapshot && rows_cases(&cases, &t->data, snapshot, PART_VALIDATION, err);
+    bool comparable = fine && cases.count == t->cases.count;
+    if (comparable)
+        fine = judge(&theirs, &cases, snapshot, &old->fusion, t->job->train->beam, t->job->train->window, false, t->job->pool, err);
+    if (fine && comparable) {
+        struct interval d = ranking_compare(mine->rank[METHOD_FUSED], theirs.rank[METHOD_FUSED], cases.count, 10, 1);
+        *passes = d.high >= 0;
+        log_info("train.gate old=%s difference=%.5f low=%.5f high=%.5f decision=%s", current, d.mean, d.low, d.high,
+                 *passes ? "pass" : "keep_old");
+        judgement_release(&theirs, cases.count);
+    }
+    cases_release(&cases);
+    snapshot_drop(snapshot);
+    return fine;
+}
+
+static bool finish(struct training *t, const char *name, struct err *err)
+{
+    char aside[PATH_SIZE];
+    char final[PATH_SIZE];
+    struct judgement seen = {0};
+    bool passes = true;
+    const struct train_settings *s = t->job->train;
+    if (t->best_step)
+        copy_params(&t->version->policy.params, &t->trainer.best, &t->trainer.shape);
+    else
+        copy_params(&t->version->policy.params, &t->trainer.policy.params, &t->trainer.shape);
+    version_refresh(t->version);
+    cases_release(&t->cases);
+    if (!rows_cases(&t->cases, &t->data, t->snapshot, PART_VALIDATION, err) ||
+        !judge(&seen, &t->cases, t->snapshot, &t->version->fusion, s->beam, s->window, true, t->job->pool, err))
+        return false;
+    if (t->cases.count) {
+        fusion_fit(&t->version->fusion, &seen, t->cases.count);
+        judgement_release(&seen, t->cases.count);
+        if (!judge(&seen, &t->cases, t->snapshot, &t->version->fusion, s->beam, s->window, false, t->job->pool, err))
+            return false;
+    }
+    bool fine = gate(t, &seen, &passes, err) && path_make(aside, err, "%s/models/.part-%d", t->job->home, (int)getpid()) &&
+                path_make(final, err, "%s/models/%s", t->job->home, name);
+    if (fine) {
+        folder_remove(aside);
+        fine = folder_make(aside, err) && write_version(t, aside, &seen, err) && folder_publish(aside, final, err);
+    }
+    judgement_release(&seen, t->cases.count);
+    if (fine && passes && s->promote)
+        fine = production_set(t->job->home, name, err);
+    if (fine) {
+        folder_remove(t->folder);
+        printf("version %s%s\n", name, !passes ? " loses to the one in production and was not promoted" : s->promote ? " is in production" : "");
+    }
+    return fine;
+}
+
+static bool open_training(struct training *t, struct err *err)
+{
+    const struct train_settings *s = t->job->train;
+    struct item_index *index = t->data.index;
+    const struct shape shape = {
+        .dim = s->dim, .layers = s->layers, .heads = s->heads, .kv_heads = s->kv_heads, .ffn = s->ffn,
+        .content = index->quantiser.dims, .items = index->items, .levels = index->quantiser.levels,
+        .tiles = index->quantiser.tiles, .rope_base = 10000, .norm_eps = 1e-5,
+    };
+    if (!shape_check(&shape, "settings", err))
+        return false;
+    t->version = version_from(index, &shape, NULL, t->job->store, err);
+    if (!t->version)
+        return false;
+    t->data.index = NULL; /* the version owns it now */
+    t->version->find_index = catalogue_index_open(t->version->policy.find_vectors, shape.items, shape.dim, "", SIZE_MAX, err);
+    if (!t->version->find_index)
+        return false;
+    t->snapshot = snapshot_open(t->version, t->job->store, err);
+    if (!t->snapshot)
+        t->version = NULL; /* its only share went with the snapshot */
+    return t->snapshot && rows_name(&t->data, t->snapshot, err) &&
+           trainer_open(&t->trainer, s, t->version, &t->data.sequences, t->job->pool, err) &&
+           cases_make(&t->cases, t->data.histories, &t->data.split, PART_VALIDATION, s->check_users, s->seed, err) &&
+           folder_make(t->folder, err) && resume(t, err) && open_steps(t, err);
+}
+
+static bool make_hash(struct training *t, struct err *err)
+{
+    char data[256];
+    char parent[PATH_SIZE];
+    snprintf(data, sizeof data, "%s %llu", t->data.index_name, (unsigned long long)t->data.histories->upto);
+    struct train_settings shaping = *t->job->train; /* what does not change the result stays out of it */
+    shaping.threads = 0;
+    shaping.promote = false;
+    shaping.state_every_steps = 1;
+    const struct settings tables[] = {{TRAIN_SETTINGS, TRAIN_SETTINGS_COUNT, &shaping},
+                                      {INDEX_SETTINGS, INDEX_SETTINGS_COUNT, (void *)(uintptr_t)t->job->index},
+                                      {EVENT_SETTINGS, EVENT_SETTINGS_COUNT, (void *)(uintptr_t)t->job->events}};
+    settings_hash(t->hash, tables, COUNT(tables), data);
+    return path_make(parent, err, "%s/training", t->job->home) && folder_make(parent, err) &&
+           path_make(t->folder, err, "%s/%.8s", parent, t->hash) &&
+           path_make(t->state_path, err, "%s/state.safetensors", t->folder) &&
+           path_make(t->steps_path, err, "%s/steps.tsv", t->folder) &&
+           path_make(t->index_folder, err, "%s/indexes/%s", t->job->home, t->data.index_name);
+}
+
+bool job_train(const struct job *job, struct err *err)
+{
+    struct training t = {.job = job, .best = -1};
+    char name[64];
+    bool there = false;
+    bool fine = rows_load(&t.data, job, err) && make_hash(&t, err) &&
+                find_version(name, sizeof name, job->home, t.hash, &there, err);
+    if (fine && there)
+        printf("version %s is up to date\n", name);
+    if (fine && !there) {
+        fine = open_training(&t, err) && run(&t, err) && finish(&t, name, err);
+        if (fine)
+            log_info("train.done version=%s steps=%zu best_step=%zu positions_per_s=%.0f", name, t.trainer.step,
+                     t.best_step, (double)t.positions / (clock_s() - t.started_s));
+    }
+    if (t.steps)
+        fclose(t.steps);
+    cases_release(&t.cases);
+    trainer_close(&t.trainer);
+    if (t.snapshot)
+        snapshot_drop(t.snapshot);
+    else
+        version_drop(t.version);
+    rows_release(&t.data);
+    return fine;
+}

@@ -1,0 +1,60 @@
+/*
+ * jobs.h: the offline jobs of the command line, and their settings.
+ *
+ * A job reads the store up to its watermark, works on flat arrays, and publishes a folder in one
+ * step.  Run again with nothing changed it says so and does nothing: each result carries the hash of
+ * its settings and data.
+ */
+#ifndef TRAIN_JOBS_H
+#define TRAIN_JOBS_H
+
+#include "base/threads.h"
+#include "data/events.h"
+#include "recommend/version.h"
+
+struct index_settings {
+    size_t tile_levels, tiles, text_dims, event_dims, neighbours, index_seed;
+    double text_weight, event_weight;
+    char split[SETTING_TEXT_SIZE];
+};
+
+struct train_settings {
+    size_t dim, layers, heads, kv_heads, ffn, epochs, batch, window, warmup_steps, patience, check_every;
+    size_t check_users, state_every_steps, seed, threads, beam, scan_items_max;
+    double learning_rate, weight_decay, dropout, own_drop, name_weight, find_weight, clip_norm, adam_beta2;
+    bool promote;
+};
+
+extern const struct setting INDEX_SETTINGS[];
+extern const size_t INDEX_SETTINGS_COUNT;
+extern const struct setting TRAIN_SETTINGS[];
+extern const size_t TRAIN_SETTINGS_COUNT;
+
+struct job {
+    const char *home;
+    struct store *store;
+    struct thread_pool *pool;
+    const struct event_settings *events;
+    const struct index_settings *index;
+    const struct train_settings *train;
+};
+
+bool job_index(const struct job *job, struct err *err) MUST_CHECK;
+bool job_train(const struct job *job, struct err *err) MUST_CHECK;
+
+struct evaluate_options {
+    bool test;             /* the test part; appends to runs_path */
+    const char *json_path; /* NULL: none */
+    const char *targets_path;
+    const char *runs_path; /* NULL: none */
+};
+
+bool job_evaluate(const struct job *job, const struct evaluate_options *options, struct err *err) MUST_CHECK;
+
+/* One JSON line a user into `path` ("-": stdout). */
+bool job_recommend_all(const struct job *job, size_t n, const char *path, struct err *err) MUST_CHECK;
+
+/* SHA-256 of the settings that shape a result, with a text that says what data it came from. */
+void settings_hash(char digest[SHA256_TEXT], const struct settings *tables, size_t count, const char *data);
+
+#endif

@@ -1,0 +1,82 @@
+#include "train/rows.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool rows_load_events(struct row_data *data, const struct job *job, uint64_t upto, struct err *err)
+{
+    data->job = job;
+    data->histories = histories_load(job->store, job->events, upto, err);
+    if (!data->histories)
+        return false;
+    const struct histories *h = data->histories;
+    if (h->positive == 0)
+        return err_set(err, ERR_INPUT,
+                       "no positive event among %zu joined and %zu unjoined ones (positive_rating is %g, the largest "
+                       "rating %g; see `tessera help train`)",
+                       h->events, h->unjoined, job->events->positive_rating, h->value_max);
+    data->numbers = calloc(h->events + 1, sizeof *data->numbers);
+    if (!data->numbers)
+        return err_set(err, ERR_SYSTEM, "no memory for %zu events", h->events);
+    memcpy(data->numbers, h->item, h->events * sizeof *data->numbers);
+    return split_make(&data->split, h, job->index->split, err);
+}
+
+bool rows_load(struct row_data *data, const struct job *job, struct err *err)
+{
+    char link[PATH_SIZE];
+    char target[PATH_SIZE];
+    char folder[PATH_SIZE];
+    if (!path_make(link, err, "%s/indexes/current", job->home))
+        return false;
+    if (!link_read(target, link) || strlen(target) >= sizeof data->index_name)
+        return err_set(err, ERR_MISSING, "%s: there is no index; run `tessera --home %s index` first", link, job->home);
+    memcpy(data->index_name, target, strlen(target) + 1);
+    if (!path_make(folder, err, "%s/indexes/%s", job->home, target) || !manifest_check(folder, err))
+        return false;
+    data->index = index_open(folder, err);
+    return data->index && rows_load_events(data, job, 0, err);
+}
+
+static void rename_items(struct row_data *data, const struct snapshot *snapshot)
+{
+    for (size_t e = 0; e < data->histories->events; e++)
+        data->histories->item[e] = snapshot_row(snapshot, data->numbers[e]);
+}
+
+bool rows_name(struct row_data *data, const struct snapshot *snapshot, struct err *err)
+{
+    rename_items(data, snapshot);
+    if (!split_sequences(&data->sequences, data->histories, &data->split, err))
+        return false;
+    /* items that came after the index have rows beyond it: training leaves them out */
+    struct sequences *s = &data->sequences;
+    size_t kept = 0;
+    size_t begin = 0;
+    for (size_t u = 0; u < s->users; u++) {
+        size_t end = s->first[u + 1];
+        for (size_t e = begin; e < end; e++)
+            if (s->item[e] < snapshot->version->index->items && snapshot->version->policy.items.seen[s->item[e]])
+                s->item[kept++] = s->item[e];
+        begin = end;
+        s->first[u + 1] = kept;
+    }
+    s->events = kept;
+    return true;
+}
+
+bool rows_cases(struct cases *cases, struct row_data *data, const struct snapshot *snapshot, enum part part,
+                struct err *err)
+{
+    rename_items(data, snapshot);
+    return cases_make(cases, data->histories, &data->split, part, 0, 0, err);
+}
+
+void rows_release(struct row_data *data)
+{
+    index_close(data->index);
+    histories_free(data->histories);
+    split_release(&data->split);
+    sequences_release(&data->sequences);
+    free(data->numbers);
+}

@@ -1,0 +1,55 @@
+#include "train/jobs.h"
+
+const struct setting INDEX_SETTINGS[] = {
+    SETTING(SIZE, index_settings, tile_levels, "3", 1, 7, "quantised tiles in a name; one more tells collisions apart"),
+    SETTING(SIZE, index_settings, tiles, "0", 0, 65535, "tiles at each level; 0: from the number of items"),
+    SETTING(SIZE, index_settings, text_dims, "64", 1, 512, "dims of the text part of a content vector"),
+    SETTING(SIZE, index_settings, event_dims, "64", 1, 512, "dims of its co-occurrence part"),
+    SETTING(REAL, index_settings, text_weight, "1", 0, 100, "length of the text part"),
+    SETTING(REAL, index_settings, event_weight, "1", 0, 100, "length of the co-occurrence part"),
+    SETTING(SIZE, index_settings, neighbours, "200", 1, 10000, "co-occurrence neighbours kept for each item"),
+    SETTING(SIZE, index_settings, index_seed, "1", 0, 1000000, "seed of SVD and k-means"),
+    SETTING(TEXT, index_settings, split, "leave_one_out", 0, 0, "leave_one_out, time, or none: what trains and what judges"),
+};
+const size_t INDEX_SETTINGS_COUNT = COUNT(INDEX_SETTINGS);
+
+const struct setting TRAIN_SETTINGS[] = {
+    SETTING(SIZE, train_settings, dim, "64", 16, 4096, "width of the residual stream"),
+    SETTING(SIZE, train_settings, layers, "1", 1, 64, "transformer layers"),
+    SETTING(SIZE, train_settings, heads, "2", 1, 64, "attention heads"),
+    SETTING(SIZE, train_settings, kv_heads, "2", 1, 64, "key and value heads; divides heads"),
+    SETTING(SIZE, train_settings, ffn, "176", 1, 65536, "width inside the MLP"),
+    SETTING(SIZE, train_settings, epochs, "40", 1, 10000, "passes over the training sequences, at most"),
+    SETTING(SIZE, train_settings, batch, "128", 4, 65536, "sequences in a step"),
+    SETTING(SIZE, train_settings, window, "50", 2, 1024, "positions of a sequence; longer ones are cut into windows"),
+    SETTING(SIZE, train_settings, warmup_steps, "100", 0, 100000, "steps until the learning rate is full"),
+    SETTING(REAL, train_settings, learning_rate, "0.001", 1e-8, 1, "of AdamW; falls to a tenth along a cosine"),
+    SETTING(REAL, train_settings, weight_decay, "0.05", 0, 10, "of AdamW, on matrices and embeddings"),
+    SETTING(REAL, train_settings, adam_beta2, "0.98", 0.5, 0.9999, "decay of AdamW's second moment"),
+    SETTING(REAL, train_settings, clip_norm, "1", 0.001, 1e9, "longest gradient; longer ones are scaled down"),
+    SETTING(REAL, train_settings, dropout, "0.2", 0, 0.9, "on the input and in every block"),
+    SETTING(REAL, train_settings, own_drop, "0.15", 0, 1, "share of inputs without the item's own embedding"),
+    SETTING(REAL, train_settings, find_weight, "1", 0, 100, "weight of the find loss"),
+    SETTING(REAL, train_settings, name_weight, "0.3", 0, 100, "weight of the name loss"),
+    SETTING(SIZE, train_settings, check_every, "2", 1, 1000, "epochs between looks at validation"),
+    SETTING(SIZE, train_settings, check_users, "2000", 10, 10000000, "validation users looked at while training"),
+    SETTING(SIZE, train_settings, patience, "4", 1, 1000, "looks without a better one before training stops"),
+    SETTING(SIZE, train_settings, state_every_steps, "100", 1, 1000000, "steps between saved training states"),
+    SETTING(SIZE, train_settings, seed, "1", 0, 1000000000, "seed of everything random in training"),
+    SETTING(SIZE, train_settings, threads, "0", 0, 256, "threads; 0: all cores; the result is the same for any number"),
+    SETTING(SIZE, train_settings, beam, "50", 1, 200, "names kept at each level when naming"),
+    SETTING(SIZE, train_settings, scan_items_max, "200000", 0, 100000000, "items up to which find looks at every vector"),
+    SETTING(BOOL, train_settings, promote, "true", 0, 0, "put the version into production if it does not lose"),
+};
+const size_t TRAIN_SETTINGS_COUNT = COUNT(TRAIN_SETTINGS);
+
+void settings_hash(char digest[SHA256_TEXT], const struct settings *tables, size_t count, const char *data)
+{
+    struct text text;
+    text_init(&text, 1 << 20);
+    for (size_t t = 0; t < count; t++)
+        settings_print(&text, &tables[t]);
+    text_addf(&text, "%s\n", data);
+    text_sha256(digest, text.bytes, text.size);
+    text_release(&text);
+}

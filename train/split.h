@@ -1,0 +1,38 @@
+/*
+ * split.h: which events teach, which choose, which judge.
+ *
+ * leave_one_out: of a user with three or more positive events the last is the test target, the one
+ * before it the validation target, the rest trains.  time: events before 80 % of the time line
+ * train; a user's first positive event in the next 10 % is a validation target, in the last 10 % a
+ * test target.  none: all events train (nothing is judged).
+ *
+ * Everything before a target is its history; seen events before it may not be recommended again.
+ */
+#ifndef TRAIN_SPLIT_H
+#define TRAIN_SPLIT_H
+
+#include "data/histories.h"
+
+enum part { PART_VALIDATION, PART_TEST };
+
+struct split {
+    size_t users;      /* as in the histories */
+    size_t *train_end; /* [users] event index: positive events before it train */
+    size_t *target[2]; /* [users] event index of the target of a part, or SIZE_MAX */
+};
+
+bool split_make(struct split *split, const struct histories *histories, const char *kind, struct err *err) MUST_CHECK;
+void split_release(struct split *split);
+
+/* Training sequences as flat arrays: positive events before train_end, oldest first. */
+struct sequences {
+    size_t users, events;
+    size_t *first;   /* [users + 1] */
+    uint32_t *item;  /* [events] whatever histories->item holds */
+};
+
+bool split_sequences(struct sequences *sequences, const struct histories *histories,
+                     const struct split *split, struct err *err) MUST_CHECK;
+void sequences_release(struct sequences *sequences);
+
+#endif
