@@ -9,6 +9,7 @@
 #include "data/export.h"
 #include "data/import.h"
 #include "data/records.h"
+#include "service/service.h"
 #include "train/jobs.h"
 
 #include <cblas.h>
@@ -76,10 +77,11 @@ struct front {
     struct evaluate_settings evaluate;
     struct recommend_settings recommend;
     struct other_settings other;
+    struct serve_settings serve;
 };
 
-enum { T_STORE = 1, T_EVENTS = 2, T_INDEX = 4, T_TRAIN = 8, T_IMPORT = 16, T_EVALUATE = 32, T_RECOMMEND = 64, T_OTHER = 128 };
-enum { TABLES = 8 };
+enum { T_STORE = 1, T_EVENTS = 2, T_INDEX = 4, T_TRAIN = 8, T_IMPORT = 16, T_EVALUATE = 32, T_RECOMMEND = 64, T_OTHER = 128, T_SERVE = 256 };
+enum { TABLES = 9 };
 
 static void front_tables(struct settings tables[TABLES], struct front *front)
 {
@@ -92,6 +94,7 @@ static void front_tables(struct settings tables[TABLES], struct front *front)
         {EVALUATE_SETTINGS, COUNT(EVALUATE_SETTINGS), &front->evaluate},
         {RECOMMEND_SETTINGS, COUNT(RECOMMEND_SETTINGS), &front->recommend},
         {OTHER_SETTINGS, COUNT(OTHER_SETTINGS), &front->other},
+        {SERVE_SETTINGS, SERVE_SETTINGS_COUNT, &front->serve},
     };
     memcpy(tables, list, sizeof list);
 }
@@ -193,6 +196,12 @@ static bool run_recommend(struct front *f, struct store *store, struct err *err)
     return with_job(f, store, err, do_recommend);
 }
 
+static bool run_serve(struct front *f, struct store *store, struct err *err)
+{
+    const struct serve_job job = {f->home, store, &f->serve, &f->events};
+    return job_serve(&job, err);
+}
+
 static bool run_export(struct front *f, struct store *store, struct err *err)
 {
     struct export_counts counts;
@@ -267,6 +276,7 @@ static const struct command {
     {"train", "a model version from the current index and the events", run_train, false, T_TRAIN | T_INDEX | T_EVENTS},
     {"evaluate", "the version in production against the baselines", run_evaluate, false, T_EVALUATE | T_TRAIN},
     {"recommend", "slates for all users at once", run_recommend, false, T_RECOMMEND},
+    {"serve", "the HTTP service", run_serve, true, T_SERVE | T_EVENTS | T_STORE},
     {"promote", "another version into production, or back", run_promote, false, T_OTHER},
     {"export", "the store back into the neutral form", run_export, false, T_OTHER},
     {"verify", "every row of the store and every file of the version in production", run_verify, false, 0},

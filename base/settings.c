@@ -61,11 +61,15 @@ void settings_start(const struct settings *tables, size_t count)
 bool settings_put(const struct settings *tables, size_t count, const char *name, const char *value,
                   struct err *err)
 {
+    bool known = false;
     for (size_t t = 0; t < count; t++)
         for (size_t i = 0; i < tables[t].count; i++)
-            if (strcmp(tables[t].rows[i].name, name) == 0)
-                return setting_set(&tables[t], &tables[t].rows[i], value, err);
-    return err_set(err, ERR_INPUT, "unknown setting '%s' (tessera help COMMAND lists them)", name);
+            if (strcmp(tables[t].rows[i].name, name) == 0) {
+                known = true;
+                if (!setting_set(&tables[t], &tables[t].rows[i], value, err))
+                    return false;
+            }
+    return known || err_set(err, ERR_INPUT, "unknown setting '%s' (tessera help COMMAND lists them)", name);
 }
 
 static char *trim(char *text)

@@ -2,7 +2,7 @@
  * settings.h: one table says what may be set; it parses the file and the flags and explains itself.
  *
  * Each room that has settings declares a struct and a table of rows over it.  The front door gathers
- * the tables, so a name is unique in the whole program.  Order of strength: defaults, then
+ * the tables; a name that stands in two of them means the same in both and is set in both.  Order of strength: defaults, then
  * HOME/tessera.conf (`name = value` lines, # comments), then flags (--name value).
  *
  * Memory    values live in the caller's struct; texts are copied into it.

@@ -1,0 +1,34 @@
+/*
+ * metrics.h: counters and latencies, as the Prometheus text format 0.0.4.
+ *
+ * Threads   every field is an atomic; nobody waits.
+ */
+#ifndef SERVICE_METRICS_H
+#define SERVICE_METRICS_H
+
+#include "base/text.h"
+
+#include <stdatomic.h>
+
+enum { ROUTES_MAX = 24, LATENCY_BUCKETS = 12 };
+
+struct metrics {
+    atomic_ulong requests[ROUTES_MAX][6]; /* by route and hundreds of the status */
+    atomic_ulong latency[ROUTES_MAX][LATENCY_BUCKETS + 1];
+    atomic_ulong latency_us[ROUTES_MAX];
+    atomic_ulong events_accepted, events_duplicate, events_rejected;
+    atomic_ulong commits, slates_written, slates_dropped, reloads, reload_failures, overloads;
+    atomic_ulong fallbacks;
+};
+
+void metrics_note(struct metrics *metrics, size_t route, unsigned status, double seconds);
+
+struct gauges {
+    const char *version;
+    size_t items, late_items, model_queue, write_queue;
+};
+
+void metrics_print(struct text *text, const struct metrics *metrics, const char *const *routes, size_t count,
+                   const struct gauges *gauges);
+
+#endif

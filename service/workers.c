@@ -1,0 +1,262 @@
+/*
+ * workers.c: the threads behind the listeners: model workers, the committer, the watcher.
+ */
+#include "service/routes.h"
+
+#include "base/log.h"
+#include "data/records.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { PRUNE_AT_MOST = 1000 };
+
+static void call_done(struct call *call)
+{
+    call->state = CALL_DONE;
+    MHD_resume_connection(call->connection);
+}
+
+struct snapshot *service_snapshot(struct service *service)
+{
+    pthread_mutex_lock(&service->snapshot_lock);
+    struct snapshot *snapshot = service->snapshot ? snapshot_hold(service->snapshot) : NULL;
+    pthread_mutex_unlock(&service->snapshot_lock);
+    return snapshot;
+}
+
+static void set_snapshot(struct service *service, struct snapshot *next)
+{
+    pthread_mutex_lock(&service->snapshot_lock);
+    struct snapshot *old = service->snapshot;
+    service->snapshot = next;
+    service->reload_error[0] = 0;
+    pthread_mutex_unlock(&service->snapshot_lock);
+    snapshot_drop(old);
+}
+
+/* ---- model workers: one call at a time each, in scratch of their own ---- */
+
+static bool work_ready(struct slate_work *work, const struct version **laid_out, struct service *service,
+                       const struct snapshot *snapshot, struct err *err)
+{
+    if (*laid_out == snapshot->version && slate_work_fits(work, snapshot))
+        return true;
+    slate_work_close(work);
+    *laid_out = NULL;
+    if (!slate_work_open(work, snapshot, service->settings->late_items_max, service->settings->history_max, err))
+        return false;
+    *laid_out = snapshot->version;
+    return true;
+}
+
+void *worker_main(void *self)
+{
+    struct service *service = self;
+    struct slate_work work = {0};
+    const struct version *laid_out = NULL; /* compared, never followed */
+    struct call *call;
+    while ((call = queue_take(&service->model_queue))) {
+        struct err err = {0};
+        struct snapshot *snapshot = service_snapshot(service);
+        if (!snapshot)
+            call_problem(call, 503, "not_ready", NULL, "no model version is in service yet");
+        else if (!work_ready(&work, &laid_out, service, snapshot, &err))
+            call_fail(call, &err);
+        else
+            call->route->answer(call, &work, snapshot);
+        if (call->status == 500)
+            log_error("request.failed id=%s path=\"%s\" why=\"%s\"", call->request_id, call->route->path, err.text);
+        snapshot_drop(snapshot);
+        call_done(call);
+    }
+    slate_work_close(&work);
+    return NULL;
+}
+
+/* ---- the committer: LMDB has one writer, so writes that wait together share one fsync ---- */
+
+static struct slate_note *take_slates(struct service *service)
+{
+    pthread_mutex_lock(&service->slate_lock);
+    struct slate_note *notes = service->slates;
+    service->slates = NULL;
+    service->slates_end = &service->slates;
+    service->slates_length = 0;
+    pthread_mutex_unlock(&service->slate_lock);
+    return notes;
+}
+
+void service_log_slate(struct service *service, const char *request_id, char *json)
+{
+    struct slate_note *note = calloc(1, sizeof *note);
+    bool dropped = !note;
+    if (note) {
+        snprintf(note->request_id, sizeof note->request_id, "%s", request_id);
+        note->json = json;
+        pthread_mutex_lock(&service->slate_lock);
+        dropped = service->slates_length >= service->settings->slate_queue_max;
+        if (!dropped) {
+            *service->slates_end = note;
+            service->slates_end = &note->next;
+            service->slates_length++;
+        }
+        pthread_mutex_unlock(&service->slate_lock);
+    }
+    if (dropped) {
+        atomic_fetch_add(&service->metrics.slates_dropped, 1);
+        free(note);
+        free(json);
+    }
+}
+
+static bool write_slates(struct service *service, const struct store_txn *txn, const struct slate_note *notes, struct err *err)
+{
+    size_t count = 0;
+    for (const struct slate_note *note = notes; note; note = note->next, count++)
+        if (!slate_put(txn, note->request_id, note->json, strlen(note->json), err))
+            return false;
+    if (count)
+        slates_prune(txn, service->settings->slates_max, now_ms() - (int64_t)service->settings->slate_days * 86400000,
+                     PRUNE_AT_MOST, err);
+    atomic_fetch_add(&service->metrics.slates_written, count);
+    return err->code == ERR_NONE;
+}
+
+static bool commit_group(struct service *service, struct call *chain, const struct slate_note *notes, struct err *err)
+{
+    struct store_txn txn;
+    if (!store_begin(&txn, service->store, true, err))
+        return false;
+    for (struct call *call = chain; call; call = call->next)
+        if (!call->route->apply(call, &txn, err)) {
+            store_abort(&txn);
+            return false;
+        }
+    if (!write_slates(service, &txn, notes, err)) {
+        store_abort(&txn);
+        return false;
+    }
+    atomic_fetch_add(&service->metrics.commits, 1);
+    return store_commit(&txn, err);
+}
+
+/* The items that a group changed become part of the next snapshot before anybody is told. */
+static void follow_items(struct service *service, struct call *chain)
+{
+    uint32_t numbers[256];
+    size_t count = 0;
+    bool any = false;
+    for (struct call *call = chain; call; call = call->next)
+        any = any || (call->status == 0 && call_changed_item(call, &numbers[0]));
+    if (!any)
+        return;
+    pthread_mutex_lock(&service->snapshot_change);
+    for (struct call *call = chain; call || count; call = call ? call->next : NULL) {
+        if (call && call->status == 0 && call_changed_item(call, &numbers[count]))
+            count++;
+        if (count < COUNT(numbers) && call)
+            continue;
+        struct err err = {0};
+        struct snapshot *old = service_snapshot(service);
+        struct snapshot *next = old ? snapshot_update(old, service->store, numbers, count, &err) : NULL;
+        if (next)
+            set_snapshot(service, next);
+        else if (old)
+            log_error("snapshot.update why=\"%s\"", err.text);
+        snapshot_drop(old);
+        count = 0;
+    }
+    pthread_mutex_unlock(&service->snapshot_change);
+}
+
+static void commit_calls(struct service *service, struct call *chain, struct slate_note *notes)
+{
+    struct err err = {0};
+    if (!commit_group(service, chain, notes, &err)) {
+        log_error("commit.failed why=\"%s\"", err.text);
+        if (notes)
+            atomic_fetch_add(&service->metrics.slates_dropped, 1);
+        for (struct call *next, *call = chain; call; call = next) { /* one of them may be to blame */
+            struct err own = {0};
+            next = call->next;
+            call->next = NULL;
+            if (!commit_group(service, call, NULL, &own))
+                call_fail(call, &own);
+            call->next = next;
+        }
+    }
+    follow_items(service, chain);
+    for (struct call *next, *call = chain; call; call = next) {
+        next = call->next;
+        if (call->status == 0)
+            call->route->committed(call);
+        call_done(call);
+    }
+}
+
+void *committer_main(void *self)
+{
+    struct service *service = self;
+    bool closed = false;
+    while (!closed) {
+        struct call *chain = queue_take_all(&service->write_queue, (int)service->settings->slate_write_ms, &closed);
+        struct slate_note *notes = take_slates(service);
+        if (chain || notes)
+            commit_calls(service, chain, notes);
+        for (struct slate_note *next; notes; notes = next) {
+            next = notes->next;
+            free(notes->json);
+            free(notes);
+        }
+    }
+    return NULL;
+}
+
+/* ---- the watcher: production/recommend moved, so the next version is opened and swapped in ---- */
+
+bool service_reload(struct service *service, struct err *err)
+{
+    char name[64];
+    if (!production_name(name, service->home, err))
+        return false;
+    struct snapshot *old = service_snapshot(service);
+    bool same = old && strcmp(old->version->name, name) == 0;
+    snapshot_drop(old);
+    if (same)
+        return true;
+    struct version *version = version_open(service->home, name, service->store, service->settings->scan_items_max, err);
+    if (!version)
+        return false;
+    pthread_mutex_lock(&service->snapshot_change); /* no item may be put between reading them and the swap */
+    struct snapshot *next = snapshot_open(version, service->store, err);
+    if (next)
+        set_snapshot(service, next);
+    pthread_mutex_unlock(&service->snapshot_change);
+    if (!next)
+        return false;
+    atomic_fetch_add(&service->metrics.reloads, 1);
+    log_info("version.in_service name=%s items=%zu late=%zu", name, version->index->items, next->late);
+    return true;
+}
+
+void *watcher_main(void *self)
+{
+    struct service *service = self;
+    const struct timespec pause = {(time_t)(service->settings->watch_ms / 1000), (long)(service->settings->watch_ms % 1000) * 1000000};
+    while (!atomic_load(&service->stopping)) {
+        struct err err = {0};
+        bool fine = service_reload(service, &err);
+        pthread_mutex_lock(&service->snapshot_lock);
+        bool news = !fine && strcmp(service->reload_error, err.text) != 0;
+        snprintf(service->reload_error, sizeof service->reload_error, "%s", fine ? "" : err.text);
+        pthread_mutex_unlock(&service->snapshot_lock);
+        if (news) {
+            atomic_fetch_add(&service->metrics.reload_failures, 1);
+            log_error("version.not_taken why=\"%s\"", err.text);
+        }
+        nanosleep(&pause, NULL);
+    }
+    return NULL;
+}
