@@ -19,11 +19,16 @@ static bool faiss_failed(struct err *err, const char *path, const char *doing)
     return err_set(err, ERR_FORMAT, "%s: %s: %s", path, doing, faiss_get_last_error());
 }
 
+static double lists_for(size_t items)
+{
+    return floor(4 * sqrt((double)items));
+}
+
 static bool set_probes(struct catalogue_index *index, const char *path, struct err *err)
 {
     FaissParameterSpace *space = NULL;
     int code = faiss_ParameterSpace_new(&space);
-    double probes = fmax(8, sqrt((double)index->items) / 16);
+    double probes = fmax(16, lists_for(index->items) / 16); /* about a sixteenth of all vectors */
     if (!code)
         code = faiss_ParameterSpace_set_index_parameter(space, index->faiss, "nprobe", probes);
     if (space)
@@ -44,7 +49,7 @@ static bool faiss_open(struct catalogue_index *index, const char *path, struct e
     }
     struct text text;
     text_init(&text, 40);
-    text_addf(&text, "IVF%zu,Flat", (size_t)(4 * sqrt((double)index->items)));
+    text_addf(&text, "IVF%.0f,Flat", lists_for(index->items));
     int code = faiss_index_factory(&index->faiss, (int)index->dims, text.bytes, METRIC_INNER_PRODUCT);
     text_release(&text);
     if (!code)

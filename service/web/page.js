@@ -1,0 +1,140 @@
+// The page talks to the same API as everybody else; nothing here is private to it.
+"use strict";
+
+const $ = (id) => document.getElementById(id);
+const SOURCES = {name: "named tile by tile", find: "found near your taste", count: "often liked together", popular: "liked by many"};
+
+let user = localStorage.getItem("tessera.user");
+if (!user) {
+  user = "page-" + Math.random().toString(36).slice(2, 12);
+  localStorage.setItem("tessera.user", user);
+}
+let liked = JSON.parse(localStorage.getItem("tessera.liked") || "[]");
+
+async function call(method, path, body) {
+  const key = sessionStorage.getItem("tessera.key");
+  const headers = {"Content-Type": "application/json"};
+  if (key) headers.Authorization = "Bearer " + key;
+  const reply = await fetch(path, {method, headers, body: body && JSON.stringify(body)});
+  if (reply.status === 401 && !key) {
+    const given = prompt("This service asks for an API key:");
+    if (given) {
+      sessionStorage.setItem("tessera.key", given);
+      return call(method, path, body);
+    }
+  }
+  const json = reply.status === 204 ? null : await reply.json();
+  if (!reply.ok) throw new Error(json.detail || reply.statusText);
+  return json;
+}
+
+function element(tag, options, ...children) {
+  const node = Object.assign(document.createElement(tag), options);
+  node.append(...children);
+  return node;
+}
+
+const titleOf = (item) => (item.title || item.item_id) + (item.attributes && item.attributes.year ? ` (${item.attributes.year})` : "");
+const say = (text) => { $("message").textContent = text; };
+
+function showLiked() {
+  $("none").hidden = liked.length > 0;
+  $("liked").replaceChildren(...liked.map((item) => element("li", {},
+    element("button", {type: "button", title: "take it away", onclick: () => unlike(item)}, titleOf(item) + " ×"))));
+}
+
+function keep() {
+  localStorage.setItem("tessera.liked", JSON.stringify(liked));
+  showLiked();
+  return refresh();
+}
+
+async function like(item) {
+  $("search").value = "";
+  $("found").replaceChildren();
+  if (!liked.some((other) => other.item_id === item.item_id)) {
+    liked.push({item_id: item.item_id, title: item.title, attributes: item.attributes});
+    await keep();
+  }
+}
+
+function unlike(item) {
+  liked = liked.filter((other) => other.item_id !== item.item_id);
+  return keep();
+}
+
+function showTiles(codes) {
+  return element("span", {className: "tiles", title: "its semantic ID"},
+    ...codes.map((code, level) => element("span", {}, String.fromCharCode(97 + level) + code)));
+}
+
+function showItem(entry, requestId) {
+  const reasons = entry.reasons.map((reason) => reason.text).join("; ");
+  const card = element("li", {}, element("span", {className: "rank"}, String(entry.rank)),
+    element("div", {},
+      element("div", {className: "title"}, titleOf(entry.item)),
+      element("div", {className: "quiet"}, (entry.item.categories || []).join(" · ")),
+      element("p", {className: "why"}, reasons + " — " + SOURCES[entry.source] + " ", showTiles(entry.semantic_id))),
+    element("button", {type: "button", className: "seen", onclick: () => seen(entry, requestId)}, "Seen it"));
+  card.dataset.item = entry.item_id;
+  return card;
+}
+
+async function seen(entry, requestId) {
+  await call("POST", "/v1/events", {user_id: user, item_id: entry.item_id, type: "seen", request_id: requestId, position: entry.rank});
+  return refresh();
+}
+
+let turn = 0;
+async function refresh() {
+  const mine = ++turn;
+  if (!liked.length) {
+    $("slate").replaceChildren();
+    say("Like something, and a list appears here.");
+    return;
+  }
+  try {
+    const body = {user_id: user, history: liked.map((item) => item.item_id), n: 10};
+    if ($("genre").value) body.categories = [$("genre").value];
+    const slate = await call("POST", "/v1/recommendations", body);
+    if (mine !== turn) return;
+    $("slate").replaceChildren(...slate.items.map((entry) => showItem(entry, slate.request_id)));
+    $("version").textContent = `version ${slate.model.version}, ${slate.timing_ms.total.toFixed(1)} ms`;
+    say(slate.items.length < 10 ? "No more films fit." : "");
+    for (const entry of slate.items) for (const genre of entry.item.categories || []) addGenre(genre);
+  } catch (error) {
+    say("The service says: " + error.message);
+  }
+}
+
+function addGenre(genre) {
+  const known = [...$("genre").options].map((option) => option.value);
+  if (!known.includes(genre)) $("genre").append(element("option", {value: genre}, genre));
+}
+
+let typing;
+$("search").addEventListener("input", () => {
+  clearTimeout(typing);
+  typing = setTimeout(async () => {
+    const words = $("search").value.trim();
+    if (!words) return $("found").replaceChildren();
+    try {
+      const found = await call("GET", "/v1/items?limit=8&q=" + encodeURIComponent(words));
+      $("found").replaceChildren(...found.data.map((item) => element("li", {},
+        element("button", {type: "button", onclick: () => like(item)}, titleOf(item)))));
+      if (!found.data.length) $("found").replaceChildren(element("li", {className: "quiet"}, "No film of that name."));
+    } catch (error) {
+      say("The service says: " + error.message);
+    }
+  }, 120);
+});
+$("genre").addEventListener("change", refresh);
+$("forget").addEventListener("click", () => {
+  liked = [];
+  user = "page-" + Math.random().toString(36).slice(2, 12);
+  localStorage.setItem("tessera.user", user);
+  return keep();
+});
+
+showLiked();
+refresh();

@@ -1,0 +1,49 @@
+#include "tests/test.h"
+
+#include "base/threads.h"
+
+struct sums {
+    double out[1000];
+    size_t worker_most;
+};
+
+static void piece(void *self, size_t at, size_t worker)
+{
+    struct sums *sums = self;
+    double sum = 0;
+    for (size_t i = 1; i <= 1000; i++)
+        sum += 1.0 / (double)(i + at);
+    sums->out[at] = sum;
+    if (worker > 100)
+        sums->worker_most = worker; /* must never be: would race and fail below */
+}
+
+/* The same bits on 1, 2, 4 and 7 threads, run many times over one pool. */
+static void results_do_not_depend_on_the_number_of_threads(void **state)
+{
+    static struct sums want;
+    static struct sums got;
+    static const size_t counts[] = {1, 2, 4, 7};
+    (void)state;
+    for (size_t c = 0; c < COUNT(counts); c++) {
+        struct err err = {0};
+        struct thread_pool *pool = thread_pool_new(counts[c], &err);
+        assert_fine(pool, err);
+        assert_int_equal(thread_pool_count(pool), counts[c]);
+        for (int round = 0; round < 20; round++) {
+            memset(&got, 0, sizeof got);
+            thread_pool_run(pool, 1000, piece, &got);
+            if (c == 0 && round == 0)
+                want = got;
+            assert_memory_equal(&want, &got, sizeof got);
+        }
+        thread_pool_run(pool, 0, piece, &got);
+        thread_pool_free(pool);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {TEST(results_do_not_depend_on_the_number_of_threads)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

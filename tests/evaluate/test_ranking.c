@@ -1,0 +1,85 @@
+#include "tests/test.h"
+
+#include "base/rng.h"
+#include "evaluate/baselines.h"
+#include "evaluate/ranking.h"
+
+#include <math.h>
+
+static void figures_by_hand(void **state)
+{
+    const uint32_t rank[] = {1, 3, 0, 11};
+    struct ranking r;
+    (void)state;
+    ranking_measure(&r, rank, 4);
+    assert_true(fabs(r.hr[0] - 0.25) < 1e-12);
+    assert_true(fabs(r.hr[2] - 0.5) < 1e-12);
+    assert_true(fabs(r.hr[3] - 0.75) < 1e-12);
+    assert_true(fabs(r.ndcg[2] - (1 + 0.5) / 4) < 1e-12); /* 1/log2(4) = .5 */
+    assert_true(fabs(r.mrr[3] - (1 + 1.0 / 3 + 1.0 / 11) / 4) < 1e-12);
+    struct ranking none;
+    ranking_measure(&none, rank, 0);
+    assert_true(none.hr[4] == 0);
+}
+
+/* Equal lists give an interval around 0; a real lift is seen; the interval covers as it says. */
+static void intervals_cover_the_truth(void **state)
+{
+    enum { USERS = 400, ROUNDS = 60 };
+    static uint32_t a[USERS];
+    static uint32_t b[USERS];
+    size_t covered = 0;
+    (void)state;
+    for (uint64_t round = 0; round < ROUNDS; round++) {
+        struct rng rng = rng_stream(round, 1, 1);
+        for (size_t u = 0; u < USERS; u++) {
+            a[u] = (uint32_t)rng_below(&rng, 30);
+            b[u] = (uint32_t)rng_below(&rng, 30);
+        }
+        struct interval i = ranking_compare(a, b, USERS, 10, round);
+        covered += i.low <= 0 && i.high >= 0; /* the true difference is 0 */
+    }
+    assert_true(covered >= ROUNDS * 85 / 100);
+    assert_true(covered < ROUNDS || ROUNDS < 60);
+    struct interval same = ranking_compare(a, a, USERS, 10, 1);
+    assert_true(same.low == 0 && same.high == 0);
+    for (size_t u = 0; u < USERS; u++)
+        b[u] = a[u] ? a[u] + 5 : 0;
+    struct interval lift = ranking_compare(a, b, USERS, 10, 1);
+    assert_true(lift.low > 0 && lift.detectable > 0);
+}
+
+static void coverage_and_gini_at_their_ends(void **state)
+{
+    const uint32_t even[] = {3, 3, 3, 3};
+    const uint32_t one[] = {12, 0, 0, 0};
+    (void)state;
+    assert_true(lists_coverage(even, 4) == 1 && lists_coverage(one, 4) == 0.25);
+    assert_true(fabs(lists_gini(even, 4)) < 1e-12);
+    assert_true(fabs(lists_gini(one, 4) - 0.75) < 1e-12);
+}
+
+static void the_newest_item_votes_loudest(void **state)
+{
+    const size_t first[] = {0, 1, 2, 2};
+    const uint32_t item[] = {1, 2};
+    const float similarity[] = {0.5F, 0.5F};
+    const struct neighbour_lists lists = {first, item, similarity, 3};
+    const uint32_t history[] = {0, 1, 99};
+    float scores[3] = {0};
+    (void)state;
+    knn_scores(scores, &lists, history, 3); /* 99 is unknown and has no vote, but is the newest */
+    assert_true(fabsf(scores[2] - 0.5F * 0.7F) < 1e-6F);
+    assert_true(fabsf(scores[1] - 0.5F * 0.49F) < 1e-6F);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(figures_by_hand),
+        TEST(intervals_cover_the_truth),
+        TEST(coverage_and_gini_at_their_ends),
+        TEST(the_newest_item_votes_loudest),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
