@@ -19,14 +19,17 @@
 #include <string.h>
 
 struct import_settings {
-    char items[SETTING_TEXT_SIZE], interactions[SETTING_TEXT_SIZE], conversations[SETTING_TEXT_SIZE];
+    char items[SETTING_TEXT_SIZE], interactions[SETTING_TEXT_SIZE],
+        conversations[SETTING_TEXT_SIZE];
     char format[SETTING_TEXT_SIZE];
 };
 
 static const struct setting IMPORT_SETTINGS[] = {
-    SETTING(TEXT, import_settings, items, "", 0, 0, "items.jsonl, movies.dat or movies_with_mentions.csv; also .gz and .zst"),
+    SETTING(TEXT, import_settings, items, "", 0, 0,
+            "items.jsonl, movies.dat or movies_with_mentions.csv; also .gz and .zst"),
     SETTING(TEXT, import_settings, interactions, "", 0, 0, "interactions.csv or ratings.dat"),
-    SETTING(TEXT, import_settings, conversations, "", 0, 0, "conversations.jsonl or train_data.jsonl"),
+    SETTING(TEXT, import_settings, conversations, "", 0, 0,
+            "conversations.jsonl or train_data.jsonl"),
     SETTING(TEXT, import_settings, format, "neutral", 0, 0, "neutral, movietweetings or redial"),
 };
 
@@ -36,10 +39,13 @@ struct evaluate_settings {
 };
 
 static const struct setting EVALUATE_SETTINGS[] = {
-    SETTING(BOOL, evaluate_settings, test, "false", 0, 0, "judge on the test part and note the run"),
+    SETTING(BOOL, evaluate_settings, test, "false", 0, 0,
+            "judge on the test part and note the run"),
     SETTING(TEXT, evaluate_settings, json, "", 0, 0, "file for the figures as JSON rows"),
-    SETTING(TEXT, evaluate_settings, targets, "docs/targets.json", 0, 0, "what the figures are held against"),
-    SETTING(TEXT, evaluate_settings, runs, "docs/TEST_RUNS.tsv", 0, 0, "where --test appends its row"),
+    SETTING(TEXT, evaluate_settings, targets, "docs/targets.json", 0, 0,
+            "what the figures are held against"),
+    SETTING(TEXT, evaluate_settings, runs, "docs/TEST_RUNS.tsv", 0, 0,
+            "where --test appends its row"),
 };
 
 struct recommend_settings {
@@ -49,17 +55,20 @@ struct recommend_settings {
 };
 
 static const struct setting RECOMMEND_SETTINGS[] = {
-    SETTING(BOOL, recommend_settings, all_users, "false", 0, 0, "a slate for every user with events"),
+    SETTING(BOOL, recommend_settings, all_users, "false", 0, 0,
+            "a slate for every user with events"),
     SETTING(SIZE, recommend_settings, n, "10", 1, 200, "items in a slate"),
     SETTING(TEXT, recommend_settings, out, "-", 0, 0, "file for one JSON line a user; -: stdout"),
 };
 
 struct other_settings {
-    char version[SETTING_TEXT_SIZE], folder[SETTING_TEXT_SIZE], name[SETTING_TEXT_SIZE], scopes[SETTING_TEXT_SIZE];
+    char version[SETTING_TEXT_SIZE], folder[SETTING_TEXT_SIZE], name[SETTING_TEXT_SIZE],
+        scopes[SETTING_TEXT_SIZE];
 };
 
 static const struct setting OTHER_SETTINGS[] = {
-    SETTING(TEXT, other_settings, version, "previous", 0, 0, "version to put into production; previous: the one before"),
+    SETTING(TEXT, other_settings, version, "previous", 0, 0,
+            "version to put into production; previous: the one before"),
     SETTING(TEXT, other_settings, folder, "export", 0, 0, "folder that export writes into"),
     SETTING(TEXT, other_settings, name, "unnamed", 0, 0, "name of a new API key"),
     SETTING(TEXT, other_settings, scopes, "recommend events:write", 0, 0,
@@ -80,7 +89,17 @@ struct front {
     struct serve_settings serve;
 };
 
-enum { T_STORE = 1, T_EVENTS = 2, T_INDEX = 4, T_TRAIN = 8, T_IMPORT = 16, T_EVALUATE = 32, T_RECOMMEND = 64, T_OTHER = 128, T_SERVE = 256 };
+enum {
+    T_STORE = 1,
+    T_EVENTS = 2,
+    T_INDEX = 4,
+    T_TRAIN = 8,
+    T_IMPORT = 16,
+    T_EVALUATE = 32,
+    T_RECOMMEND = 64,
+    T_OTHER = 128,
+    T_SERVE = 256
+};
 enum { TABLES = 9 };
 
 static void front_tables(struct settings tables[TABLES], struct front *front)
@@ -107,9 +126,11 @@ static void say_rejected(void *self, const char *path, size_t line, const char *
     fprintf(stderr, "%s:%zu: rejected: %s\n", path, line, reason);
 }
 
-typedef bool import_fn(struct import_counts *counts, const struct importer *importer, const char *path, struct err *err);
+typedef bool import_fn(struct import_counts *counts, const struct importer *importer,
+                       const char *path, struct err *err);
 
-static bool import_one(import_fn *fn, const struct importer *importer, const char *what, const char *path, struct err *err)
+static bool import_one(import_fn *fn, const struct importer *importer, const char *what,
+                       const char *path, struct err *err)
 {
     struct import_counts counts = {0};
     if (!*path)
@@ -117,8 +138,8 @@ static bool import_one(import_fn *fn, const struct importer *importer, const cha
     if (!fn)
         return err_set(err, ERR_INPUT, "%s: this format has no %s", path, what);
     bool fine = fn(&counts, importer, path, err);
-    printf("%-14s accepted %zu  duplicates %zu  rejected %zu  unjoined %zu\n", what, counts.accepted, counts.duplicates,
-           counts.rejected, counts.unjoined);
+    printf("%-14s accepted %zu  duplicates %zu  rejected %zu  unjoined %zu\n", what,
+           counts.accepted, counts.duplicates, counts.rejected, counts.unjoined);
     return fine;
 }
 
@@ -136,12 +157,16 @@ static bool run_import(struct front *f, struct store *store, struct err *err)
     for (size_t i = 0; i < COUNT(formats); i++)
         if (strcmp(formats[i].name, f->import.format) == 0)
             return import_one(formats[i].items, &importer, "items", f->import.items, err) &&
-                   import_one(formats[i].interactions, &importer, "interactions", f->import.interactions, err) &&
-                   import_one(formats[i].conversations, &importer, "conversations", f->import.conversations, err);
-    return err_set(err, ERR_INPUT, "format: expected neutral, movietweetings or redial, found '%s'", f->import.format);
+                   import_one(formats[i].interactions, &importer, "interactions",
+                              f->import.interactions, err) &&
+                   import_one(formats[i].conversations, &importer, "conversations",
+                              f->import.conversations, err);
+    return err_set(err, ERR_INPUT, "format: expected neutral, movietweetings or redial, found '%s'",
+                   f->import.format);
 }
 
-static bool with_job(struct front *f, struct store *store, struct err *err, bool (*fn)(struct front *, const struct job *, struct err *))
+static bool with_job(struct front *f, struct store *store, struct err *err,
+                     bool (*fn)(struct front *, const struct job *, struct err *))
 {
     struct thread_pool *pool = thread_pool_new(f->train.threads, err);
     const struct job job = {f->home, store, pool, &f->events, &f->index, &f->train};
@@ -164,8 +189,9 @@ static bool do_train(struct front *f, const struct job *job, struct err *err)
 
 static bool do_evaluate(struct front *f, const struct job *job, struct err *err)
 {
-    const struct evaluate_options options = {f->evaluate.test, *f->evaluate.json ? f->evaluate.json : NULL,
-                                             f->evaluate.targets, *f->evaluate.runs ? f->evaluate.runs : NULL};
+    const struct evaluate_options options = {
+        f->evaluate.test, *f->evaluate.json ? f->evaluate.json : NULL, f->evaluate.targets,
+        *f->evaluate.runs ? f->evaluate.runs : NULL};
     return job_evaluate(job, &options, err);
 }
 
@@ -207,7 +233,8 @@ static bool run_export(struct front *f, struct store *store, struct err *err)
     struct export_counts counts;
     if (!export_all(&counts, store, f->other.folder, err))
         return false;
-    printf("%s: items %zu  events %zu  dialogues %zu\n", f->other.folder, counts.items, counts.events, counts.dialogues);
+    printf("%s: items %zu  events %zu  dialogues %zu\n", f->other.folder, counts.items,
+           counts.events, counts.dialogues);
     return true;
 }
 
@@ -215,8 +242,9 @@ static bool run_promote(struct front *f, struct store *store, struct err *err)
 {
     char name[64];
     (void)store;
-    bool fine = strcmp(f->other.version, "previous") == 0 ? production_back(f->home, err)
-                                                           : production_set(f->home, f->other.version, err);
+    bool fine = strcmp(f->other.version, "previous") == 0
+                    ? production_back(f->home, err)
+                    : production_set(f->home, f->other.version, err);
     if (fine && production_name(name, f->home, err))
         printf("version %s is in production\n", name);
     return fine;
@@ -238,8 +266,8 @@ static bool run_verify(struct front *f, struct store *store, struct err *err)
     struct version *version = version_open(f->home, name, store, f->train.scan_items_max, err);
     if (!version)
         return false;
-    printf("version %s: %zu items, names of %zu tiles, every file as its manifest says\n", name, version->index->items,
-           version->index->levels);
+    printf("version %s: %zu items, names of %zu tiles, every file as its manifest says\n", name,
+           version->index->items, version->index->levels);
     version_drop(version);
     return true;
 }
@@ -272,14 +300,18 @@ static const struct command {
     unsigned tables;
 } COMMANDS[] = {
     {"import", "files into the store", run_import, true, T_IMPORT | T_STORE},
-    {"index", "content vectors, names and neighbours from catalogue and training events", run_index, false, T_INDEX | T_EVENTS},
-    {"train", "a model version from the current index and the events", run_train, false, T_TRAIN | T_INDEX | T_EVENTS},
-    {"evaluate", "the version in production against the baselines", run_evaluate, false, T_EVALUATE | T_TRAIN},
+    {"index", "content vectors, names and neighbours from catalogue and training events", run_index,
+     false, T_INDEX | T_EVENTS},
+    {"train", "a model version from the current index and the events", run_train, false,
+     T_TRAIN | T_INDEX | T_EVENTS},
+    {"evaluate", "the version in production against the baselines", run_evaluate, false,
+     T_EVALUATE | T_TRAIN},
     {"recommend", "slates for all users at once", run_recommend, false, T_RECOMMEND},
     {"serve", "the HTTP service", run_serve, true, T_SERVE | T_EVENTS | T_STORE},
     {"promote", "another version into production, or back", run_promote, false, T_OTHER},
     {"export", "the store back into the neutral form", run_export, false, T_OTHER},
-    {"verify", "every row of the store and every file of the version in production", run_verify, false, 0},
+    {"verify", "every row of the store and every file of the version in production", run_verify,
+     false, 0},
     {"key", "a new API key, printed once", run_key, true, T_OTHER},
 };
 
@@ -307,7 +339,8 @@ static int help(struct front *front, const char *name)
         text_addf(&text, "usage: tessera --home DIR COMMAND [--setting value]...\n\n");
         for (size_t i = 0; i < COUNT(COMMANDS); i++)
             text_addf(&text, "  %-10s %s\n", COMMANDS[i].name, COMMANDS[i].help);
-        text_addf(&text, "\n`tessera help COMMAND` lists its settings; HOME/tessera.conf holds them as name = value.\n");
+        text_addf(&text, "\n`tessera help COMMAND` lists its settings; HOME/tessera.conf holds "
+                         "them as name = value.\n");
     }
     fputs(text.bytes, name && !command ? stderr : stdout);
     text_release(&text);
@@ -322,7 +355,8 @@ static bool read_flags(struct settings *tables, int argc, char **argv, int at, s
             return err_set(err, ERR_INPUT, "expected --setting, found '%.60s'", argv[at]);
         char name[64];
         char *equals = strchr(argv[at], '=');
-        snprintf(name, sizeof name, "%.*s", (int)(equals ? equals - argv[at] - 2 : 60), argv[at] + 2);
+        snprintf(name, sizeof name, "%.*s", (int)(equals ? equals - argv[at] - 2 : 60),
+                 argv[at] + 2);
         for (char *c = name; *c; c++)
             *c = *c == '-' ? '_' : *c;
         const char *value = equals ? equals + 1 : "true";

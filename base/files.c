@@ -17,7 +17,9 @@
 
 static enum err_code os_code(void)
 {
-    return errno == ENOENT ? ERR_MISSING : errno == ENOSPC || errno == EDQUOT ? ERR_FULL : ERR_SYSTEM;
+    return errno == ENOENT                      ? ERR_MISSING
+           : errno == ENOSPC || errno == EDQUOT ? ERR_FULL
+                                                : ERR_SYSTEM;
 }
 
 static bool os_error(struct err *err, const char *path, const char *verb)
@@ -32,7 +34,8 @@ bool path_make(char path[PATH_SIZE], struct err *err, const char *format, ...)
     int size = vsnprintf(path, PATH_SIZE, format, args);
     va_end(args);
     if (size < 0 || size >= PATH_SIZE)
-        return err_set(err, ERR_INPUT, "path is longer than %d bytes: %.80s...", PATH_SIZE - 1, path);
+        return err_set(err, ERR_INPUT, "path is longer than %d bytes: %.80s...", PATH_SIZE - 1,
+                       path);
     return true;
 }
 
@@ -176,7 +179,8 @@ bool file_copy(const char *to, const char *from, struct err *err)
     struct file_map map;
     if (!file_map_open(&map, from, err))
         return false;
-    bool fine = file_write_atomic(to, map.bytes ? map.bytes : (const unsigned char *)"", map.size, err);
+    bool fine =
+        file_write_atomic(to, map.bytes ? map.bytes : (const unsigned char *)"", map.size, err);
     file_map_close(&map);
     return fine;
 }

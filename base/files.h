@@ -20,7 +20,8 @@ struct file_map {
     size_t size;
 };
 
-bool path_make(char path[PATH_SIZE], struct err *err, const char *format, ...) PRINTF(3, 4) MUST_CHECK;
+bool path_make(char path[PATH_SIZE], struct err *err, const char *format, ...)
+    PRINTF(3, 4) MUST_CHECK;
 bool path_exists(const char *path);
 bool folder_make(const char *path, struct err *err) MUST_CHECK; /* one that exists is fine */
 void folder_remove(const char *path); /* a folder of plain files; what cannot go stays */
@@ -28,7 +29,8 @@ void folder_remove(const char *path); /* a folder of plain files; what cannot go
 char *file_read(const char *path, size_t size_max, size_t *size, struct err *err) MUST_CHECK;
 bool file_map_open(struct file_map *map, const char *path, struct err *err) MUST_CHECK;
 void file_map_close(struct file_map *map);
-bool file_write_atomic(const char *path, const void *bytes, size_t size, struct err *err) MUST_CHECK;
+bool file_write_atomic(const char *path, const void *bytes, size_t size,
+                       struct err *err) MUST_CHECK;
 bool file_sync(const char *path, struct err *err) MUST_CHECK; /* a file or a folder */
 bool file_copy(const char *to, const char *from, struct err *err) MUST_CHECK;
 bool file_sha256(char digest[SHA256_TEXT], const char *path, struct err *err) MUST_CHECK;

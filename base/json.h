@@ -16,8 +16,10 @@
 json_t *json_parse(const char *bytes, size_t size, const char *what, struct err *err) MUST_CHECK;
 
 const char *json_kind(const json_t *value);
-bool json_fields(const json_t *object, const char *const *names, size_t count, struct err *err) MUST_CHECK;
-bool json_text(const char **out, const json_t *object, const char *name, struct err *err) MUST_CHECK;
+bool json_fields(const json_t *object, const char *const *names, size_t count,
+                 struct err *err) MUST_CHECK;
+bool json_text(const char **out, const json_t *object, const char *name,
+               struct err *err) MUST_CHECK;
 bool json_size(size_t *out, const json_t *object, const char *name, size_t least, size_t most,
                struct err *err) MUST_CHECK;
 bool json_real64(double *out, const json_t *object, const char *name, double least, double most,

@@ -14,8 +14,8 @@
 #include <stdint.h>
 
 struct tile_node {
-    uint32_t first, last;             /* range in the version's own trie */
-    uint32_t late_first, late_last;   /* range in the delta of late items */
+    uint32_t first, last;           /* range in the version's own trie */
+    uint32_t late_first, late_last; /* range in the delta of late items */
 };
 
 struct tile_child {

@@ -23,8 +23,8 @@ void log_event(enum log_level level, const char *format, ...)
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &utc);
     size_t used = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &utc);
-    used += (size_t)snprintf(line + used, sizeof line - used, ".%03ldZ %s ",
-                             now.tv_nsec / 1000000, names[level]);
+    used += (size_t)snprintf(line + used, sizeof line - used, ".%03ldZ %s ", now.tv_nsec / 1000000,
+                             names[level]);
     va_list args;
     va_start(args, format);
     int more = vsnprintf(line + used, sizeof line - used - 1, format, args);

@@ -21,8 +21,9 @@ static bool setting_set(const struct settings *table, const struct setting *row,
     switch (row->kind) {
     case SIZE_SETTING:
         if (!parse_u64(&whole, value, (uint64_t)row->least, (uint64_t)row->most))
-            return err_set(err, ERR_INPUT, "%s: expected a whole number from %.0f to %.0f, found '%s'",
-                           row->name, row->least, row->most, value);
+            return err_set(err, ERR_INPUT,
+                           "%s: expected a whole number from %.0f to %.0f, found '%s'", row->name,
+                           row->least, row->most, value);
         *(size_t *)slot = whole;
         return true;
     case REAL_SETTING:
@@ -33,7 +34,8 @@ static bool setting_set(const struct settings *table, const struct setting *row,
         return true;
     case BOOL_SETTING:
         if (strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
-            return err_set(err, ERR_INPUT, "%s: expected true or false, found '%s'", row->name, value);
+            return err_set(err, ERR_INPUT, "%s: expected true or false, found '%s'", row->name,
+                           value);
         *(bool *)slot = value[0] == 't';
         return true;
     case TEXT_SETTING:
@@ -69,7 +71,8 @@ bool settings_put(const struct settings *tables, size_t count, const char *name,
                 if (!setting_set(&tables[t], &tables[t].rows[i], value, err))
                     return false;
             }
-    return known || err_set(err, ERR_INPUT, "unknown setting '%s' (tessera help COMMAND lists them)", name);
+    return known ||
+           err_set(err, ERR_INPUT, "unknown setting '%s' (tessera help COMMAND lists them)", name);
 }
 
 static char *trim(char *text)

@@ -1,9 +1,10 @@
 /*
  * settings.h: one table says what may be set; it parses the file and the flags and explains itself.
  *
- * Each room that has settings declares a struct and a table of rows over it.  The front door gathers
- * the tables; a name that stands in two of them means the same in both and is set in both.  Order of strength: defaults, then
- * HOME/tessera.conf (`name = value` lines, # comments), then flags (--name value).
+ * Each room that has settings declares a struct and a table of rows over it.  The front door
+ * gathers the tables; a name that stands in two of them means the same in both and is set in both.
+ * Order of strength: defaults, then HOME/tessera.conf (`name = value` lines, # comments), then
+ * flags (--name value).
  *
  * Memory    values live in the caller's struct; texts are copied into it.
  * Errors    an unknown name, a value of the wrong kind or outside its range: ERR_INPUT with the
@@ -35,7 +36,9 @@ struct settings {
 };
 
 #define SETTING(type, room, field, start, least, most, help)                                       \
-    {#field, type##_SETTING, offsetof(struct room, field), start, least, most, help}
+    {                                                                                              \
+#field, type##_SETTING, offsetof(struct room, field), start, least, most, help             \
+    }
 
 void settings_start(const struct settings *tables, size_t count); /* fills in the defaults */
 bool settings_read(const struct settings *tables, size_t count, const char *path,

@@ -41,11 +41,11 @@ static bool read_tensor(struct tensor *tensor, const struct tensors *tensors, co
     json_t *offsets = json_object_get(value, "data_offsets");
     tensor->name = name;
     if (!read_type(tensor, json_string_value(json_object_get(value, "dtype"))))
-        return err_set(err, ERR_FORMAT, "%s: tensor %s: expected dtype F32, F64, I32, U32, I64 or U8",
-                       path, name);
+        return err_set(err, ERR_FORMAT,
+                       "%s: tensor %s: expected dtype F32, F64, I32, U32, I64 or U8", path, name);
     if (!json_is_array(shape) || json_array_size(shape) > TENSOR_DIMS)
-        return err_set(err, ERR_FORMAT, "%s: tensor %s: expected a shape of at most %d numbers", path,
-                       name, TENSOR_DIMS);
+        return err_set(err, ERR_FORMAT, "%s: tensor %s: expected a shape of at most %d numbers",
+                       path, name, TENSOR_DIMS);
     tensor->dims = json_array_size(shape);
     for (size_t d = 0; d < tensor->dims; d++) {
         json_int_t extent = json_integer_value(json_array_get(shape, d));
@@ -61,8 +61,8 @@ static bool read_tensor(struct tensor *tensor, const struct tensors *tensors, co
         return err_set(err, ERR_FORMAT, "%s: tensor %s: bytes %lld to %lld, the file has %zu", path,
                        name, (long long)begin, (long long)end, space);
     if (!tensor_size(&size, tensor) || size != (size_t)(end - begin))
-        return err_set(err, ERR_FORMAT, "%s: tensor %s: its shape and its %lld bytes disagree", path,
-                       name, (long long)(end - begin));
+        return err_set(err, ERR_FORMAT, "%s: tensor %s: its shape and its %lld bytes disagree",
+                       path, name, (long long)(end - begin));
     if ((data_start + (size_t)begin) % TYPES[tensor->type].size)
         return err_set(err, ERR_FORMAT, "%s: tensor %s is not aligned", path, name);
     tensor->data = tensors->file.bytes + data_start + begin;
@@ -81,9 +81,11 @@ static bool read_header(struct tensors *tensors, struct err *err)
     if (header_size > file->size - 8)
         return err_set(err, ERR_FORMAT, "%s: header of %llu bytes in a file of %zu (truncated?)",
                        tensors->path, (unsigned long long)header_size, file->size);
-    tensors->header = json_loadb((const char *)file->bytes + 8, header_size, JSON_REJECT_DUPLICATES, &why);
+    tensors->header =
+        json_loadb((const char *)file->bytes + 8, header_size, JSON_REJECT_DUPLICATES, &why);
     if (!json_is_object(tensors->header))
-        return err_set(err, ERR_FORMAT, "%s: header is no JSON object: %s", tensors->path, why.text);
+        return err_set(err, ERR_FORMAT, "%s: header is no JSON object: %s", tensors->path,
+                       why.text);
     tensors->list = calloc(json_object_size(tensors->header) + 1, sizeof *tensors->list);
     if (!tensors->list)
         return err_set(err, ERR_SYSTEM, "%s: no memory", tensors->path);
@@ -92,7 +94,8 @@ static bool read_header(struct tensors *tensors, struct err *err)
     json_object_foreach (tensors->header, name, value) {
         if (strcmp(name, "__metadata__") == 0)
             continue;
-        if (!read_tensor(&tensors->list[tensors->count], tensors, name, value, 8 + header_size, err))
+        if (!read_tensor(&tensors->list[tensors->count], tensors, name, value, 8 + header_size,
+                         err))
             return false;
         tensors->count++;
     }
@@ -145,7 +148,8 @@ const void *tensors_find(const struct tensors *tensors, const char *name, enum t
 
 const char *tensors_note(const struct tensors *tensors, const char *key)
 {
-    return json_string_value(json_object_get(json_object_get(tensors->header, "__metadata__"), key));
+    return json_string_value(
+        json_object_get(json_object_get(tensors->header, "__metadata__"), key));
 }
 
 static json_t *make_header(const struct tensor *list, size_t count, const json_t *notes)
@@ -162,8 +166,8 @@ static json_t *make_header(const struct tensor *list, size_t count, const json_t
         if (!tensor_size(&size, &list[i]))
             size = 0;
         json_object_set_new(header, list[i].name,
-                            json_pack("{s:s, s:o, s:[I, I]}", "dtype", TYPES[list[i].type].name, "shape",
-                                      shape, "data_offsets", (json_int_t)offset,
+                            json_pack("{s:s, s:o, s:[I, I]}", "dtype", TYPES[list[i].type].name,
+                                      "shape", shape, "data_offsets", (json_int_t)offset,
                                       (json_int_t)(offset + size)));
         offset += (size + 63) / 64 * 64;
     }
@@ -216,7 +220,8 @@ bool tensors_write(const char *path, const struct tensor *list, size_t count, co
     int fd = header ? open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : -1;
     bool fine = fd >= 0 && write_file(fd, header, list, count) && fsync(fd) == 0;
     if (!fine)
-        err_set(err, errno == ENOSPC ? ERR_FULL : ERR_SYSTEM, "%s: cannot write: %s", aside, strerror(errno));
+        err_set(err, errno == ENOSPC ? ERR_FULL : ERR_SYSTEM, "%s: cannot write: %s", aside,
+                strerror(errno));
     if (fd >= 0)
         close(fd);
     free(header);

@@ -2,8 +2,8 @@
  * tensors.h: named arrays in a safetensors file (the format that the Hugging Face world reads).
  *
  * Layout of the file: u64 little-endian size of the header, a JSON header {name: {dtype, shape,
- * data_offsets}, "__metadata__": {...}}, then the arrays.  We write F32 and I32 and I64 (U32 is read
- * and written as U32), at offsets that are multiples of 64.
+ * data_offsets}, "__metadata__": {...}}, then the arrays.  We write F32 and I32 and I64 (U32 is
+ * read and written as U32), at offsets that are multiples of 64.
  *
  * Threads   an open file never changes; any number of threads may read it.
  * Memory    tensors_open() maps the file; a found array is borrowed until tensors_close().

@@ -88,13 +88,17 @@ void text_add_json(struct text *text, const char *string)
     text_add(text, "\"", 1);
 }
 
-/* Length of the code point at bytes, or 0 if it is not well formed (overlong, surrogate, > 10FFFF). */
+/* Length of the code point at bytes, or 0 if it is not well formed (overlong, surrogate, > 10FFFF).
+ */
 static size_t utf8_length(const unsigned char *bytes, size_t size)
 {
     unsigned char c = bytes[0];
     if (c < 0x80)
         return 1;
-    size_t length = c >= 0xc2 && c <= 0xdf ? 2 : c >= 0xe0 && c <= 0xef ? 3 : c >= 0xf0 && c <= 0xf4 ? 4 : 0;
+    size_t length = c >= 0xc2 && c <= 0xdf   ? 2
+                    : c >= 0xe0 && c <= 0xef ? 3
+                    : c >= 0xf0 && c <= 0xf4 ? 4
+                                             : 0;
     if (length == 0 || length > size)
         return 0;
     for (size_t i = 1; i < length; i++)

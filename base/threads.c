@@ -80,7 +80,8 @@ struct thread_pool *thread_pool_new(size_t count, struct err *err)
         pool->seats[i] = (struct seat){pool, i};
         int code = pthread_create(&pool->threads[i], NULL, worker_main, &pool->seats[i]);
         if (code) {
-            err_set(err, ERR_SYSTEM, "cannot start thread %zu of %zu: %s", i, count, strerror(code));
+            err_set(err, ERR_SYSTEM, "cannot start thread %zu of %zu: %s", i, count,
+                    strerror(code));
             thread_pool_free(pool);
             return NULL;
         }

@@ -24,7 +24,7 @@ struct topk {
 
 bool hit_better(struct hit a, struct hit b);
 void topk_push(struct topk *topk, struct hit hit);
-void topk_sort(struct topk *topk);                   /* best first */
-void hits_sort(struct hit *hits, size_t count);      /* best first */
+void topk_sort(struct topk *topk);              /* best first */
+void hits_sort(struct hit *hits, size_t count); /* best first */
 
 #endif

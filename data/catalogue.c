@@ -12,37 +12,45 @@ static bool check_categories(const json_t *list, struct err *err)
                        json_array_size(list));
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *name = json_array_get(list, i);
-        if (!json_is_string(name) || json_string_length(name) > ID_SIZE_MAX || !json_string_length(name))
-            return err_set(err, ERR_INPUT, "categories[%zu]: expected a string of 1 to %d bytes, found %s",
-                           i, ID_SIZE_MAX, json_kind(name));
+        if (!json_is_string(name) || json_string_length(name) > ID_SIZE_MAX ||
+            !json_string_length(name))
+            return err_set(err, ERR_INPUT,
+                           "categories[%zu]: expected a string of 1 to %d bytes, found %s", i,
+                           ID_SIZE_MAX, json_kind(name));
     }
     return true;
 }
 
 bool item_check(const json_t *record, struct err *err)
 {
-    static const char *const fields[] = {"id", "title", "text", "categories", "attributes", "available"};
+    static const char *const fields[] = {"id",         "title",      "text",
+                                         "categories", "attributes", "available"};
     const char *title = "";
     const char *text = "";
     json_t *categories = NULL;
     bool available;
-    if (!json_fields(record, fields, COUNT(fields), err) || !json_text(&title, record, "title", err) ||
-        !json_text(&text, record, "text", err) || !json_list(&categories, record, "categories", err) ||
+    if (!json_fields(record, fields, COUNT(fields), err) ||
+        !json_text(&title, record, "title", err) || !json_text(&text, record, "text", err) ||
+        !json_list(&categories, record, "categories", err) ||
         !json_flag(&available, record, "available", err))
         return false;
     if (strlen(title) > TITLE_MAX)
-        return err_set(err, ERR_INPUT, "title: expected at most %d bytes, found %zu", TITLE_MAX, strlen(title));
+        return err_set(err, ERR_INPUT, "title: expected at most %d bytes, found %zu", TITLE_MAX,
+                       strlen(title));
     if (strlen(text) > TEXT_MAX)
-        return err_set(err, ERR_INPUT, "text: expected at most %d bytes, found %zu", TEXT_MAX, strlen(text));
+        return err_set(err, ERR_INPUT, "text: expected at most %d bytes, found %zu", TEXT_MAX,
+                       strlen(text));
     if (categories && !check_categories(categories, err))
         return false;
     const json_t *attributes = json_object_get(record, "attributes");
     if (attributes && !json_is_object(attributes))
-        return err_set(err, ERR_INPUT, "attributes: expected an object, found %s", json_kind(attributes));
+        return err_set(err, ERR_INPUT, "attributes: expected an object, found %s",
+                       json_kind(attributes));
     return true;
 }
 
-/* Categories may be names or paths of names, as in Amazon's data; a path gives each of its names. */
+/* Categories may be names or paths of names, as in Amazon's data; a path gives each of its names.
+ */
 static json_t *flat_categories(const json_t *value)
 {
     json_t *flat = json_array();
@@ -148,12 +156,14 @@ bool user_find(uint32_t *number, const struct store_txn *txn, const char *id, st
     return number_of(number, txn, TABLE_USER_NUMBERS, id, err);
 }
 
-bool user_id(char id[ID_SIZE_MAX + 1], const struct store_txn *txn, uint32_t number, struct err *err)
+bool user_id(char id[ID_SIZE_MAX + 1], const struct store_txn *txn, uint32_t number,
+             struct err *err)
 {
     return id_of(id, txn, TABLE_USER_IDS, number, err);
 }
 
-bool catalogue_id(char id[ID_SIZE_MAX + 1], const struct store_txn *txn, uint32_t number, struct err *err)
+bool catalogue_id(char id[ID_SIZE_MAX + 1], const struct store_txn *txn, uint32_t number,
+                  struct err *err)
 {
     return id_of(id, txn, TABLE_ITEM_IDS, number, err);
 }
@@ -181,9 +191,9 @@ bool catalogue_put(enum put_result *result, uint32_t *number, const struct store
         return err_set(err, ERR_SYSTEM, "no memory for the record of item %s", id);
     size_t size = strlen(text);
     bool there = store_get(&found, txn, TABLE_ITEMS, key, 4, err);
-    *result = !there                                                             ? PUT_NEW
+    *result = !there                                                            ? PUT_NEW
               : found.mv_size == size && memcmp(found.mv_data, text, size) == 0 ? PUT_SAME
-                                                                                 : PUT_REPLACED;
+                                                                                : PUT_REPLACED;
     bool fine = err->code == ERR_NONE;
     if (fine && *result != PUT_SAME)
         fine = store_put(txn, TABLE_ITEMS, key, 4, text, size, err);

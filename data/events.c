@@ -31,7 +31,8 @@ struct event_head {
     uint16_t properties_size;
 };
 
-static void event_place(unsigned char key[EVENT_KEY_BYTES], uint32_t user, int64_t time_ms, uint64_t sequence)
+static void event_place(unsigned char key[EVENT_KEY_BYTES], uint32_t user, int64_t time_ms,
+                        uint64_t sequence)
 {
     put_be32(key, user);
     put_be64(key + 4, (uint64_t)time_ms ^ (1ull << 63)); /* negative times sort first */
@@ -41,7 +42,8 @@ static void event_place(unsigned char key[EVENT_KEY_BYTES], uint32_t user, int64
 bool event_type_check(const char *type, struct err *err)
 {
     size_t size = strlen(type);
-    if (size >= 1 && size <= EVENT_TYPE_MAX && strspn(type, "abcdefghijklmnopqrstuvwxyz0123456789_") == size)
+    if (size >= 1 && size <= EVENT_TYPE_MAX &&
+        strspn(type, "abcdefghijklmnopqrstuvwxyz0123456789_") == size)
         return true;
     return err_set(err, ERR_INPUT, "type: expected 1 to %d of a-z, 0-9 and _, found '%.40s'",
                    EVENT_TYPE_MAX, type);
@@ -73,15 +75,18 @@ static size_t event_write(unsigned char *bytes, const struct event *event, uint3
     return (size_t)(at + head.properties_size - bytes);
 }
 
-static bool event_read(struct stored_event *event, const MDB_val *key, const MDB_val *value, struct err *err)
+static bool event_read(struct stored_event *event, const MDB_val *key, const MDB_val *value,
+                       struct err *err)
 {
     const unsigned char *place = key->mv_data;
     const unsigned char *at = value->mv_data;
     uint16_t properties_size;
     if (key->mv_size != EVENT_KEY_BYTES || value->mv_size < EVENT_HEAD)
-        return err_set(err, ERR_FORMAT, "store: an event of %zu + %zu bytes", key->mv_size, value->mv_size);
+        return err_set(err, ERR_FORMAT, "store: an event of %zu + %zu bytes", key->mv_size,
+                       value->mv_size);
     memcpy(&properties_size, at + 18, 2);
-    if (value->mv_size != (size_t)EVENT_HEAD + at[16] + at[17] + properties_size || at[16] > EVENT_TYPE_MAX)
+    if (value->mv_size != (size_t)EVENT_HEAD + at[16] + at[17] + properties_size ||
+        at[16] > EVENT_TYPE_MAX)
         return err_set(err, ERR_FORMAT, "store: an event whose sizes disagree");
     *event = (struct stored_event){
         .user = get_be32(place),
@@ -121,9 +126,11 @@ bool events_append(enum event_result *result, bool *joined, const struct store_t
     uint64_t sequence = store_sequence(txn) + 1;
     put_be64(number, sequence);
     event_place(place, user, event->time_ms, sequence);
-    if (!store_put(txn, TABLE_EVENTS, place, sizeof place, bytes, event_write(bytes, event, item), err) ||
+    if (!store_put(txn, TABLE_EVENTS, place, sizeof place, bytes, event_write(bytes, event, item),
+                   err) ||
         !store_put(txn, TABLE_EVENT_KEYS, event->key, EVENT_KEY_SIZE, number, 8, err) ||
-        !store_put(txn, TABLE_LOG, number, 8, place, 12, err) || !store_sequence_set(txn, sequence, err))
+        !store_put(txn, TABLE_LOG, number, 8, place, 12, err) ||
+        !store_sequence_set(txn, sequence, err))
         return false;
     *result = EVENT_ACCEPTED;
     *joined = catalogue_find(&item, txn, event->item, err);

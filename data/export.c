@@ -97,7 +97,8 @@ static bool export_file(struct exporter *to, const char *folder, const char *nam
     return fine;
 }
 
-bool export_all(struct export_counts *counts, struct store *store, const char *folder, struct err *err)
+bool export_all(struct export_counts *counts, struct store *store, const char *folder,
+                struct err *err)
 {
     struct store_txn txn;
     *counts = (struct export_counts){0};

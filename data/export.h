@@ -1,8 +1,8 @@
 /*
  * export.h: the store back into the neutral form, so that what came in can go out.
  *
- * Writes items.jsonl, interactions.csv and conversations.jsonl into a folder; importing them into an
- * empty home gives the same items, events and dialogues.
+ * Writes items.jsonl, interactions.csv and conversations.jsonl into a folder; importing them into
+ * an empty home gives the same items, events and dialogues.
  */
 #ifndef DATA_EXPORT_H
 #define DATA_EXPORT_H

@@ -12,17 +12,17 @@
 #include "data/events.h"
 
 struct histories {
-    size_t users;         /* users with at least one event here */
+    size_t users; /* users with at least one event here */
     size_t events;
-    uint32_t *user;       /* [users] their numbers in the store */
-    size_t *first;        /* [users + 1] into the arrays below */
-    uint32_t *item;       /* [events] item numbers; histories_rename() makes them rows */
-    int64_t *time_ms;     /* [events] rising within a user */
-    unsigned char *kind;  /* [events] enum event_kind */
-    uint64_t upto;        /* the last sequence number looked at */
-    size_t unjoined;      /* events left out because their item has no record */
+    uint32_t *user;      /* [users] their numbers in the store */
+    size_t *first;       /* [users + 1] into the arrays below */
+    uint32_t *item;      /* [events] item numbers; histories_rename() makes them rows */
+    int64_t *time_ms;    /* [events] rising within a user */
+    unsigned char *kind; /* [events] enum event_kind */
+    uint64_t upto;       /* the last sequence number looked at */
+    size_t unjoined;     /* events left out because their item has no record */
     size_t positive;
-    double value_max;     /* the largest value of a rating event */
+    double value_max; /* the largest value of a rating event */
 };
 
 /* upto 0 means everything that is there. */

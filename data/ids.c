@@ -47,7 +47,8 @@ bool id_normalise(char id[ID_SIZE_MAX + 1], const char *bytes, size_t size, cons
                   struct err *err)
 {
     if (size < 1 || size > ID_SIZE_MAX)
-        return err_set(err, ERR_INPUT, "%s: expected 1 to %d bytes, found %zu", what, ID_SIZE_MAX, size);
+        return err_set(err, ERR_INPUT, "%s: expected 1 to %d bytes, found %zu", what, ID_SIZE_MAX,
+                       size);
     if (plain_ascii(bytes, size)) {
         memcpy(id, bytes, size);
         id[size] = 0;

@@ -17,13 +17,14 @@ static bool is_row_error(const struct err *err)
     return err->code == ERR_INPUT || err->code == ERR_LIMIT;
 }
 
-static bool take_line(struct import_counts *counts, const struct importer *importer, const char *path,
-                      const struct store_txn *txn, struct line *line, row_fn *fn, void *self,
-                      struct err *err)
+static bool take_line(struct import_counts *counts, const struct importer *importer,
+                      const char *path, const struct store_txn *txn, struct line *line, row_fn *fn,
+                      void *self, struct err *err)
 {
     struct err row = {0};
-    bool fine = line->too_long ? err_set(&row, ERR_LIMIT, "line is longer than %d bytes", LINE_MAX_SIZE)
-                               : fn(self, txn, line, counts, &row);
+    bool fine = line->too_long
+                    ? err_set(&row, ERR_LIMIT, "line is longer than %d bytes", LINE_MAX_SIZE)
+                    : fn(self, txn, line, counts, &row);
     if (fine)
         return true;
     if (!is_row_error(&row)) {
@@ -146,7 +147,8 @@ static const char *row_id(const json_t *row, struct err *err)
 {
     const char *id = json_string_value(json_object_get(row, "id"));
     if (!id)
-        err_set(err, ERR_INPUT, "id: expected a string, found %s", json_kind(json_object_get(row, "id")));
+        err_set(err, ERR_INPUT, "id: expected a string, found %s",
+                json_kind(json_object_get(row, "id")));
     return id;
 }
 
@@ -195,7 +197,8 @@ struct columns {
 static bool read_columns(struct columns *columns, char *line, struct err *err)
 {
     char *names[FIELDS_MAX];
-    *columns = (struct columns){SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX, 0, true};
+    *columns =
+        (struct columns){SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX, 0, true};
     columns->count = csv_split(names, FIELDS_MAX, line);
     for (size_t i = 0; i < columns->count; i++) {
         if (strcmp(names[i], "user") == 0)
@@ -214,15 +217,18 @@ static bool read_columns(struct columns *columns, char *line, struct err *err)
     if (columns->user != SIZE_MAX && columns->item != SIZE_MAX &&
         (columns->timestamp != SIZE_MAX || columns->rel_time_s != SIZE_MAX))
         return true;
-    return err_set(err, ERR_FORMAT, "expected a header with user, item and timestamp (or rel_time_s)");
+    return err_set(err, ERR_FORMAT,
+                   "expected a header with user, item and timestamp (or rel_time_s)");
 }
 
-/* Seconds since 1970, or milliseconds when the number is too large to be seconds before year 5138. */
+/* Seconds since 1970, or milliseconds when the number is too large to be seconds before year 5138.
+ */
 static bool read_time(int64_t *time_ms, const char *text, struct err *err)
 {
     double value;
     if (!parse_f64(&value, text) || value < -1e11 || value > 1e14)
-        return err_set(err, ERR_INPUT, "timestamp: expected seconds since 1970, found '%.40s'", text);
+        return err_set(err, ERR_INPUT, "timestamp: expected seconds since 1970, found '%.40s'",
+                       text);
     *time_ms = value > 1e11 || value < -1e11 ? (int64_t)value : (int64_t)(value * 1000);
     return true;
 }
@@ -237,7 +243,8 @@ static bool take_interaction(void *self, const struct store_txn *txn, struct lin
     size_t count = csv_split(fields, FIELDS_MAX, line->bytes);
     if (count != columns->count)
         return err_set(err, ERR_INPUT, "expected %zu fields, found %zu", columns->count, count);
-    struct event event = {.user = fields[columns->user], .item = fields[columns->item], .value = NAN};
+    struct event event = {
+        .user = fields[columns->user], .item = fields[columns->item], .value = NAN};
     event.type = columns->type != SIZE_MAX     ? fields[columns->type]
                  : columns->rating != SIZE_MAX ? "rating"
                                                : "interaction";
@@ -246,7 +253,8 @@ static bool take_interaction(void *self, const struct store_txn *txn, struct lin
         return false;
     if (columns->rating != SIZE_MAX && *fields[columns->rating] &&
         !parse_f64(&event.value, fields[columns->rating]))
-        return err_set(err, ERR_INPUT, "rating: expected a number, found '%.40s'", fields[columns->rating]);
+        return err_set(err, ERR_INPUT, "rating: expected a number, found '%.40s'",
+                       fields[columns->rating]);
     return import_event(counts, txn, &event, err);
 }
 

@@ -1,9 +1,9 @@
 /*
  * import.h: files into the store, line by line, saying what became of each.
  *
- * Every row is accepted, a duplicate (it is there already, unchanged), or rejected with a reason and
- * its line number; a rejected row stops nothing.  Events that name unknown items are accepted and
- * counted as unjoined: they join when the item arrives.  Files may be plain, .gz or .zst.
+ * Every row is accepted, a duplicate (it is there already, unchanged), or rejected with a reason
+ * and its line number; a rejected row stops nothing.  Events that name unknown items are accepted
+ * and counted as unjoined: they join when the item arrives.  Files may be plain, .gz or .zst.
  *
  * Neutral form: items.jsonl, interactions.csv, conversations.jsonl; see README.md of this folder.
  *
@@ -33,7 +33,8 @@ bool import_interactions(struct import_counts *counts, const struct importer *im
 bool import_conversations(struct import_counts *counts, const struct importer *importer,
                           const char *path, struct err *err) MUST_CHECK;
 
-/* MovieTweetings as published: movies.dat `id::Title (Year)::A|B`, ratings.dat `user::id::n::unix s`. */
+/* MovieTweetings as published: movies.dat `id::Title (Year)::A|B`, ratings.dat `user::id::n::unix
+ * s`. */
 bool import_movietweetings_movies(struct import_counts *counts, const struct importer *importer,
                                   const char *path, struct err *err) MUST_CHECK;
 bool import_movietweetings_ratings(struct import_counts *counts, const struct importer *importer,

@@ -26,7 +26,8 @@ static bool take_movie(void *self, const struct store_txn *txn, struct line *lin
     (void)self;
     char *fields[4];
     if (split_fields(fields, 4, line->bytes) != 3)
-        return err_set(err, ERR_INPUT, "expected id::Title (Year)::Genre|Genre, found '%.60s'", line->bytes);
+        return err_set(err, ERR_INPUT, "expected id::Title (Year)::Genre|Genre, found '%.60s'",
+                       line->bytes);
     if (!utf8_valid(fields[1], strlen(fields[1])))
         return err_set(err, ERR_INPUT, "title: not valid UTF-8");
     json_t *record = record_from_titled_year(fields[1]);
@@ -51,11 +52,13 @@ static bool take_rating(void *self, const struct store_txn *txn, struct line *li
     uint64_t seconds;
     struct event event = {.type = "rating"};
     if (split_fields(fields, 5, line->bytes) != 4)
-        return err_set(err, ERR_INPUT, "expected user::movie::rating::timestamp, found '%.60s'", line->bytes);
+        return err_set(err, ERR_INPUT, "expected user::movie::rating::timestamp, found '%.60s'",
+                       line->bytes);
     if (!parse_f64(&event.value, fields[2]))
         return err_set(err, ERR_INPUT, "rating: expected a number, found '%.40s'", fields[2]);
     if (!parse_u64(&seconds, fields[3], 0, 100000000000))
-        return err_set(err, ERR_INPUT, "timestamp: expected seconds since 1970, found '%.40s'", fields[3]);
+        return err_set(err, ERR_INPUT, "timestamp: expected seconds since 1970, found '%.40s'",
+                       fields[3]);
     event.user = fields[0];
     event.item = fields[1];
     event.time_ms = (int64_t)seconds * 1000;

@@ -71,9 +71,9 @@ static json_t *read_turns(const json_t *dialogue)
         const char *text = json_string_value(json_object_get(message, "text"));
         json_t *items = json_array();
         bool seeks = json_equal(json_object_get(message, "senderWorkerId"), seeker);
-        json_array_append_new(turns, json_pack("{s:s, s:o, s:o}", "role", seeks ? "seeker" : "recommender",
-                                               "text", read_text(items, text ? text : "", titles),
-                                               "items_mentioned", items));
+        json_array_append_new(
+            turns, json_pack("{s:s, s:o, s:o}", "role", seeks ? "seeker" : "recommender", "text",
+                             read_text(items, text ? text : "", titles), "items_mentioned", items));
     }
     return turns;
 }
@@ -96,7 +96,10 @@ static void read_answers(json_t *out, const json_t *dialogue)
     static const struct {
         const char *list, *question;
         int answer;
-    } rules[] = {{"target_items", "suggested", 1}, {"liked", "liked", 1}, {"disliked", "liked", 0}, {"seen", "seen", 1}};
+    } rules[] = {{"target_items", "suggested", 1},
+                 {"liked", "liked", 1},
+                 {"disliked", "liked", 0},
+                 {"seen", "seen", 1}};
     for (size_t i = 0; i < COUNT(rules); i++) {
         json_t *list = json_array();
         const char *item;

@@ -7,7 +7,8 @@
 
 #include <jansson.h>
 
-/* Takes one line.  False with ERR_INPUT or ERR_LIMIT rejects the row, any other error ends the import. */
+/* Takes one line.  False with ERR_INPUT or ERR_LIMIT rejects the row, any other error ends the
+ * import. */
 typedef bool row_fn(void *self, const struct store_txn *txn, struct line *line,
                     struct import_counts *counts, struct err *err);
 
@@ -22,7 +23,8 @@ bool import_event(struct import_counts *counts, const struct store_txn *txn, str
 bool import_dialogue(struct import_counts *counts, const struct store_txn *txn, const char *id,
                      const json_t *dialogue, struct err *err) MUST_CHECK;
 
-/* "Heat (1995)" becomes {"title": "Heat", "attributes": {"year": 1995}}; without a year, title alone. */
+/* "Heat (1995)" becomes {"title": "Heat", "attributes": {"year": 1995}}; without a year, title
+ * alone. */
 json_t *record_from_titled_year(const char *text);
 
 #endif

@@ -49,7 +49,8 @@ struct lines *lines_open(const char *path, struct err *err)
     }
     if ((lines->gz || lines->file) && (!ends_with(path, ".zst") || lines->zst))
         return lines;
-    err_set(err, errno == ENOENT ? ERR_MISSING : ERR_SYSTEM, "%s: cannot open: %s", path, strerror(errno));
+    err_set(err, errno == ENOENT ? ERR_MISSING : ERR_SYSTEM, "%s: cannot open: %s", path,
+            strerror(errno));
     lines_close(lines);
     return NULL;
 }

@@ -22,7 +22,7 @@ struct line {
 };
 
 struct lines *lines_open(const char *path, struct err *err) MUST_CHECK;
-void lines_close(struct lines *lines); /* NULL is fine */
+void lines_close(struct lines *lines);                                    /* NULL is fine */
 bool lines_next(struct line *line, struct lines *lines, struct err *err); /* false: end or error */
 
 /* Splits a CSV line in place (RFC 4180 quotes); returns the number of fields, at most max. */

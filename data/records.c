@@ -23,7 +23,8 @@ static bool turn_check(const json_t *turn, struct err *err)
     if (!role || !text)
         return err_set(err, ERR_INPUT, "%s: missing", role ? "text" : "role");
     if (strlen(text) > TURN_TEXT_MAX)
-        return err_set(err, ERR_INPUT, "text: expected at most %d bytes, found %zu", TURN_TEXT_MAX, strlen(text));
+        return err_set(err, ERR_INPUT, "text: expected at most %d bytes, found %zu", TURN_TEXT_MAX,
+                       strlen(text));
     for (size_t i = 0; i < json_array_size(items); i++)
         if (!json_is_string(json_array_get(items, i)))
             return err_set(err, ERR_INPUT, "items_mentioned[%zu]: expected a string, found %s", i,
@@ -54,8 +55,8 @@ bool dialogue_put(bool *is_new, const struct store_txn *txn, const char *id, con
     if (!text)
         return err_set(err, ERR_SYSTEM, "no memory for dialogue %s", id);
     size_t size = strlen(text);
-    bool same = store_get(&found, txn, TABLE_DIALOGUES, id, strlen(id), err) && found.mv_size == size &&
-                memcmp(found.mv_data, text, size) == 0;
+    bool same = store_get(&found, txn, TABLE_DIALOGUES, id, strlen(id), err) &&
+                found.mv_size == size && memcmp(found.mv_data, text, size) == 0;
     *is_new = !same;
     bool fine = err->code == ERR_NONE &&
                 (same || store_put(txn, TABLE_DIALOGUES, id, strlen(id), text, size, err));
@@ -141,7 +142,8 @@ bool late_item_get(uint16_t *tiles, size_t levels, const struct store_txn *txn, 
     if (!store_get(&found, txn, TABLE_LATE_ITEMS, key, late_key(key, version, item), err))
         return false;
     if (found.mv_size != levels * sizeof *tiles)
-        return err_set(err, ERR_FORMAT, "store: late item %u of version %s: expected %zu tiles, found %zu bytes",
+        return err_set(err, ERR_FORMAT,
+                       "store: late item %u of version %s: expected %zu tiles, found %zu bytes",
                        item, version, levels, found.mv_size);
     memcpy(tiles, found.mv_data, found.mv_size);
     return true;

@@ -11,7 +11,8 @@
 
 #include <jansson.h>
 
-/* {"id", "turns": [{"role", "text", "items_mentioned": []}], ...}: the neutral form's own fields. */
+/* {"id", "turns": [{"role", "text", "items_mentioned": []}], ...}: the neutral form's own fields.
+ */
 bool dialogue_check(const json_t *dialogue, struct err *err) MUST_CHECK;
 bool dialogue_put(bool *is_new, const struct store_txn *txn, const char *id, const json_t *dialogue,
                   struct err *err) MUST_CHECK;

@@ -18,8 +18,8 @@ const struct setting STORE_SETTINGS[] = {
 const size_t STORE_SETTINGS_COUNT = COUNT(STORE_SETTINGS);
 
 static const char *const TABLE_NAMES[TABLE_COUNT] = {
-    "meta",       "item_numbers", "item_ids", "items",     "user_numbers", "user_ids",   "events",
-    "event_keys", "log",          "dialogues", "slates",   "late_items",   "keys",
+    "meta",       "item_numbers", "item_ids",  "items",  "user_numbers", "user_ids", "events",
+    "event_keys", "log",          "dialogues", "slates", "late_items",   "keys",
 };
 
 struct store {
@@ -65,10 +65,12 @@ bool store_error(struct err *err, int code, const char *doing)
     if (code == MDB_MAP_FULL)
         return err_set(err, ERR_FULL, "store: %s: the map is full (raise map_mib)", doing);
     if (code == ENOSPC || code == EDQUOT || code == EFBIG || code == EIO)
-        return err_set(err, ERR_FULL, "store: %s: the disk does not take it: %s", doing, mdb_strerror(code));
+        return err_set(err, ERR_FULL, "store: %s: the disk does not take it: %s", doing,
+                       mdb_strerror(code));
     if (code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND || code == MDB_INVALID ||
         code == MDB_VERSION_MISMATCH || code == MDB_PANIC)
-        return err_set(err, ERR_FORMAT, "store: %s: data.mdb is damaged: %s", doing, mdb_strerror(code));
+        return err_set(err, ERR_FORMAT, "store: %s: data.mdb is damaged: %s", doing,
+                       mdb_strerror(code));
     return err_set(err, ERR_SYSTEM, "store: %s: %s", doing, mdb_strerror(code));
 }
 
@@ -87,8 +89,8 @@ static bool check_length(const struct store *store, struct err *err)
         return err_set(err, ERR_SYSTEM, "%s: %s", file, strerror(errno));
     size_t need = (env.me_last_pgno + 1) * pages.ms_psize;
     if ((size_t)info.st_size < need)
-        return err_set(err, ERR_FORMAT, "%s: expected at least %zu bytes, found %lld (truncated)", file,
-                       need, (long long)info.st_size);
+        return err_set(err, ERR_FORMAT, "%s: expected at least %zu bytes, found %lld (truncated)",
+                       file, need, (long long)info.st_size);
     return true;
 }
 
@@ -121,7 +123,8 @@ static bool open_tables(struct store *store, bool create, struct err *err)
         code = mdb_dbi_open(txn, TABLE_NAMES[i], create ? MDB_CREATE : 0, &store->tables[i]);
     if (code == MDB_NOTFOUND) {
         mdb_txn_abort(txn);
-        return err_set(err, ERR_FORMAT, "%s: not a Tessera store (a table is missing)", store->path);
+        return err_set(err, ERR_FORMAT, "%s: not a Tessera store (a table is missing)",
+                       store->path);
     }
     if (!code)
         code = mdb_txn_commit(txn);
@@ -164,8 +167,9 @@ struct store *store_open(const char *home, const struct store_settings *settings
         char file[PATH_SIZE];
         fine = path_make(file, err, "%s/data.mdb", store->path);
         if (fine && !path_exists(file))
-            fine = err_set(err, ERR_MISSING, "%s: there is no store; run `tessera --home %s import` first",
-                           file, home);
+            fine =
+                err_set(err, ERR_MISSING,
+                        "%s: there is no store; run `tessera --home %s import` first", file, home);
     }
     if (fine && open_env(store, settings, err) && check_length(store, err) &&
         open_tables(store, create, err) && check_schema(store, create, err))
@@ -246,8 +250,8 @@ bool store_get(MDB_val *value, const struct store_txn *txn, enum store_table tab
     return code == 0;
 }
 
-bool store_put(const struct store_txn *txn, enum store_table table, const void *key, size_t key_size,
-               const void *value, size_t value_size, struct err *err)
+bool store_put(const struct store_txn *txn, enum store_table table, const void *key,
+               size_t key_size, const void *value, size_t value_size, struct err *err)
 {
     MDB_val name = as_val(key, key_size);
     MDB_val data = as_val(value, value_size);
@@ -255,8 +259,8 @@ bool store_put(const struct store_txn *txn, enum store_table table, const void *
     return code ? store_error(err, code, "write") : true;
 }
 
-bool store_delete(const struct store_txn *txn, enum store_table table, const void *key, size_t key_size,
-                  struct err *err)
+bool store_delete(const struct store_txn *txn, enum store_table table, const void *key,
+                  size_t key_size, struct err *err)
 {
     MDB_val name = as_val(key, key_size);
     int code = mdb_del(txn->txn, txn->store->tables[table], &name, NULL);
@@ -335,8 +339,9 @@ bool store_verify(struct store *store, size_t rows[TABLE_COUNT], struct err *err
         rows[i] = 0;
         fine = store_each(&txn, (enum store_table)i, count_row, &rows[i], err);
         if (fine && rows[i] != store_entries(&txn, (enum store_table)i))
-            fine = err_set(err, ERR_FORMAT, "%s: table %s: expected %zu rows, found %zu", store->path,
-                           TABLE_NAMES[i], store_entries(&txn, (enum store_table)i), rows[i]);
+            fine =
+                err_set(err, ERR_FORMAT, "%s: table %s: expected %zu rows, found %zu", store->path,
+                        TABLE_NAMES[i], store_entries(&txn, (enum store_table)i), rows[i]);
     }
     if (fine && rows[TABLE_EVENTS] != rows[TABLE_LOG])
         fine = err_set(err, ERR_FORMAT, "%s: %zu events but %zu log rows", store->path,

@@ -60,16 +60,17 @@ struct store *store_open(const char *home, const struct store_settings *settings
                          struct err *err) MUST_CHECK;
 void store_close(struct store *store); /* NULL is fine */
 
-bool store_begin(struct store_txn *txn, struct store *store, bool writes, struct err *err) MUST_CHECK;
+bool store_begin(struct store_txn *txn, struct store *store, bool writes,
+                 struct err *err) MUST_CHECK;
 bool store_commit(struct store_txn *txn, struct err *err) MUST_CHECK;
 void store_abort(struct store_txn *txn); /* one that has ended is fine */
 
 bool store_get(MDB_val *value, const struct store_txn *txn, enum store_table table, const void *key,
                size_t key_size, struct err *err); /* false and no error: not there */
-bool store_put(const struct store_txn *txn, enum store_table table, const void *key, size_t key_size,
-               const void *value, size_t value_size, struct err *err) MUST_CHECK;
-bool store_delete(const struct store_txn *txn, enum store_table table, const void *key, size_t key_size,
-                  struct err *err); /* false and no error: was not there */
+bool store_put(const struct store_txn *txn, enum store_table table, const void *key,
+               size_t key_size, const void *value, size_t value_size, struct err *err) MUST_CHECK;
+bool store_delete(const struct store_txn *txn, enum store_table table, const void *key,
+                  size_t key_size, struct err *err); /* false and no error: was not there */
 size_t store_entries(const struct store_txn *txn, enum store_table table);
 
 /* Calls fn for every row in key order until it returns false. */

@@ -2,7 +2,8 @@
 
 static const float RECENCY = 0.7F;
 
-void knn_scores(float *scores, const struct neighbour_lists *lists, const uint32_t *history, size_t count)
+void knn_scores(float *scores, const struct neighbour_lists *lists, const uint32_t *history,
+                size_t count)
 {
     float weight = 1;
     for (size_t k = 0; k < KNN_HISTORY && k < count; k++, weight *= RECENCY) {

@@ -21,7 +21,8 @@ struct neighbour_lists {
 };
 
 /* Adds votes into scores [items]; history is oldest first. */
-void knn_scores(float *scores, const struct neighbour_lists *lists, const uint32_t *history, size_t count);
+void knn_scores(float *scores, const struct neighbour_lists *lists, const uint32_t *history,
+                size_t count);
 
 /* How often each item was taken: scores [items]. */
 void popularity_scores(float *scores, const uint32_t *events, size_t items);

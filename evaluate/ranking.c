@@ -37,8 +37,8 @@ static int compare_doubles(const void *a, const void *b)
     return *x < *y ? -1 : *x > *y;
 }
 
-struct interval ranking_compare(const uint32_t *rank_a, const uint32_t *rank_b, size_t users, size_t cut,
-                                uint64_t seed)
+struct interval ranking_compare(const uint32_t *rank_a, const uint32_t *rank_b, size_t users,
+                                size_t cut, uint64_t seed)
 {
     struct interval out = {0};
     double *difference = calloc(users + 1, sizeof *difference);

@@ -27,10 +27,11 @@ struct interval {
 };
 
 /* NDCG@cut of list a minus list b, user by user. */
-struct interval ranking_compare(const uint32_t *rank_a, const uint32_t *rank_b, size_t users, size_t cut,
-                                uint64_t seed);
+struct interval ranking_compare(const uint32_t *rank_a, const uint32_t *rank_b, size_t users,
+                                size_t cut, uint64_t seed);
 
-/* shown[i]: how often item i stands in a list.  Coverage: share of items shown; Gini of the counts. */
+/* shown[i]: how often item i stands in a list.  Coverage: share of items shown; Gini of the counts.
+ */
 double lists_coverage(const uint32_t *shown, size_t items);
 double lists_gini(const uint32_t *shown, size_t items);
 

@@ -41,8 +41,10 @@ static bool faiss_open(struct catalogue_index *index, const char *path, struct e
     if (path_exists(path)) {
         if (faiss_read_index_fname(path, 0, &index->faiss))
             return faiss_failed(err, path, "read");
-        if ((size_t)faiss_Index_ntotal(index->faiss) != index->items || (size_t)faiss_Index_d(index->faiss) != index->dims)
-            return err_set(err, ERR_FORMAT, "%s: expected %zu vectors of %zu dims, found %lld of %d", path,
+        if ((size_t)faiss_Index_ntotal(index->faiss) != index->items ||
+            (size_t)faiss_Index_d(index->faiss) != index->dims)
+            return err_set(err, ERR_FORMAT,
+                           "%s: expected %zu vectors of %zu dims, found %lld of %d", path,
                            index->items, index->dims, (long long)faiss_Index_ntotal(index->faiss),
                            faiss_Index_d(index->faiss));
         return set_probes(index, path, err);
@@ -50,7 +52,8 @@ static bool faiss_open(struct catalogue_index *index, const char *path, struct e
     struct text text;
     text_init(&text, 40);
     text_addf(&text, "IVF%.0f,Flat", lists_for(index->items));
-    int code = faiss_index_factory(&index->faiss, (int)index->dims, text.bytes, METRIC_INNER_PRODUCT);
+    int code =
+        faiss_index_factory(&index->faiss, (int)index->dims, text.bytes, METRIC_INNER_PRODUCT);
     text_release(&text);
     if (!code)
         code = faiss_Index_train(index->faiss, (idx_t)index->items, index->vectors);
@@ -62,7 +65,8 @@ static bool faiss_open(struct catalogue_index *index, const char *path, struct e
 }
 
 struct catalogue_index *catalogue_index_open(const float *vectors, size_t items, size_t dims,
-                                             const char *path, size_t scan_items_max, struct err *err)
+                                             const char *path, size_t scan_items_max,
+                                             struct err *err)
 {
     struct catalogue_index *index = calloc(1, sizeof *index);
     if (!index) {
@@ -98,7 +102,8 @@ static bool is_skipped(const uint64_t *skip, size_t row)
 static bool faiss_search(struct topk *topk, const struct catalogue_index *index, const float *query,
                          const uint64_t *skip, struct err *err)
 {
-    size_t ask = topk->max * 4 < index->items ? topk->max * 4 : index->items; /* some will be skipped */
+    size_t ask =
+        topk->max * 4 < index->items ? topk->max * 4 : index->items; /* some will be skipped */
     float *scores = malloc((ask + 1) * sizeof *scores);
     idx_t *rows = malloc((ask + 1) * sizeof *rows);
     bool fine = scores && rows;
@@ -114,8 +119,9 @@ static bool faiss_search(struct topk *topk, const struct catalogue_index *index,
     return fine;
 }
 
-bool catalogue_index_search(struct topk *topk, const struct catalogue_index *index, const float *query,
-                            const uint64_t *skip, float *scores, struct err *err)
+bool catalogue_index_search(struct topk *topk, const struct catalogue_index *index,
+                            const float *query, const uint64_t *skip, float *scores,
+                            struct err *err)
 {
     if (index->faiss)
         return faiss_search(topk, index, query, skip, err);
@@ -129,7 +135,8 @@ bool catalogue_index_search(struct topk *topk, const struct catalogue_index *ind
     return true;
 }
 
-void scan_inner_products(float *scores, const float *vectors, const float *query, size_t items, size_t dims)
+void scan_inner_products(float *scores, const float *vectors, const float *query, size_t items,
+                         size_t dims)
 {
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f"))

@@ -28,11 +28,13 @@ void catalogue_index_close(struct catalogue_index *index); /* NULL is fine */
  * Fills topk with the best rows.  skip [rows / 64] has a bit for each row that may not be found
  * (NULL: none).  scores [items] is scratch for the exact scan and holds every score afterwards.
  */
-bool catalogue_index_search(struct topk *topk, const struct catalogue_index *index, const float *query,
-                            const uint64_t *skip, float *scores, struct err *err) MUST_CHECK;
+bool catalogue_index_search(struct topk *topk, const struct catalogue_index *index,
+                            const float *query, const uint64_t *skip, float *scores,
+                            struct err *err) MUST_CHECK;
 bool catalogue_index_is_exact(const struct catalogue_index *index);
 
 /* The scan alone: scores[i] = vectors[i] . query */
-void scan_inner_products(float *scores, const float *vectors, const float *query, size_t items, size_t dims);
+void scan_inner_products(float *scores, const float *vectors, const float *query, size_t items,
+                         size_t dims);
 
 #endif

@@ -16,7 +16,8 @@ static struct sparse *count_pairs(const uint32_t *items, const size_t *first, si
     bool fine = true;
     for (size_t u = 0; fine && u < users; u++)
         for (size_t i = first[u]; fine && i < first[u + 1]; i++)
-            for (size_t gap = 1; fine && gap <= COOCCURRENCE_WINDOW && i + gap < first[u + 1]; gap++) {
+            for (size_t gap = 1; fine && gap <= COOCCURRENCE_WINDOW && i + gap < first[u + 1];
+                 gap++) {
                 uint32_t a = items[i];
                 uint32_t b = items[i + gap];
                 if (a == b)
@@ -30,8 +31,8 @@ static struct sparse *count_pairs(const uint32_t *items, const size_t *first, si
     return counts;
 }
 
-static float *count_events(const uint32_t *items, const size_t *first, size_t users, size_t item_count,
-                           struct err *err)
+static float *count_events(const uint32_t *items, const size_t *first, size_t users,
+                           size_t item_count, struct err *err)
 {
     float *events = calloc(item_count + 1, sizeof *events);
     if (!events)
@@ -75,7 +76,8 @@ struct sparse *neighbours_count(const uint32_t *items, const size_t *first, size
                                 size_t item_count, size_t most, struct err *err)
 {
     float *events = count_events(items, first, users, item_count, err);
-    struct sparse *counts = events ? count_pairs(items, first, users, item_count, BACKWARD, err) : NULL;
+    struct sparse *counts =
+        events ? count_pairs(items, first, users, item_count, BACKWARD, err) : NULL;
     for (size_t r = 0; counts && r < counts->rows; r++)
         for (size_t e = counts->first[r]; e < counts->first[r + 1]; e++)
             counts->value[e] /= sqrtf(events[r] * events[counts->column[e]]);

@@ -19,8 +19,10 @@ enum { COOCCURRENCE_WINDOW = 5 };
 struct sparse *neighbours_count(const uint32_t *items, const size_t *first, size_t users,
                                 size_t item_count, size_t most, struct err *err) MUST_CHECK;
 
-/* vectors [item_count, dims], unit length times n / (n + 3) for an item with n events; 0 without. */
+/* vectors [item_count, dims], unit length times n / (n + 3) for an item with n events; 0 without.
+ */
 bool cooccurrence_vectors(float *vectors, const uint32_t *items, const size_t *first, size_t users,
-                          size_t item_count, size_t dims, uint64_t seed, struct err *err) MUST_CHECK;
+                          size_t item_count, size_t dims, uint64_t seed,
+                          struct err *err) MUST_CHECK;
 
 #endif

@@ -68,7 +68,8 @@ void faiss_ClusteringParameters_init(FaissClusteringParameters *params)
     params->decode_block_size = defaults.decode_block_size;
 }
 
-int faiss_Clustering_new_with_params(FaissClustering **out, int d, int k, const FaissClusteringParameters *from)
+int faiss_Clustering_new_with_params(FaissClustering **out, int d, int k,
+                                     const FaissClusteringParameters *from)
 {
     return guarded([&] {
         faiss::ClusteringParameters params;
@@ -89,7 +90,8 @@ int faiss_Clustering_new_with_params(FaissClustering **out, int d, int k, const 
 
 int faiss_Clustering_train(FaissClustering *clustering, idx_t n, const float *x, FaissIndex *index)
 {
-    return guarded([&] { reinterpret_cast<faiss::Clustering *>(clustering)->train(n, x, *cpp(index)); });
+    return guarded(
+        [&] { reinterpret_cast<faiss::Clustering *>(clustering)->train(n, x, *cpp(index)); });
 }
 
 void faiss_Clustering_centroids(FaissClustering *clustering, float **centroids, size_t *size)
@@ -142,7 +144,8 @@ int faiss_Index_add(FaissIndex *index, idx_t n, const float *x)
     return guarded([&] { cpp(index)->add(n, x); });
 }
 
-int faiss_Index_search(const FaissIndex *index, idx_t n, const float *x, idx_t k, float *distances, idx_t *labels)
+int faiss_Index_search(const FaissIndex *index, idx_t n, const float *x, idx_t k, float *distances,
+                       idx_t *labels)
 {
     return guarded([&] { cpp(index)->search(n, x, k, distances, labels); });
 }
@@ -154,12 +157,14 @@ int faiss_write_index_fname(const FaissIndex *index, const char *path)
 
 int faiss_read_index_fname(const char *path, int io_flags, FaissIndex **out)
 {
-    return guarded([&] { *out = reinterpret_cast<FaissIndex *>(faiss::read_index(path, io_flags)); });
+    return guarded(
+        [&] { *out = reinterpret_cast<FaissIndex *>(faiss::read_index(path, io_flags)); });
 }
 
 int faiss_ParameterSpace_new(FaissParameterSpace **space)
 {
-    return guarded([&] { *space = reinterpret_cast<FaissParameterSpace *>(new faiss::ParameterSpace()); });
+    return guarded(
+        [&] { *space = reinterpret_cast<FaissParameterSpace *>(new faiss::ParameterSpace()); });
 }
 
 void faiss_ParameterSpace_free(FaissParameterSpace *space)
@@ -171,7 +176,8 @@ int faiss_ParameterSpace_set_index_parameter(const FaissParameterSpace *space, F
                                              const char *name, double value)
 {
     return guarded([&] {
-        reinterpret_cast<const faiss::ParameterSpace *>(space)->set_index_parameter(cpp(index), name, value);
+        reinterpret_cast<const faiss::ParameterSpace *>(space)->set_index_parameter(cpp(index),
+                                                                                    name, value);
     });
 }
 }

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct tensor tensor_of(const char *name, enum tensor_type type, const void *data, size_t rows, size_t columns)
+static struct tensor tensor_of(const char *name, enum tensor_type type, const void *data,
+                               size_t rows, size_t columns)
 {
     return (struct tensor){name, type, columns ? 2 : 1, {rows, columns}, data};
 }
@@ -16,7 +17,8 @@ static bool write_coder(const char *folder, const struct index_parts *p, struct 
 {
     char path[PATH_SIZE];
     const struct quantiser *q = p->quantiser;
-    const int64_t sizes[] = {(int64_t)q->levels, (int64_t)q->tiles, (int64_t)q->dims, (int64_t)q->text_dims};
+    const int64_t sizes[] = {(int64_t)q->levels, (int64_t)q->tiles, (int64_t)q->dims,
+                             (int64_t)q->text_dims};
     const double weights[] = {p->text_weight, p->event_weight};
     const struct tensor list[] = {
         tensor_of("terms", TENSOR_I64, p->coder->term, p->coder->terms, 0),
@@ -99,7 +101,8 @@ bool index_write(const char *folder, const struct index_parts *parts, struct err
 static bool read_coder(struct item_index *index, const char *folder, struct err *err)
 {
     char path[PATH_SIZE];
-    if (!path_make(path, err, "%s/text_vectors.safetensors", folder) || !tensors_open(&index->coder_file, path, err))
+    if (!path_make(path, err, "%s/text_vectors.safetensors", folder) ||
+        !tensors_open(&index->coder_file, path, err))
         return false;
     const struct tensors *file = &index->coder_file;
     const int64_t *sizes = tensors_find(file, "sizes", TENSOR_I64, 4, 0, err);
@@ -108,18 +111,22 @@ static bool read_coder(struct item_index *index, const char *folder, struct err 
     if (!sizes || !weights || !terms)
         return err_set(err, ERR_FORMAT, "%s: tensor terms is missing", path);
     struct quantiser *q = &index->quantiser;
-    *q = (struct quantiser){(size_t)sizes[0], (size_t)sizes[1], (size_t)sizes[2], (size_t)sizes[3], NULL};
-    if (q->levels < 1 || q->levels >= LEVELS_MAX || q->dims < 1 || q->dims > 1024 || q->text_dims > q->dims ||
-        q->tiles < 1 || q->tiles > 65535)
-        return err_set(err, ERR_FORMAT, "%s: sizes %zu, %zu, %zu, %zu make no sense", path, q->levels, q->tiles,
-                       q->dims, q->text_dims);
+    *q = (struct quantiser){(size_t)sizes[0], (size_t)sizes[1], (size_t)sizes[2], (size_t)sizes[3],
+                            NULL};
+    if (q->levels < 1 || q->levels >= LEVELS_MAX || q->dims < 1 || q->dims > 1024 ||
+        q->text_dims > q->dims || q->tiles < 1 || q->tiles > 65535)
+        return err_set(err, ERR_FORMAT, "%s: sizes %zu, %zu, %zu, %zu make no sense", path,
+                       q->levels, q->tiles, q->dims, q->text_dims);
     size_t count = terms->shape[0];
     index->coder.terms = count;
     index->coder.dims = q->text_dims;
-    index->coder.term = (uint64_t *)(uintptr_t)tensors_find(file, "terms", TENSOR_I64, count, 0, err);
+    index->coder.term =
+        (uint64_t *)(uintptr_t)tensors_find(file, "terms", TENSOR_I64, count, 0, err);
     index->coder.idf = (float *)(uintptr_t)tensors_find(file, "idf", TENSOR_F32, count, 0, err);
-    index->coder.basis = (float *)(uintptr_t)tensors_find(file, "basis", TENSOR_F32, count, q->text_dims, err);
-    q->centroids = (float *)(uintptr_t)tensors_find(file, "centroids", TENSOR_F32, q->levels * q->tiles, q->dims, err);
+    index->coder.basis =
+        (float *)(uintptr_t)tensors_find(file, "basis", TENSOR_F32, count, q->text_dims, err);
+    q->centroids = (float *)(uintptr_t)tensors_find(file, "centroids", TENSOR_F32,
+                                                    q->levels * q->tiles, q->dims, err);
     index->text_weight = weights[0];
     index->event_weight = weights[1];
     return err->code == ERR_NONE;
@@ -128,17 +135,21 @@ static bool read_coder(struct item_index *index, const char *folder, struct err 
 static bool read_ids(struct item_index *index, const char *folder, struct err *err)
 {
     char path[PATH_SIZE];
-    if (!path_make(path, err, "%s/semantic_ids.safetensors", folder) || !tensors_open(&index->ids_file, path, err))
+    if (!path_make(path, err, "%s/semantic_ids.safetensors", folder) ||
+        !tensors_open(&index->ids_file, path, err))
         return false;
     const struct tensors *file = &index->ids_file;
     const struct tensor *codes = tensors_get(file, "codes");
     const char *fingerprint = tensors_note(file, "fingerprint");
-    if (!codes || codes->dims != 2 || codes->type != TENSOR_I32 || !fingerprint || strlen(fingerprint) != 64)
-        return err_set(err, ERR_FORMAT, "%s: expected tensor codes [items, levels] and a fingerprint", path);
+    if (!codes || codes->dims != 2 || codes->type != TENSOR_I32 || !fingerprint ||
+        strlen(fingerprint) != 64)
+        return err_set(err, ERR_FORMAT,
+                       "%s: expected tensor codes [items, levels] and a fingerprint", path);
     memcpy(index->fingerprint, fingerprint, SHA256_TEXT);
     index->items = codes->shape[0];
     index->levels = codes->shape[1];
-    index->content = tensors_find(file, "content", TENSOR_F32, index->items, index->quantiser.dims, err);
+    index->content =
+        tensors_find(file, "content", TENSOR_F32, index->items, index->quantiser.dims, err);
     index->events = tensors_find(file, "events", TENSOR_U32, index->items, 0, err);
     index->id_at = tensors_find(file, "id_at", TENSOR_I64, index->items + 1, 0, err);
     const struct tensor *bytes = tensors_get(file, "id_bytes");
@@ -146,7 +157,8 @@ static bool read_ids(struct item_index *index, const char *folder, struct err *e
         return err_set(err, ERR_FORMAT, "%s: tensor id_bytes is missing", path);
     index->id_bytes = bytes->data;
     if (index->levels != index->quantiser.levels + 1)
-        return err_set(err, ERR_FORMAT, "%s: names of %zu tiles, expected %zu", path, index->levels, index->quantiser.levels + 1);
+        return err_set(err, ERR_FORMAT, "%s: names of %zu tiles, expected %zu", path, index->levels,
+                       index->quantiser.levels + 1);
     if (index->id_at[0] != 0 || index->id_at[index->items] != (int64_t)bytes->shape[0])
         return err_set(err, ERR_FORMAT, "%s: id_at does not span id_bytes", path);
     for (size_t i = 0; i < index->items; i++)
@@ -158,8 +170,10 @@ static bool read_ids(struct item_index *index, const char *folder, struct err *e
     const int32_t *found = codes->data;
     for (size_t i = 0; i < index->items * index->levels; i++) {
         bool last = i % index->levels == index->levels - 1;
-        if (found[i] < 0 || found[i] > UINT16_MAX || (!last && (size_t)found[i] >= index->quantiser.tiles))
-            return err_set(err, ERR_FORMAT, "%s: tile %d at row %zu is outside the codebook", path, found[i], i / index->levels);
+        if (found[i] < 0 || found[i] > UINT16_MAX ||
+            (!last && (size_t)found[i] >= index->quantiser.tiles))
+            return err_set(err, ERR_FORMAT, "%s: tile %d at row %zu is outside the codebook", path,
+                           found[i], i / index->levels);
         index->codes[i] = (uint16_t)found[i];
     }
     return true;
@@ -169,7 +183,8 @@ static bool read_neighbours(struct item_index *index, const char *folder, struct
 {
     char path[PATH_SIZE];
     struct tensors file;
-    if (!path_make(path, err, "%s/neighbours.safetensors", folder) || !tensors_open(&file, path, err))
+    if (!path_make(path, err, "%s/neighbours.safetensors", folder) ||
+        !tensors_open(&file, path, err))
         return false;
     struct sparse *n = &index->neighbours;
     const struct tensor *item = tensors_get(&file, "item");
@@ -186,12 +201,14 @@ static bool read_neighbours(struct item_index *index, const char *folder, struct
         fine = err_set(err, ERR_SYSTEM, "%s: no memory", path);
     for (size_t r = 0; fine && r <= index->items; r++) {
         if (first[r] < 0 || first[r] > (int64_t)entries || (r && first[r] < first[r - 1]))
-            fine = err_set(err, ERR_FORMAT, "%s: first falls or leaves the file at row %zu", path, r);
+            fine =
+                err_set(err, ERR_FORMAT, "%s: first falls or leaves the file at row %zu", path, r);
         n->first[r] = (size_t)first[r];
     }
     for (size_t e = 0; fine && e < entries; e++) {
         if (column[e] >= index->items)
-            fine = err_set(err, ERR_FORMAT, "%s: item %u at entry %zu, there are %zu", path, column[e], e, index->items);
+            fine = err_set(err, ERR_FORMAT, "%s: item %u at entry %zu, there are %zu", path,
+                           column[e], e, index->items);
         n->column[e] = column[e];
         n->value[e] = value[e];
     }
@@ -204,7 +221,8 @@ struct item_index *index_open(const char *folder, struct err *err)
     struct item_index *index = calloc(1, sizeof *index);
     if (!index)
         err_set(err, ERR_SYSTEM, "no memory for an index");
-    else if (read_coder(index, folder, err) && read_ids(index, folder, err) && read_neighbours(index, folder, err))
+    else if (read_coder(index, folder, err) && read_ids(index, folder, err) &&
+             read_neighbours(index, folder, err))
         return index;
     index_close(index);
     return NULL;

@@ -16,17 +16,17 @@
 #include "index/text_vectors.h"
 
 struct item_index {
-    size_t items, levels; /* levels of a name, the last tile included */
+    size_t items, levels;       /* levels of a name, the last tile included */
     struct text_coder coder;    /* its arrays are borrowed from the map */
     struct quantiser quantiser; /* the same */
     double text_weight, event_weight;
-    uint16_t *codes;            /* owned [items, levels] */
-    const float *content;       /* [items, dims] */
-    const uint32_t *events;     /* [items] training events of each row */
+    uint16_t *codes;        /* owned [items, levels] */
+    const float *content;   /* [items, dims] */
+    const uint32_t *events; /* [items] training events of each row */
     const char *id_bytes;
-    const int64_t *id_at;       /* [items + 1] */
-    struct sparse neighbours;   /* its arrays are owned */
-    char fingerprint[SHA256_TEXT]; /* of names and ids */
+    const int64_t *id_at;                /* [items + 1] */
+    struct sparse neighbours;            /* its arrays are owned */
+    char fingerprint[SHA256_TEXT];       /* of names and ids */
     struct tensors coder_file, ids_file; /* owned */
 };
 
@@ -35,9 +35,9 @@ struct index_parts {
     const struct quantiser *quantiser;
     double text_weight, event_weight;
     const struct semantic_ids *ids;
-    const float *content;     /* [items, dims] in row order */
-    const uint32_t *events;   /* [items] in row order */
-    const char *const *names; /* [items] item ids in row order */
+    const float *content;            /* [items, dims] in row order */
+    const uint32_t *events;          /* [items] in row order */
+    const char *const *names;        /* [items] item ids in row order */
     const struct sparse *neighbours; /* rows in row order */
 };
 

@@ -29,7 +29,8 @@ static bool cluster(float *centroids, const float *vectors, size_t count, size_t
         faiss_Clustering_centroids(clustering, &found, &size);
         memcpy(centroids, found, tiles * dims * sizeof *found);
     } else {
-        err_set(err, ERR_SYSTEM, "clustering %zu vectors into %zu: %s", count, tiles, faiss_get_last_error());
+        err_set(err, ERR_SYSTEM, "clustering %zu vectors into %zu: %s", count, tiles,
+                faiss_get_last_error());
     }
     if (flat)
         faiss_Index_free((FaissIndex *)flat);
@@ -61,7 +62,8 @@ bool quantiser_train(struct quantiser *quantiser, const float *vectors, size_t c
 {
     if (count == 0)
         return err_set(err, ERR_INPUT, "the catalogue is empty: there is nothing to name");
-    *quantiser = (struct quantiser){.levels = levels, .tiles = tiles, .dims = dims, .text_dims = text_dims};
+    *quantiser =
+        (struct quantiser){.levels = levels, .tiles = tiles, .dims = dims, .text_dims = text_dims};
     quantiser->centroids = calloc(levels * tiles * dims, sizeof(float));
     float *residual = malloc(count * dims * sizeof *residual);
     bool fine = quantiser->centroids && residual;
@@ -96,7 +98,8 @@ void quantiser_release(struct quantiser *quantiser)
     *quantiser = (struct quantiser){0};
 }
 
-float quantiser_code(uint16_t *codes, const struct quantiser *quantiser, const float *vector, bool text_only)
+float quantiser_code(uint16_t *codes, const struct quantiser *quantiser, const float *vector,
+                     bool text_only)
 {
     float residual[1024];
     float distance = 0;

@@ -18,7 +18,8 @@
 
 struct quantiser {
     size_t levels, tiles, dims, text_dims;
-    float *centroids; /* owned [levels, tiles, dims]; equal centroids at the end of a level are unused */
+    float *centroids; /* owned [levels, tiles, dims]; equal centroids at the end of a level are
+                         unused */
 };
 
 bool quantiser_train(struct quantiser *quantiser, const float *vectors, size_t count, size_t dims,

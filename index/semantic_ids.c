@@ -25,11 +25,12 @@ static int compare_named(const void *a, const void *b)
     for (size_t d = 0; d < x->dims; d++) /* equal distance, other content */
         if (x->vector[d] < y->vector[d] || x->vector[d] > y->vector[d])
             return x->vector[d] < y->vector[d] ? -1 : 1;
-    return x->slot < y->slot ? -1 : x->slot > y->slot; /* equal content: nothing can tell them apart */
+    return x->slot < y->slot ? -1
+                             : x->slot > y->slot; /* equal content: nothing can tell them apart */
 }
 
-bool semantic_ids_make(struct semantic_ids *ids, const struct quantiser *quantiser, const float *vectors,
-                       const bool *warm, size_t count, struct err *err)
+bool semantic_ids_make(struct semantic_ids *ids, const struct quantiser *quantiser,
+                       const float *vectors, const bool *warm, size_t count, struct err *err)
 {
     size_t levels = quantiser->levels + 1;
     struct named *named = calloc(count + 1, sizeof *named);
@@ -50,10 +51,12 @@ bool semantic_ids_make(struct semantic_ids *ids, const struct quantiser *quantis
         qsort(named, count, sizeof *named, compare_named);
     size_t last = 0;
     for (size_t i = 0; fine && i < count; i++) {
-        bool shares = i > 0 && memcmp(named[i].codes, named[i - 1].codes, quantiser->levels * 2) == 0;
+        bool shares =
+            i > 0 && memcmp(named[i].codes, named[i - 1].codes, quantiser->levels * 2) == 0;
         last = shares ? last + 1 : 0;
         if (last > UINT16_MAX)
-            fine = err_set(err, ERR_LIMIT, "more than %d items share one name (tiles too few?)", UINT16_MAX + 1);
+            fine = err_set(err, ERR_LIMIT, "more than %d items share one name (tiles too few?)",
+                           UINT16_MAX + 1);
         memcpy(ids->codes + i * levels, named[i].codes, quantiser->levels * 2);
         ids->codes[i * levels + quantiser->levels] = (uint16_t)last;
         ids->slot[i] = named[i].slot;
@@ -103,8 +106,9 @@ static void measure_collisions(struct semantic_ids_report *report, const struct 
 {
     size_t quantised = ids->levels - 1;
     for (size_t i = 0, next; i < ids->items; i = next) {
-        for (next = i + 1; next < ids->items && memcmp(ids->codes + i * ids->levels, ids->codes + next * ids->levels,
-                                                       quantised * 2) == 0;)
+        for (next = i + 1;
+             next < ids->items && memcmp(ids->codes + i * ids->levels,
+                                         ids->codes + next * ids->levels, quantised * 2) == 0;)
             next++;
         if (next - i > 1)
             report->collisions += next - i;

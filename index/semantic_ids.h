@@ -2,9 +2,9 @@
  * semantic_ids.h: the names of the items, and the order they give the catalogue.
  *
  * A name is `levels` tiles: those of the quantiser, then one that tells the members of a collision
- * apart (0 for an item that is alone).  Within a collision the nearest to the centroids comes first.
- * Rows of a version are numbered by rising name, so the row of an item, and every tie broken by it,
- * follows from what the item is and not from its number, its id or its place in a file.
+ * apart (0 for an item that is alone).  Within a collision the nearest to the centroids comes
+ * first. Rows of a version are numbered by rising name, so the row of an item, and every tie broken
+ * by it, follows from what the item is and not from its number, its id or its place in a file.
  */
 #ifndef INDEX_SEMANTIC_IDS_H
 #define INDEX_SEMANTIC_IDS_H
@@ -20,8 +20,9 @@ struct semantic_ids {
 };
 
 /* warm[i]: the vector has events behind it, so all its dimensions count. */
-bool semantic_ids_make(struct semantic_ids *ids, const struct quantiser *quantiser, const float *vectors,
-                       const bool *warm, size_t count, struct err *err) MUST_CHECK;
+bool semantic_ids_make(struct semantic_ids *ids, const struct quantiser *quantiser,
+                       const float *vectors, const bool *warm, size_t count,
+                       struct err *err) MUST_CHECK;
 void semantic_ids_release(struct semantic_ids *ids);
 
 /* Renders "<a_12><b_200><d_0>" into text and returns its length. */
@@ -30,13 +31,15 @@ size_t semantic_id_text(char *text, size_t room, const uint16_t *codes, size_t l
 struct semantic_ids_report {
     size_t tiles_used[LEVELS_MAX];
     double entropy_bits[LEVELS_MAX];
-    size_t collisions;         /* items that share their quantised tiles with another */
+    size_t collisions; /* items that share their quantised tiles with another */
     size_t largest_group;
-    double reconstruction;     /* mean |v - sum of centroids|^2 / mean |v|^2 over warm items */
-    double text_agreement[LEVELS_MAX]; /* share of warm items with equal first l+1 tiles by text alone */
+    double reconstruction; /* mean |v - sum of centroids|^2 / mean |v|^2 over warm items */
+    double text_agreement[LEVELS_MAX]; /* share of warm items with equal first l+1 tiles by text
+                                          alone */
 };
 
 void semantic_ids_measure(struct semantic_ids_report *report, const struct semantic_ids *ids,
-                          const struct quantiser *quantiser, const float *vectors, const bool *warm);
+                          const struct quantiser *quantiser, const float *vectors,
+                          const bool *warm);
 
 #endif

@@ -97,29 +97,32 @@ static void multiply_turned(float *out, const struct sparse *a, const float *x, 
 /* Replaces the columns of x [rows, dims] by an orthonormal base of their span. */
 static bool orthonormalise(float *x, size_t rows, size_t dims, float *tau, struct err *err)
 {
-    lapack_int code = LAPACKE_sgeqrf(LAPACK_ROW_MAJOR, (lapack_int)rows, (lapack_int)dims, x, (lapack_int)dims, tau);
+    lapack_int code = LAPACKE_sgeqrf(LAPACK_ROW_MAJOR, (lapack_int)rows, (lapack_int)dims, x,
+                                     (lapack_int)dims, tau);
     if (code == 0)
-        code = LAPACKE_sorgqr(LAPACK_ROW_MAJOR, (lapack_int)rows, (lapack_int)dims, (lapack_int)dims, x,
-                              (lapack_int)dims, tau);
-    return code == 0 || err_set(err, ERR_SYSTEM, "QR of [%zu, %zu] failed with code %d", rows, dims, (int)code);
+        code = LAPACKE_sorgqr(LAPACK_ROW_MAJOR, (lapack_int)rows, (lapack_int)dims,
+                              (lapack_int)dims, x, (lapack_int)dims, tau);
+    return code == 0 ||
+           err_set(err, ERR_SYSTEM, "QR of [%zu, %zu] failed with code %d", rows, dims, (int)code);
 }
 
 struct svd_work {
-    float *q;     /* [rows, k] */
-    float *b;     /* [columns, k] = A^T Q */
-    float *gram;  /* [k, k] = B^T B */
+    float *q;      /* [rows, k] */
+    float *b;      /* [columns, k] = A^T Q */
+    float *gram;   /* [k, k] = B^T B */
     float *values; /* [k] */
-    float *tau;   /* [k] */
+    float *tau;    /* [k] */
 };
 
 /* With B = A^T Q and B^T B = W L W^T:  A ~ Q B^T,  U = Q W,  S = sqrt(L),  V = B W / S. */
-static bool finish(float *left, float *right, const struct sparse *a, size_t dims, struct svd_work *w,
-                   size_t k, struct err *err)
+static bool finish(float *left, float *right, const struct sparse *a, size_t dims,
+                   struct svd_work *w, size_t k, struct err *err)
 {
     size_t take = dims < k ? dims : k;
     cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)k, (int)k, (int)a->columns, 1, w->b,
                 (int)k, w->b, (int)k, 0, w->gram, (int)k);
-    if (LAPACKE_ssyev(LAPACK_ROW_MAJOR, 'V', 'U', (lapack_int)k, w->gram, (lapack_int)k, w->values) != 0)
+    if (LAPACKE_ssyev(LAPACK_ROW_MAJOR, 'V', 'U', (lapack_int)k, w->gram, (lapack_int)k,
+                      w->values) != 0)
         return err_set(err, ERR_SYSTEM, "eigenvalues of [%zu, %zu] did not converge", k, k);
     memset(left, 0, a->rows * dims * sizeof *left);
     memset(right, 0, a->columns * dims * sizeof *right);
@@ -127,9 +130,11 @@ static bool finish(float *left, float *right, const struct sparse *a, size_t dim
         size_t from = k - 1 - d; /* ssyev orders by rising value */
         float scale = w->values[from] > 1e-10F ? sqrtf(w->values[from]) : 0;
         for (size_t r = 0; r < a->rows; r++)
-            left[r * dims + d] = scale * cblas_sdot((int)k, w->q + r * k, 1, w->gram + from, (int)k);
+            left[r * dims + d] =
+                scale * cblas_sdot((int)k, w->q + r * k, 1, w->gram + from, (int)k);
         for (size_t c = 0; c < a->columns && scale > 0; c++)
-            right[c * dims + d] = cblas_sdot((int)k, w->b + c * k, 1, w->gram + from, (int)k) / scale;
+            right[c * dims + d] =
+                cblas_sdot((int)k, w->b + c * k, 1, w->gram + from, (int)k) / scale;
     }
     return true;
 }
@@ -173,7 +178,8 @@ bool svd_sparse(float *left, float *right, const struct sparse *matrix, size_t d
     };
     bool fine = work.q && work.b && work.gram && work.values && work.tau;
     if (!fine)
-        err_set(err, ERR_SYSTEM, "no memory for singular vectors of [%zu, %zu]", matrix->rows, matrix->columns);
+        err_set(err, ERR_SYSTEM, "no memory for singular vectors of [%zu, %zu]", matrix->rows,
+                matrix->columns);
     fine = fine && iterate(left, right, matrix, dims, seed, &work, k, err);
     free(work.q);
     free(work.b);

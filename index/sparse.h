@@ -33,7 +33,8 @@ struct pairs {
 };
 
 bool pairs_add(struct pairs *pairs, struct pair pair, struct err *err) MUST_CHECK;
-struct sparse *sparse_from_pairs(struct pairs *pairs, size_t rows, size_t columns, struct err *err) MUST_CHECK;
+struct sparse *sparse_from_pairs(struct pairs *pairs, size_t rows, size_t columns,
+                                 struct err *err) MUST_CHECK;
 void sparse_free(struct sparse *sparse); /* NULL is fine */
 
 /*

@@ -19,10 +19,11 @@ static bool is_word_char(utf8proc_int32_t code)
 static bool words(const char *text, term_fn *fn, void *self, struct err *err)
 {
     utf8proc_uint8_t *folded = NULL;
-    utf8proc_ssize_t size = utf8proc_map(
-        (const utf8proc_uint8_t *)text, 0, &folded,
-        (utf8proc_option_t)(UTF8PROC_NULLTERM | UTF8PROC_STABLE | UTF8PROC_COMPAT | UTF8PROC_DECOMPOSE |
-                            UTF8PROC_CASEFOLD | UTF8PROC_STRIPMARK | UTF8PROC_IGNORE));
+    utf8proc_ssize_t size =
+        utf8proc_map((const utf8proc_uint8_t *)text, 0, &folded,
+                     (utf8proc_option_t)(UTF8PROC_NULLTERM | UTF8PROC_STABLE | UTF8PROC_COMPAT |
+                                         UTF8PROC_DECOMPOSE | UTF8PROC_CASEFOLD |
+                                         UTF8PROC_STRIPMARK | UTF8PROC_IGNORE));
     if (size < 0)
         return err_set(err, ERR_INPUT, "text of an item is not valid UTF-8");
     bool fine = true;
@@ -37,7 +38,9 @@ static bool words(const char *text, term_fn *fn, void *self, struct err *err)
             start = at;
         if (!inside && start >= 0) {
             if (at - start <= WORD_MAX)
-                fine = fn(self, XXH3_64bits_withSeed(folded + start, (size_t)(at - start), TITLE_SEED), err);
+                fine =
+                    fn(self, XXH3_64bits_withSeed(folded + start, (size_t)(at - start), TITLE_SEED),
+                       err);
             start = -1;
         }
         at += step;
@@ -136,7 +139,8 @@ struct document_counts {
     size_t count, room;
 };
 
-static bool add_distinct(struct document_counts *counts, const struct term_list *list, struct err *err)
+static bool add_distinct(struct document_counts *counts, const struct term_list *list,
+                         struct err *err)
 {
     if (counts->count + list->count > counts->room) {
         size_t room = (counts->count + list->count) * 2;
@@ -179,8 +183,8 @@ void text_coder_free(struct text_coder *coder)
     free(coder);
 }
 
-static struct text_coder *fit_vocabulary(const struct document *documents, size_t count, size_t dims,
-                                         struct term_list *list, struct err *err)
+static struct text_coder *fit_vocabulary(const struct document *documents, size_t count,
+                                         size_t dims, struct term_list *list, struct err *err)
 {
     struct document_counts counts = {0};
     struct text_coder *coder = NULL;
@@ -255,7 +259,8 @@ bool text_encode(float *vector, const struct text_coder *coder, const struct doc
     size_t entries = fine ? tf_idf(columns, values, coder, list) : 0;
     memset(vector, 0, coder->dims * sizeof *vector);
     for (size_t e = 0; e < entries; e++)
-        cblas_saxpy((int)coder->dims, values[e], coder->basis + columns[e] * coder->dims, 1, vector, 1);
+        cblas_saxpy((int)coder->dims, values[e], coder->basis + columns[e] * coder->dims, 1, vector,
+                    1);
     vector_to_unit(vector, coder->dims);
     free(list);
     return fine;

@@ -11,8 +11,8 @@ static int compare_codes(const uint16_t *a, const uint16_t *b, size_t levels)
     return 0;
 }
 
-bool trie_open(struct trie *trie, const uint16_t *codes, const uint32_t *row, size_t items, size_t levels,
-               struct err *err)
+bool trie_open(struct trie *trie, const uint16_t *codes, const uint32_t *row, size_t items,
+               size_t levels, struct err *err)
 {
     *trie = (struct trie){.items = items, .levels = levels, .codes = codes, .row = row};
     if (levels < 1 || levels > LEVELS_MAX)
@@ -77,7 +77,8 @@ static size_t trie_children(const void *self, struct tile_child *children, struc
             tile = base->codes[at * base->levels + level];
         if (late_at < node.late_last)
             late_tile = late->codes[late_at * late->levels + level];
-        struct tile_child child = {.tile = tile < late_tile ? tile : late_tile, .node = {at, at, late_at, late_at}};
+        struct tile_child child = {.tile = tile < late_tile ? tile : late_tile,
+                                   .node = {at, at, late_at, late_at}};
         bool alive = false;
         if (tile == child.tile) {
             child.node.last = base->next[level * base->items + at];
@@ -122,7 +123,8 @@ bool trie_find(uint32_t *row, const struct trie *trie, const uint16_t *codes)
         else
             high = middle;
     }
-    if (low == trie->items || compare_codes(trie->codes + low * trie->levels, codes, trie->levels) != 0)
+    if (low == trie->items ||
+        compare_codes(trie->codes + low * trie->levels, codes, trie->levels) != 0)
         return false;
     *row = trie->row ? trie->row[low] : (uint32_t)low;
     return true;

@@ -1,9 +1,9 @@
 /*
  * trie.h: which tiles may follow a prefix, for a version's items and the late ones together.
  *
- * The names of a version are sorted, so a prefix is a range of rows.  next[l][r] is the row at which
- * the run of equal first l+1 tiles that holds row r ends: the children of a range are found by
- * hopping from run to run, at a cost of one step per child.  Late items are a second, small trie
+ * The names of a version are sorted, so a prefix is a range of rows.  next[l][r] is the row at
+ * which the run of equal first l+1 tiles that holds row r ends: the children of a range are found
+ * by hopping from run to run, at a cost of one step per child.  Late items are a second, small trie
  * of the same form; a node is a range in each.
  *
  * A mask takes items away: rows that are not allowed.  A node is legal while at least one of its
@@ -25,14 +25,14 @@ struct trie {
     size_t width;          /* one more than the largest tile */
 };
 
-bool trie_open(struct trie *trie, const uint16_t *codes, const uint32_t *row, size_t items, size_t levels,
-               struct err *err) MUST_CHECK; /* refuses names that do not rise */
+bool trie_open(struct trie *trie, const uint16_t *codes, const uint32_t *row, size_t items,
+               size_t levels, struct err *err) MUST_CHECK; /* refuses names that do not rise */
 void trie_close(struct trie *trie);
 
 struct trie_mask {
     const struct trie *base;
-    const struct trie *late;         /* may have no items */
-    const uint32_t *allowed_before;  /* [rows + 1] allowed rows before each row, or NULL: all */
+    const struct trie *late;        /* may have no items */
+    const uint32_t *allowed_before; /* [rows + 1] allowed rows before each row, or NULL: all */
 };
 
 /* The mask as the decoder's question.  `mask` is borrowed for as long as `legal` is used. */

@@ -14,8 +14,8 @@ struct writer {
     size_t count;
 };
 
-static void add(struct writer *writer, const char *prefix, const char *name, const real *data, size_t dims,
-                const size_t *shape)
+static void add(struct writer *writer, const char *prefix, const char *name, const real *data,
+                size_t dims, const size_t *shape)
 {
     struct tensor *tensor = &writer->list[writer->count];
     snprintf(writer->names[writer->count], sizeof writer->names[0], "%s%s", prefix, name);
@@ -46,13 +46,15 @@ static void add_param(struct writer *writer, const char *prefix, const struct pa
         snprintf(name, sizeof name, "%s", spec->name);
         char *at = strstr(name, "%zu");
         if (at)
-            snprintf(at, sizeof name - (size_t)(at - name), "%zu%s", l, strstr(spec->name, "%zu") + 3);
+            snprintf(at, sizeof name - (size_t)(at - name), "%zu%s", l,
+                     strstr(spec->name, "%zu") + 3);
         add(writer, prefix, name, param_data(params, spec) + l * each, count, dims);
     }
 }
 
-static bool write_tensors(const char *folder, const char *file, bool trunk, const struct shape *shape,
-                          const struct params *params, const char *fingerprint, struct err *err)
+static bool write_tensors(const char *folder, const char *file, bool trunk,
+                          const struct shape *shape, const struct params *params,
+                          const char *fingerprint, struct err *err)
 {
     char path[PATH_SIZE];
     struct writer *writer = calloc(1, sizeof *writer);
@@ -72,14 +74,15 @@ static bool write_tensors(const char *folder, const char *file, bool trunk, cons
 
 static json_t *make_config(const struct shape *s, const char *fingerprint)
 {
-    return json_pack("{s:[s], s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:s, s:{s:I, s:I, s:I, s:I, s:s}}",
-                     "architectures", "LlamaForCausalLM", "model_type", "llama", "hidden_size",
-                     (json_int_t)s->dim, "num_hidden_layers", (json_int_t)s->layers, "num_attention_heads",
-                     (json_int_t)s->heads, "num_key_value_heads", (json_int_t)s->kv_heads,
-                     "intermediate_size", (json_int_t)s->ffn, "rope_theta", s->rope_base, "rms_norm_eps",
-                     s->norm_eps, "hidden_act", "silu", "tessera", "content", (json_int_t)s->content,
-                     "items", (json_int_t)s->items, "levels", (json_int_t)s->levels, "tiles",
-                     (json_int_t)s->tiles, "semantic_ids", fingerprint);
+    return json_pack(
+        "{s:[s], s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:s, s:{s:I, s:I, s:I, s:I, s:s}}",
+        "architectures", "LlamaForCausalLM", "model_type", "llama", "hidden_size",
+        (json_int_t)s->dim, "num_hidden_layers", (json_int_t)s->layers, "num_attention_heads",
+        (json_int_t)s->heads, "num_key_value_heads", (json_int_t)s->kv_heads, "intermediate_size",
+        (json_int_t)s->ffn, "rope_theta", s->rope_base, "rms_norm_eps", s->norm_eps, "hidden_act",
+        "silu", "tessera", "content", (json_int_t)s->content, "items", (json_int_t)s->items,
+        "levels", (json_int_t)s->levels, "tiles", (json_int_t)s->tiles, "semantic_ids",
+        fingerprint);
 }
 
 bool checkpoint_write(const char *folder, const struct shape *shape, const struct params *params,
@@ -93,7 +96,8 @@ bool checkpoint_write(const char *folder, const struct shape *shape, const struc
                      : err_set(err, ERR_SYSTEM, "no memory for config.json");
     free(text);
     json_decref(config);
-    return fine && write_tensors(folder, "model.safetensors", true, shape, params, fingerprint, err) &&
+    return fine &&
+           write_tensors(folder, "model.safetensors", true, shape, params, fingerprint, err) &&
            write_tensors(folder, "items.safetensors", false, shape, params, fingerprint, err);
 }
 
@@ -119,12 +123,15 @@ bool checkpoint_shape(struct shape *s, const char *folder, const char *fingerpri
            json_size(&s->ffn, config, "intermediate_size", 1, most, err) &&
            json_real64(&s->rope_base, config, "rope_theta", 1, 1e12, err) &&
            json_real64(&s->norm_eps, config, "rms_norm_eps", 0, 1, err) &&
-           json_size(&s->content, own, "content", 1, most, err) && json_size(&s->items, own, "items", 1, most, err) &&
-           json_size(&s->levels, own, "levels", 1, most, err) && json_size(&s->tiles, own, "tiles", 1, most, err) &&
+           json_size(&s->content, own, "content", 1, most, err) &&
+           json_size(&s->items, own, "items", 1, most, err) &&
+           json_size(&s->levels, own, "levels", 1, most, err) &&
+           json_size(&s->tiles, own, "tiles", 1, most, err) &&
            json_text(&found, own, "semantic_ids", err);
     if (fine && strcmp(found, fingerprint) != 0)
-        fine = err_set(err, ERR_FORMAT, "%s: trained with semantic IDs %.12s, found %.12s beside it", path,
-                       found, fingerprint);
+        fine =
+            err_set(err, ERR_FORMAT, "%s: trained with semantic IDs %.12s, found %.12s beside it",
+                    path, found, fingerprint);
     else if (!fine && config)
         err_prefix(err, "%s", path);
     json_decref(config);
@@ -154,8 +161,10 @@ static bool read_list(struct params *params, const struct shape *shape, const st
                 count *= want->shape[d];
             }
             if (!same)
-                fine = err_set(err, ERR_FORMAT, "%s: tensor %s: expected %zu values of the shape in config.json, %s",
-                               file->path, want->name, count, found ? "found another shape" : "found none");
+                fine = err_set(err, ERR_FORMAT,
+                               "%s: tensor %s: expected %zu values of the shape in config.json, %s",
+                               file->path, want->name, count,
+                               found ? "found another shape" : "found none");
             else
                 memcpy((real *)(uintptr_t)want->data, found->data, count * sizeof(real));
         }
@@ -164,7 +173,8 @@ static bool read_list(struct params *params, const struct shape *shape, const st
     return fine;
 }
 
-bool checkpoint_read(struct params *params, const struct shape *shape, const char *folder, struct err *err)
+bool checkpoint_read(struct params *params, const struct shape *shape, const char *folder,
+                     struct err *err)
 {
     static const char *const files[] = {"items.safetensors", "model.safetensors"};
     for (int trunk = 0; trunk < 2; trunk++) {
@@ -193,7 +203,8 @@ bool training_state_write(const char *path, const struct training_state *state, 
     for (size_t set = 0; fine && set < COUNT(sets); set++)
         for (size_t i = 0; i < PARAM_COUNT; i++)
             add_param(writer, STATE_PREFIXES[set], &PARAMS[i], sets[set], state->shape);
-    json_t *notes = fine ? json_pack("{s:s, s:s}", "run", state->fingerprint, "counters", counters) : NULL;
+    json_t *notes =
+        fine ? json_pack("{s:s, s:s}", "run", state->fingerprint, "counters", counters) : NULL;
     fine = fine && tensors_write(path, writer->list, writer->count, notes, err);
     json_decref(notes);
     free(counters);
@@ -210,7 +221,8 @@ bool training_state_read(struct training_state *state, const char *path, struct 
     const char *counters = tensors_note(&file, "counters");
     bool fine = run && counters && strcmp(run, state->fingerprint) == 0;
     if (!fine)
-        err_set(err, ERR_FORMAT, "%s: state of run %.12s, expected %.12s", path, run ? run : "none", state->fingerprint);
+        err_set(err, ERR_FORMAT, "%s: state of run %.12s, expected %.12s", path, run ? run : "none",
+                state->fingerprint);
     struct params *sets[] = {&state->params, &state->first, &state->second, &state->best};
     for (size_t set = 0; fine && set < COUNT(sets); set++)
         fine = read_list(sets[set], state->shape, &file, STATE_PREFIXES[set], -1, err);

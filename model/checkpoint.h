@@ -17,7 +17,8 @@ bool checkpoint_write(const char *folder, const struct shape *shape, const struc
                       const char *fingerprint, struct err *err) MUST_CHECK;
 
 /* Reads the shape; `fingerprint` is what the semantic IDs at hand have. */
-bool checkpoint_shape(struct shape *shape, const char *folder, const char *fingerprint, struct err *err) MUST_CHECK;
+bool checkpoint_shape(struct shape *shape, const char *folder, const char *fingerprint,
+                      struct err *err) MUST_CHECK;
 /* Copies the tensors into params, which were laid out for that shape. */
 bool checkpoint_read(struct params *params, const struct shape *shape, const char *folder,
                      struct err *err) MUST_CHECK;
@@ -29,7 +30,9 @@ struct training_state {
     json_t *counters;        /* owned by the caller on write; a new reference on read */
 };
 
-bool training_state_write(const char *path, const struct training_state *state, struct err *err) MUST_CHECK;
-bool training_state_read(struct training_state *state, const char *path, struct err *err) MUST_CHECK;
+bool training_state_write(const char *path, const struct training_state *state,
+                          struct err *err) MUST_CHECK;
+bool training_state_read(struct training_state *state, const char *path,
+                         struct err *err) MUST_CHECK;
 
 #endif

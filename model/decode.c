@@ -4,7 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-void decode_layout(struct decode_work *w, const struct shape *s, size_t beam, size_t width, struct arena *arena)
+void decode_layout(struct decode_work *w, const struct shape *s, size_t beam, size_t width,
+                   struct arena *arena)
 {
     w->beam_max = beam;
     w->width_max = width;
@@ -34,7 +35,8 @@ void decode_prepare(struct decode_work *w, const struct shape *s)
 static const uint16_t *codes_of(const struct names *names, const struct shape *shape, uint32_t row)
 {
     size_t levels = shape->levels + 1;
-    return row < names->items ? names->codes + row * levels : names->late_codes + (row - names->items) * levels;
+    return row < names->items ? names->codes + row * levels
+                              : names->late_codes + (row - names->items) * levels;
 }
 
 static const real *member_of(const struct names *names, const struct shape *shape, uint32_t row)
@@ -51,9 +53,11 @@ static real dot(const real *a, const real *b, size_t count)
     return sum;
 }
 
-/* Logits of the children of one state into w->picked; returns log(sum(exp)).  Leaves them as logits. */
+/* Logits of the children of one state into w->picked; returns log(sum(exp)).  Leaves them as
+ * logits. */
 static real child_logits(struct decode_work *w, const struct tile_child *children, size_t count,
-                         size_t state, size_t level, const struct policy *policy, const struct names *names)
+                         size_t state, size_t level, const struct policy *policy,
+                         const struct names *names)
 {
     const struct shape *s = &policy->shape;
     real most = -INFINITY;
@@ -62,7 +66,8 @@ static real child_logits(struct decode_work *w, const struct tile_child *childre
             w->picked[c] = w->logits[state * s->tiles + children[c].tile] +
                            policy->params.tile_bias[level * s->tiles + children[c].tile];
         else
-            w->picked[c] = dot(w->h + state * s->dim, member_of(names, s, children[c].item), s->dim);
+            w->picked[c] =
+                dot(w->h + state * s->dim, member_of(names, s, children[c].item), s->dim);
         most = w->picked[c] > most ? w->picked[c] : most;
     }
     real sum = 0;
@@ -93,16 +98,18 @@ static void descend(struct decode_work *w, const struct policy *policy, const ui
     w->h_next = other;
 }
 
-static void tile_logits(struct decode_work *w, const struct policy *policy, size_t states, size_t level)
+static void tile_logits(struct decode_work *w, const struct policy *policy, size_t states,
+                        size_t level)
 {
     const struct shape *s = &policy->shape;
     if (level < s->levels)
-        product_nt(w->logits, w->h, policy->params.tile_out + level * s->tiles * s->dim, states, s->tiles, s->dim, 0);
+        product_nt(w->logits, w->h, policy->params.tile_out + level * s->tiles * s->dim, states,
+                   s->tiles, s->dim, 0);
 }
 
 /* One level: the best children of all beams become the beams, or the hits at the last level. */
-static size_t beam_step(struct decode_work *w, struct hit *hits, size_t beam, size_t beams, size_t level,
-                        const struct policy *policy, const struct names *names,
+static size_t beam_step(struct decode_work *w, struct hit *hits, size_t beam, size_t beams,
+                        size_t level, const struct policy *policy, const struct names *names,
                         const struct legal_tiles *legal)
 {
     bool last = level == policy->shape.levels;
@@ -210,9 +217,10 @@ void name_score(float *score, const uint32_t *rows, size_t count, struct decode_
     }
 }
 
-void name_members(real *members, const real *content, const struct policy *policy, size_t first, size_t last)
+void name_members(real *members, const real *content, const struct policy *policy, size_t first,
+                  size_t last)
 {
     const struct shape *s = &policy->shape;
-    product_nt(members + first * s->dim, content + first * s->content, policy->params.member, last - first,
-               s->dim, s->content, 0);
+    product_nt(members + first * s->dim, content + first * s->content, policy->params.member,
+               last - first, s->dim, s->content, 0);
 }

@@ -23,25 +23,27 @@ struct names {
 
 struct decode_work {
     size_t beam_max, width_max;
-    real *h, *h_next;    /* [beam_max, dim] */
-    real *logits;        /* [beam_max, tiles] */
-    real *pre, *act, *ones; /* [beam_max, dim] */
-    real *picked;        /* [width_max] */
-    real *score, *score_next; /* [beam_max] */
+    real *h, *h_next;                   /* [beam_max, dim] */
+    real *logits;                       /* [beam_max, tiles] */
+    real *pre, *act, *ones;             /* [beam_max, dim] */
+    real *picked;                       /* [width_max] */
+    real *score, *score_next;           /* [beam_max] */
     struct tile_node *node, *node_next; /* [beam_max] */
-    struct tile_child *children; /* [beam_max * width_max] */
-    uint32_t *parent;    /* [beam_max * width_max] */
-    struct hit *heap;    /* [beam_max] */
-    uint32_t *state;     /* [beam_max] */
+    struct tile_child *children;        /* [beam_max * width_max] */
+    uint32_t *parent;                   /* [beam_max * width_max] */
+    struct hit *heap;                   /* [beam_max] */
+    uint32_t *state;                    /* [beam_max] */
 };
 
 void decode_layout(struct decode_work *work, const struct shape *shape, size_t beam_max,
                    size_t width_max, struct arena *arena);
 void decode_prepare(struct decode_work *work, const struct shape *shape);
 
-/* The most likely names from z [dim]: hits[beam] with log-probabilities, best first; returns how many. */
-size_t name_beam(struct hit *hits, size_t beam, struct decode_work *work, const struct policy *policy,
-                 const struct names *names, const real *z, const struct legal_tiles *legal);
+/* The most likely names from z [dim]: hits[beam] with log-probabilities, best first; returns how
+ * many. */
+size_t name_beam(struct hit *hits, size_t beam, struct decode_work *work,
+                 const struct policy *policy, const struct names *names, const real *z,
+                 const struct legal_tiles *legal);
 
 /* score[i] = log p(name of rows[i] | z), -INFINITY if the mask forbids it.  count <= beam_max. */
 void name_score(float *score, const uint32_t *rows, size_t count, struct decode_work *work,
@@ -49,6 +51,7 @@ void name_score(float *score, const uint32_t *rows, size_t count, struct decode_
                 const struct legal_tiles *legal);
 
 /* members [last - first, dim]: the last tile's vectors of content rows [first, last). */
-void name_members(real *members, const real *content, const struct policy *policy, size_t first, size_t last);
+void name_members(real *members, const real *content, const struct policy *policy, size_t first,
+                  size_t last);
 
 #endif

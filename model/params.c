@@ -5,7 +5,9 @@
 #include <math.h>
 
 #define PARAM(field, name, a, b, c, start, trunk, decays, own)                                     \
-    {name, offsetof(struct params, field), {a, b, c}, start, trunk, decays, own}
+    {                                                                                              \
+        name, offsetof(struct params, field), {a, b, c}, start, trunk, decays, own                 \
+    }
 #define LAYER "model.layers.%zu."
 
 /* clang-format off */
@@ -82,7 +84,8 @@ const real *param_data(const struct params *params, const struct param_spec *spe
 void params_layout(struct params *params, const struct shape *shape, struct arena *arena)
 {
     for (size_t i = 0; i < PARAM_COUNT; i++)
-        *param_slot(params, &PARAMS[i]) = arena_take(arena, param_count(&PARAMS[i], shape), sizeof(real));
+        *param_slot(params, &PARAMS[i]) =
+            arena_take(arena, param_count(&PARAMS[i], shape), sizeof(real));
 }
 
 size_t params_total(const struct shape *shape)
@@ -93,7 +96,8 @@ size_t params_total(const struct shape *shape)
     return total;
 }
 
-/* Matrices start at 1/sqrt(in); those that write into the residual stream at 1/sqrt(2 layers) of it. */
+/* Matrices start at 1/sqrt(in); those that write into the residual stream at 1/sqrt(2 layers) of
+ * it. */
 static double start_scale(const struct param_spec *spec, const struct shape *shape)
 {
     double in = (double)extent_of(spec->dims[2], shape);
@@ -104,7 +108,8 @@ static double start_scale(const struct param_spec *spec, const struct shape *sha
     return 0.05;
 }
 
-void params_start(struct params *params, const struct shape *shape, const unsigned char *seen, uint64_t seed)
+void params_start(struct params *params, const struct shape *shape, const unsigned char *seen,
+                  uint64_t seed)
 {
     for (size_t i = 0; i < PARAM_COUNT; i++) {
         const struct param_spec *spec = &PARAMS[i];
@@ -114,7 +119,9 @@ void params_start(struct params *params, const struct shape *shape, const unsign
         double scale = start_scale(spec, shape);
         struct rng rng = rng_stream(seed, 0x1417, i);
         for (size_t at = 0; at < count; at++) {
-            double value = spec->start == START_ONES ? 1 : spec->start == START_ZERO ? 0 : scale * rng_normal(&rng);
+            double value = spec->start == START_ONES   ? 1
+                           : spec->start == START_ZERO ? 0
+                                                       : scale * rng_normal(&rng);
             data[at] = (real)(spec->own && !seen[at / row] ? 0 : value);
         }
     }

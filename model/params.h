@@ -2,7 +2,8 @@
  * params.h: every learned tensor of the policy, in one table.
  *
  * Saving, loading, the optimiser, the sum over micro-batches and the gradient test all walk PARAMS;
- * a tensor is added in the struct and in the table, nowhere else.  A matrix is [out, in]: y = x W^T.
+ * a tensor is added in the struct and in the table, nowhere else.  A matrix is [out, in]: y = x
+ * W^T.
  */
 #ifndef MODEL_PARAMS_H
 #define MODEL_PARAMS_H
@@ -66,6 +67,7 @@ void params_layout(struct params *params, const struct shape *shape, struct aren
 size_t params_total(const struct shape *shape);
 
 /* seen[items]: which items have training events; the others' own rows stay 0. */
-void params_start(struct params *params, const struct shape *shape, const unsigned char *seen, uint64_t seed);
+void params_start(struct params *params, const struct shape *shape, const unsigned char *seen,
+                  uint64_t seed);
 
 #endif

@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-void policy_layout(struct policy_work *w, const struct shape *s, size_t positions, size_t length_max,
-                   size_t width, bool learns, struct arena *arena)
+void policy_layout(struct policy_work *w, const struct shape *s, size_t positions,
+                   size_t length_max, size_t width, bool learns, struct arena *arena)
 {
     trunk_layout(&w->trunk, s, positions, length_max, learns, arena);
     w->content = arena_take(arena, positions * s->content, sizeof(real));
@@ -94,9 +94,10 @@ void policy_forward(struct policy_work *w, const struct policy *policy, const st
 void policy_find_vectors(real *find_vectors, const struct policy *policy, size_t first, size_t last)
 {
     const struct shape *s = &policy->shape;
-    memcpy(find_vectors, policy->params.own_out + first * s->dim, (last - first) * s->dim * sizeof(real));
-    product_nt(find_vectors, policy->items.content + first * s->content, policy->params.find_content,
-               last - first, s->dim, s->content, 1);
+    memcpy(find_vectors, policy->params.own_out + first * s->dim,
+           (last - first) * s->dim * sizeof(real));
+    product_nt(find_vectors, policy->items.content + first * s->content,
+               policy->params.find_content, last - first, s->dim, s->content, 1);
 }
 
 /* Softmax over all items, in chunks of rows so that the logits stay in cache. */
@@ -241,7 +242,8 @@ static void name_backward(struct policy_work *w, struct params *grads, const str
         const real *dlogits = w->dtiles + l * w->trunk.positions_max * s->tiles;
         product_tn(grads->depth_down + l * d * d, w->dh, w->act + l * stride, d, d, rows, 1);
         product_nn(w->dact, w->dh, p->depth_down + l * d * d, rows, d, d, 0);
-        policy->kernels->swiglu_backward(w->dpre, w->dquery, w->dact, w->pre + l * stride, w->ones, rows * d);
+        policy->kernels->swiglu_backward(w->dpre, w->dquery, w->dact, w->pre + l * stride, w->ones,
+                                         rows * d);
         for (size_t i = 0; i < rows; i++) {
             if (examples->target[i] == NO_ITEM)
                 continue;
@@ -275,8 +277,9 @@ static void name_learn(struct policy_work *w, struct params *grads, struct losse
     name_backward(w, grads, policy, examples);
 }
 
-static void inputs_backward(struct policy_work *w, struct params *grads, const struct policy *policy,
-                            const struct examples *examples, real share)
+static void inputs_backward(struct policy_work *w, struct params *grads,
+                            const struct policy *policy, const struct examples *examples,
+                            real share)
 {
     const struct shape *s = &policy->shape;
     size_t rows = examples->packed.positions;
@@ -302,15 +305,16 @@ void policy_learn(struct policy_work *w, struct params *grads, struct losses *lo
     find_learn(w, grads, losses, policy, examples, options);
     if (options->name_weight > 0)
         name_learn(w, grads, losses, policy, examples, options);
-    trunk_backward(&w->trunk, grads, w->dz, &policy->shape, &policy->params, &examples->packed, dropout,
-                   policy->kernels);
+    trunk_backward(&w->trunk, grads, w->dz, &policy->shape, &policy->params, &examples->packed,
+                   dropout, policy->kernels);
     inputs_backward(w, grads, policy, examples, options->dropout);
 }
 
 void policy_finish_gradients(struct params *grads, const struct policy *policy)
 {
     const struct shape *s = &policy->shape;
-    product_tn(grads->find_content, grads->own_out, policy->items.content, s->dim, s->content, s->items, 1);
+    product_tn(grads->find_content, grads->own_out, policy->items.content, s->dim, s->content,
+               s->items, 1);
     for (size_t i = 0; i < s->items; i++)
         if (!policy->items.seen[i]) {
             memset(grads->own_out + i * s->dim, 0, s->dim * sizeof(real));

@@ -24,24 +24,27 @@ typedef float real;
 #endif
 
 /* c [m, n] = keep * c + a [m, k] * b [n, k]^T */
-static inline void product_nt(real *c, const real *a, const real *b, size_t m, size_t n, size_t k, real keep)
+static inline void product_nt(real *c, const real *a, const real *b, size_t m, size_t n, size_t k,
+                              real keep)
 {
-    REAL_GEMM(CblasRowMajor, CblasNoTrans, CblasTrans, (int)m, (int)n, (int)k, 1, a, (int)k, b, (int)k, keep,
-              c, (int)n);
+    REAL_GEMM(CblasRowMajor, CblasNoTrans, CblasTrans, (int)m, (int)n, (int)k, 1, a, (int)k, b,
+              (int)k, keep, c, (int)n);
 }
 
 /* c [m, n] = keep * c + a [m, k] * b [k, n] */
-static inline void product_nn(real *c, const real *a, const real *b, size_t m, size_t n, size_t k, real keep)
+static inline void product_nn(real *c, const real *a, const real *b, size_t m, size_t n, size_t k,
+                              real keep)
 {
-    REAL_GEMM(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1, a, (int)k, b, (int)n, keep,
-              c, (int)n);
+    REAL_GEMM(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1, a, (int)k, b,
+              (int)n, keep, c, (int)n);
 }
 
 /* c [m, n] = keep * c + a [k, m]^T * b [k, n] */
-static inline void product_tn(real *c, const real *a, const real *b, size_t m, size_t n, size_t k, real keep)
+static inline void product_tn(real *c, const real *a, const real *b, size_t m, size_t n, size_t k,
+                              real keep)
 {
-    REAL_GEMM(CblasRowMajor, CblasTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1, a, (int)m, b, (int)n, keep,
-              c, (int)n);
+    REAL_GEMM(CblasRowMajor, CblasTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1, a, (int)m, b,
+              (int)n, keep, c, (int)n);
 }
 
 #endif

@@ -9,8 +9,8 @@ static size_t kv_width(const struct shape *shape)
     return extent_of(KV, shape);
 }
 
-void trunk_layout(struct trunk_work *work, const struct shape *s, size_t positions, size_t length_max,
-                  bool learns, struct arena *arena)
+void trunk_layout(struct trunk_work *work, const struct shape *s, size_t positions,
+                  size_t length_max, bool learns, struct arena *arena)
 {
     size_t layers = learns ? s->layers : 1;
     size_t rows = layers * positions;
@@ -133,9 +133,9 @@ static size_t slot(const struct trunk_work *work, size_t layer)
     return work->learns ? layer * work->positions_max : 0;
 }
 
-static void attention_block(struct trunk_work *w, const struct shape *s, const struct params *params,
-                            size_t layer, const struct packed *packed, struct dropout dropout,
-                            const struct kernels *kernels)
+static void attention_block(struct trunk_work *w, const struct shape *s,
+                            const struct params *params, size_t layer, const struct packed *packed,
+                            struct dropout dropout, const struct kernels *kernels)
 {
     size_t rows = packed->positions;
     size_t at = slot(w, layer);
@@ -147,8 +147,8 @@ static void attention_block(struct trunk_work *w, const struct shape *s, const s
     real *k = w->k + at * kv;
     real *v = w->v + at * kv;
     real *mixed = w->mixed + at * d;
-    kernels->rmsnorm_forward(n, w->n_inv + at, w->x + at * d, params->attn_norm + layer * d, rows, d,
-                             (real)s->norm_eps);
+    kernels->rmsnorm_forward(n, w->n_inv + at, w->x + at * d, params->attn_norm + layer * d, rows,
+                             d, (real)s->norm_eps);
     product_nt(q, n, params->q + layer * d * d, rows, d, d, 0);
     product_nt(k, n, params->k + layer * kv * d, rows, kv, d, 0);
     product_nt(v, n, params->v + layer * kv * d, rows, kv, d, 0);
@@ -156,7 +156,8 @@ static void attention_block(struct trunk_work *w, const struct shape *s, const s
     rope(k, w, packed, s->kv_heads, head, 1);
     for (size_t i = 0; i < packed->sequences; i++) {
         struct attention attention = attention_of(w, s, packed, i);
-        kernels->attention_forward(mixed, w->probs + at * s->heads * w->length_max, q, k, v, &attention);
+        kernels->attention_forward(mixed, w->probs + at * s->heads * w->length_max, q, k, v,
+                                   &attention);
     }
     real *out = w->x_mid + at * d;
     product_nt(out, mixed, params->o + layer * d * d, rows, d, d, 0);
@@ -164,15 +165,16 @@ static void attention_block(struct trunk_work *w, const struct shape *s, const s
     add(out, w->x + at * d, rows * d);
 }
 
-static void mlp_block(struct trunk_work *w, real *out, const struct shape *s, const struct params *params,
-                      size_t layer, size_t rows, struct dropout dropout, const struct kernels *kernels)
+static void mlp_block(struct trunk_work *w, real *out, const struct shape *s,
+                      const struct params *params, size_t layer, size_t rows,
+                      struct dropout dropout, const struct kernels *kernels)
 {
     size_t at = slot(w, layer);
     size_t d = s->dim;
     size_t f = s->ffn;
     real *m = w->m + at * d;
-    kernels->rmsnorm_forward(m, w->m_inv + at, w->x_mid + at * d, params->mlp_norm + layer * d, rows, d,
-                             (real)s->norm_eps);
+    kernels->rmsnorm_forward(m, w->m_inv + at, w->x_mid + at * d, params->mlp_norm + layer * d,
+                             rows, d, (real)s->norm_eps);
     product_nt(w->gate + at * f, m, params->gate + layer * f * d, rows, f, d, 0);
     product_nt(w->up + at * f, m, params->up + layer * f * d, rows, f, d, 0);
     kernels->swiglu_forward(w->act + at * f, w->gate + at * f, w->up + at * f, rows * f);
@@ -182,7 +184,8 @@ static void mlp_block(struct trunk_work *w, real *out, const struct shape *s, co
 }
 
 void trunk_forward(struct trunk_work *w, const struct shape *s, const struct params *params,
-                   const struct packed *packed, struct dropout dropout, const struct kernels *kernels)
+                   const struct packed *packed, struct dropout dropout,
+                   const struct kernels *kernels)
 {
     assert(packed->positions <= w->positions_max);
     assert(dropout.share <= 0 || w->learns);
@@ -219,9 +222,10 @@ static void mlp_backward(struct trunk_work *w, struct params *grads, const struc
 }
 
 /* dx enters as the gradient of x_mid and leaves as that of the layer's input. */
-static void attention_block_backward(struct trunk_work *w, struct params *grads, const struct shape *s,
-                                     const struct params *params, size_t layer,
-                                     const struct packed *packed, real drop, const struct kernels *kernels)
+static void attention_block_backward(struct trunk_work *w, struct params *grads,
+                                     const struct shape *s, const struct params *params,
+                                     size_t layer, const struct packed *packed, real drop,
+                                     const struct kernels *kernels)
 {
     size_t rows = packed->positions;
     size_t at = slot(w, layer);
@@ -241,8 +245,8 @@ static void attention_block_backward(struct trunk_work *w, struct params *grads,
     memset(w->dv, 0, rows * kv * sizeof(real));
     for (size_t i = 0; i < packed->sequences; i++) {
         struct attention attention = attention_of(w, s, packed, i);
-        kernels->attention_backward(w->dq, w->dk, w->dv, w->dmixed, w->probs + at * s->heads * w->length_max,
-                                    q, k, v, &attention);
+        kernels->attention_backward(w->dq, w->dk, w->dv, w->dmixed,
+                                    w->probs + at * s->heads * w->length_max, q, k, v, &attention);
     }
     rope(w->dq, w, packed, s->heads, head, -1);
     rope(w->dk, w, packed, s->kv_heads, head, -1);
@@ -256,14 +260,15 @@ static void attention_block_backward(struct trunk_work *w, struct params *grads,
                               params->attn_norm + layer * d, w->n_inv + at, rows, d);
 }
 
-void trunk_backward(struct trunk_work *w, struct params *grads, const real *dz, const struct shape *s,
-                    const struct params *params, const struct packed *packed, struct dropout dropout,
-                    const struct kernels *kernels)
+void trunk_backward(struct trunk_work *w, struct params *grads, const real *dz,
+                    const struct shape *s, const struct params *params, const struct packed *packed,
+                    struct dropout dropout, const struct kernels *kernels)
 {
     size_t rows = packed->positions;
     assert(w->learns);
     memset(w->dx, 0, rows * s->dim * sizeof(real));
-    kernels->rmsnorm_backward(w->dx, grads->norm, dz, w->x_last, params->norm, w->z_inv, rows, s->dim);
+    kernels->rmsnorm_backward(w->dx, grads->norm, dz, w->x_last, params->norm, w->z_inv, rows,
+                              s->dim);
     for (size_t l = s->layers; l-- > 0;) {
         mlp_backward(w, grads, s, params, l, rows, dropout.share, kernels);
         attention_block_backward(w, grads, s, params, l, packed, dropout.share, kernels);

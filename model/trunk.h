@@ -9,8 +9,8 @@
  * Sequences are packed one after another without padding: sequence s is positions
  * [first[s], first[s + 1]).
  *
- * Memory    struct trunk_work holds every activation of one micro-batch; laid out once over an arena.
- * Threads   one work per thread; params are read, gradients are the caller's own.
+ * Memory    struct trunk_work holds every activation of one micro-batch; laid out once over an
+ * arena. Threads   one work per thread; params are read, gradients are the caller's own.
  */
 #ifndef MODEL_TRUNK_H
 #define MODEL_TRUNK_H
@@ -31,34 +31,37 @@ struct dropout {
 
 struct trunk_work {
     size_t positions_max, length_max;
-    bool learns; /* false: no layer's activations are kept, memory for one layer */
-    real *cosine, *sine; /* [length_max, head / 2] */
-    real *x;             /* [layers, positions, dim]  what enters a layer */
-    real *x_mid;         /* [layers, positions, dim]  what enters its MLP */
-    real *x_last;        /* [positions, dim] */
-    real *n, *m;         /* [layers, positions, dim] */
-    real *n_inv, *m_inv; /* [layers, positions] */
-    real *q, *k, *v;     /* [layers, positions, dim | kv] after rope */
-    real *probs;         /* [layers, heads, positions, length_max] */
-    real *mixed;         /* [layers, positions, dim] out of attention */
+    bool learns;           /* false: no layer's activations are kept, memory for one layer */
+    real *cosine, *sine;   /* [length_max, head / 2] */
+    real *x;               /* [layers, positions, dim]  what enters a layer */
+    real *x_mid;           /* [layers, positions, dim]  what enters its MLP */
+    real *x_last;          /* [positions, dim] */
+    real *n, *m;           /* [layers, positions, dim] */
+    real *n_inv, *m_inv;   /* [layers, positions] */
+    real *q, *k, *v;       /* [layers, positions, dim | kv] after rope */
+    real *probs;           /* [layers, heads, positions, length_max] */
+    real *mixed;           /* [layers, positions, dim] out of attention */
     real *gate, *up, *act; /* [layers, positions, ffn] */
-    real *z, *z_inv;     /* [positions, dim], [positions] */
-    unsigned char *mask; /* [layers, 2, positions, dim] */
+    real *z, *z_inv;       /* [positions, dim], [positions] */
+    unsigned char *mask;   /* [layers, 2, positions, dim] */
     real *dx, *dn, *dq, *dk, *dv, *dmixed, *dgate, *dup, *dact; /* scratch for backward */
 };
 
 void trunk_layout(struct trunk_work *work, const struct shape *shape, size_t positions_max,
                   size_t length_max, bool learns, struct arena *arena);
-void trunk_prepare(struct trunk_work *work, const struct shape *shape); /* fills the rope tables, once */
+void trunk_prepare(struct trunk_work *work,
+                   const struct shape *shape); /* fills the rope tables, once */
 
 /* Reads x[0] (the caller wrote the inputs there) and writes work->z. */
 void trunk_forward(struct trunk_work *work, const struct shape *shape, const struct params *params,
-                   const struct packed *packed, struct dropout dropout, const struct kernels *kernels);
+                   const struct packed *packed, struct dropout dropout,
+                   const struct kernels *kernels);
 
 /* Adds into grads; leaves the gradient of the inputs in work->dx.  dz [positions, dim]. */
 void trunk_backward(struct trunk_work *work, struct params *grads, const real *dz,
                     const struct shape *shape, const struct params *params,
-                    const struct packed *packed, struct dropout dropout, const struct kernels *kernels);
+                    const struct packed *packed, struct dropout dropout,
+                    const struct kernels *kernels);
 
 void dropout_apply(real *x, unsigned char *mask, size_t count, struct dropout dropout);
 void dropout_backward(real *dx, const unsigned char *mask, size_t count, real share);

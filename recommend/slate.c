@@ -14,7 +14,8 @@ static size_t width_of(const struct snapshot *s)
     return (base > s->late_trie.width ? base : s->late_trie.width) + 1;
 }
 
-static void work_layout(struct slate_work *w, const struct snapshot *s, size_t width, struct arena *arena)
+static void work_layout(struct slate_work *w, const struct snapshot *s, size_t width,
+                        struct arena *arena)
 {
     const struct shape *shape = &s->version->policy.shape;
     policy_layout(&w->policy, shape, w->history_max, w->history_max, width, false, arena);
@@ -32,8 +33,8 @@ static void work_layout(struct slate_work *w, const struct snapshot *s, size_t w
     w->order = arena_take(arena, CANDIDATES_MAX, sizeof *w->order);
 }
 
-bool slate_work_open(struct slate_work *w, const struct snapshot *s, size_t late_max, size_t history_max,
-                     struct err *err)
+bool slate_work_open(struct slate_work *w, const struct snapshot *s, size_t late_max,
+                     size_t history_max, struct err *err)
 {
     struct arena ruler = {0};
     size_t width = width_of(s) + late_max; /* each late item may join the same collision */
@@ -74,7 +75,8 @@ static void count_allowed(struct slate_work *w, size_t rows)
 }
 
 /* The newest rows that the version knows; late rows have no own embedding and are left to votes. */
-static size_t read_history(struct slate_work *w, const struct snapshot *s, const struct slate_request *request)
+static size_t read_history(struct slate_work *w, const struct snapshot *s,
+                           const struct slate_request *request)
 {
     size_t items = s->version->index->items;
     size_t count = 0;
@@ -105,16 +107,19 @@ static void source_name(struct slate_work *w, const struct snapshot *s, const re
     struct names names = s->version->names;
     names.late_codes = s->late_codes;
     names.late_members = s->late_members;
-    w->name_count = name_beam(w->name_hits, beam, &w->decode, &s->version->policy, &names, z, legal);
+    w->name_count =
+        name_beam(w->name_hits, beam, &w->decode, &s->version->policy, &names, z, legal);
 }
 
-static bool source_find(struct slate_work *w, const struct snapshot *s, const real *z, struct err *err)
+static bool source_find(struct slate_work *w, const struct snapshot *s, const real *z,
+                        struct err *err)
 {
     const struct shape *shape = &s->version->policy.shape;
     size_t items = s->version->index->items;
     struct topk best = {.hits = w->find_hits, .max = FIND_MAX};
     product_nt(w->query, z, s->version->policy.params.find_query, 1, shape->dim, shape->dim, 0);
-    if (!catalogue_index_search(&best, s->version->find_index, w->query, w->skip, w->find_scores, err))
+    if (!catalogue_index_search(&best, s->version->find_index, w->query, w->skip, w->find_scores,
+                                err))
         return false;
     scan_inner_products(w->find_scores + items, s->late_find, w->query, s->late, shape->dim);
     for (size_t i = 0; i < s->late; i++)
@@ -134,7 +139,8 @@ static float source_count(struct slate_work *w, const struct snapshot *s, size_t
     knn_scores(w->votes, &s->version->neighbours, w->history, history_count);
     for (size_t i = 0; i < items; i++) {
         most = w->votes[i] > most ? w->votes[i] : most;
-        if (w->votes[i] > 0 && (best.count < best.max || w->votes[i] > best.hits[0].score) && !bit_get(w->skip, i))
+        if (w->votes[i] > 0 && (best.count < best.max || w->votes[i] > best.hits[0].score) &&
+            !bit_get(w->skip, i))
             topk_push(&best, (struct hit){(uint32_t)i, w->votes[i]});
     }
     topk_sort(&best);
@@ -177,8 +183,9 @@ static size_t gather(struct slate_work *w)
     return kept;
 }
 
-static void score_candidates(struct slate_work *w, const struct snapshot *s, const real *z, size_t count,
-                             float most_votes, const struct fusion *fusion, const struct legal_tiles *legal)
+static void score_candidates(struct slate_work *w, const struct snapshot *s, const real *z,
+                             size_t count, float most_votes, const struct fusion *fusion,
+                             const struct legal_tiles *legal)
 {
     const struct shape *shape = &s->version->policy.shape;
     uint32_t rows[CANDIDATES_MAX] = {0};
@@ -193,14 +200,16 @@ static void score_candidates(struct slate_work *w, const struct snapshot *s, con
         struct slate_item *item = &w->candidates[i];
         float votes = most_votes > 0 ? w->votes[item->row] / most_votes : 0;
         item->features[0] = (double)fmaxf(name[i], -100);
-        item->features[1] = (double)cblas_sdot((int)shape->dim, w->query, 1, snapshot_find_vector(s, item->row), 1);
+        item->features[1] =
+            (double)cblas_sdot((int)shape->dim, w->query, 1, snapshot_find_vector(s, item->row), 1);
         item->features[2] = log(fusion->count_floor + (double)votes);
         item->score = fusion->name * item->features[0] + fusion->find * item->features[1] +
                       fusion->count * item->features[2];
     }
 }
 
-static uint32_t nearest_liked(const struct slate_work *w, const struct snapshot *s, uint32_t row, size_t history_count)
+static uint32_t nearest_liked(const struct slate_work *w, const struct snapshot *s, uint32_t row,
+                              size_t history_count)
 {
     int dims = (int)s->version->policy.shape.content;
     const float *content = snapshot_content(s, row);
@@ -229,7 +238,8 @@ static void take_best(struct slate *slate, struct slate_work *w, size_t count, s
     }
 }
 
-static void draw(struct slate *slate, struct slate_work *w, size_t count, const struct slate_request *request)
+static void draw(struct slate *slate, struct slate_work *w, size_t count,
+                 const struct slate_request *request)
 {
     struct rng rng = rng_stream(request->seed, 0x5a7e, 0);
     double most = -INFINITY;
@@ -251,11 +261,13 @@ static void draw(struct slate *slate, struct slate_work *w, size_t count, const 
         struct slate_item *item = &slate->items[slate->count++];
         *item = w->candidates[pick];
         item->propensity = exp((item->score - most) / request->explore) / sum;
-        memmove(w->candidates + pick, w->candidates + pick + 1, (--count - pick) * sizeof *w->candidates);
+        memmove(w->candidates + pick, w->candidates + pick + 1,
+                (--count - pick) * sizeof *w->candidates);
     }
 }
 
-static void fill_popular(struct slate *slate, const struct slate_work *w, const struct snapshot *s, size_t n)
+static void fill_popular(struct slate *slate, const struct slate_work *w, const struct snapshot *s,
+                         size_t n)
 {
     size_t items = s->version->index->items;
     for (size_t i = 0; i < s->rows && slate->count < n; i++) {
@@ -264,8 +276,8 @@ static void fill_popular(struct slate *slate, const struct slate_work *w, const 
         for (size_t k = 0; k < slate->count && !there; k++)
             there = slate->items[k].row == row;
         if (!there)
-            slate->items[slate->count++] =
-                (struct slate_item){.row = row, .propensity = 1, .source = SOURCE_POPULAR, .because = NO_ITEM};
+            slate->items[slate->count++] = (struct slate_item){
+                .row = row, .propensity = 1, .source = SOURCE_POPULAR, .because = NO_ITEM};
     }
 }
 
@@ -304,7 +316,8 @@ bool slate_make(struct slate *slate, struct slate_work *w, const struct snapshot
     return true;
 }
 
-size_t slate_similar(struct hit *hits, size_t n, struct slate_work *w, const struct snapshot *s, uint32_t row)
+size_t slate_similar(struct hit *hits, size_t n, struct slate_work *w, const struct snapshot *s,
+                     uint32_t row)
 {
     int dim = (int)s->version->policy.shape.dim;
     size_t items = s->version->index->items;

@@ -1,5 +1,6 @@
 /*
- * slate.h: a history becomes a ranked list; the one definition that training, judging and serving use.
+ * slate.h: a history becomes a ranked list; the one definition that training, judging and serving
+ * use.
  *
  *   history ─► z ─► name: beam over the trie ┐
  *                └► find: inner products      ├► candidates ─► fused score ─► rank, or explore
@@ -36,34 +37,34 @@ struct slate_item {
 struct slate_request {
     const uint32_t *history; /* rows, oldest first; late rows are read by their content */
     size_t history_count;
-    size_t n;                /* 1 .. SLATE_MAX */
+    size_t n; /* 1 .. SLATE_MAX */
     size_t beam;
-    double explore;          /* temperature; 0: take the best */
+    double explore; /* temperature; 0: take the best */
     uint64_t seed;
 };
 
 struct slate {
     struct slate_item items[SLATE_MAX];
     size_t count;
-    size_t candidates;       /* that were scored */
-    double log_normaliser;   /* log sum exp(score / T) over all candidates; 0 when not exploring */
-    const char *fallback;    /* NULL, "cold_user" or "filter_exhausted" */
+    size_t candidates;     /* that were scored */
+    double log_normaliser; /* log sum exp(score / T) over all candidates; 0 when not exploring */
+    const char *fallback;  /* NULL, "cold_user" or "filter_exhausted" */
 };
 
 struct slate_work {
     size_t rows_max, history_max;
-    struct arena arena;      /* owned; everything below lies in it */
+    struct arena arena; /* owned; everything below lies in it */
     struct policy_work policy;
     struct decode_work decode;
-    uint64_t *skip;          /* a bit per row that may not be shown; the caller fills it */
-    uint32_t *allowed_before; /* [rows_max + 1] */
+    uint64_t *skip;             /* a bit per row that may not be shown; the caller fills it */
+    uint32_t *allowed_before;   /* [rows_max + 1] */
     float *find_scores, *votes; /* [rows_max] */
-    uint32_t *history;       /* [history_max] */
-    float *query;            /* [dim] */
+    uint32_t *history;          /* [history_max] */
+    float *query;               /* [dim] */
     struct hit *name_hits, *find_hits, *count_hits; /* what each source alone would say */
     size_t name_count, find_count, count_count;
     struct slate_item *candidates; /* [CANDIDATES_MAX] */
-    struct hit *order;       /* [CANDIDATES_MAX] */
+    struct hit *order;             /* [CANDIDATES_MAX] */
 };
 
 bool slate_work_open(struct slate_work *work, const struct snapshot *snapshot, size_t late_max,
@@ -75,10 +76,11 @@ bool slate_work_fits(const struct slate_work *work, const struct snapshot *snaps
 void slate_begin(struct slate_work *work, const struct snapshot *snapshot);
 
 bool slate_make(struct slate *slate, struct slate_work *work, const struct snapshot *snapshot,
-                const struct fusion *fusion, const struct slate_request *request, struct err *err) MUST_CHECK;
+                const struct fusion *fusion, const struct slate_request *request,
+                struct err *err) MUST_CHECK;
 
 /* The rows whose find vectors point where row's does: hits[n], cosine, best first. */
-size_t slate_similar(struct hit *hits, size_t n, struct slate_work *work, const struct snapshot *snapshot,
-                     uint32_t row);
+size_t slate_similar(struct hit *hits, size_t n, struct slate_work *work,
+                     const struct snapshot *snapshot, uint32_t row);
 
 #endif

@@ -56,7 +56,8 @@ static bool late_reserve(struct builder *b, size_t count, struct err *err)
 }
 
 /* One more than the largest ordinal among all items, old and late, with these quantised tiles. */
-static bool next_ordinal(uint16_t *ordinal, const struct builder *b, const uint16_t *codes, struct err *err)
+static bool next_ordinal(uint16_t *ordinal, const struct builder *b, const uint16_t *codes,
+                         struct err *err)
 {
     const struct trie *trie = &b->version->trie;
     size_t levels = trie->levels;
@@ -85,7 +86,8 @@ static bool next_ordinal(uint16_t *ordinal, const struct builder *b, const uint1
             next = late[levels - 1] + 1u;
     }
     if (next > UINT16_MAX)
-        return err_set(err, ERR_LIMIT, "more than %d items share one name; run `tessera index`", UINT16_MAX + 1);
+        return err_set(err, ERR_LIMIT, "more than %d items share one name; run `tessera index`",
+                       UINT16_MAX + 1);
     *ordinal = (uint16_t)next;
     return true;
 }
@@ -114,8 +116,8 @@ static bool late_add(struct builder *b, uint32_t number, const json_t *record, s
             return false;
         b->wrote = v->name[0] != 0; /* a version without a name is still being trained */
     }
-    product_nt(s->late_find + s->late * shape->dim, content, v->policy.params.find_content, 1, shape->dim,
-               shape->content, 0);
+    product_nt(s->late_find + s->late * shape->dim, content, v->policy.params.find_content, 1,
+               shape->dim, shape->content, 0);
     name_members(s->late_members + s->late * shape->dim, content, &v->policy, 0, 1);
     s->late_number[s->late++] = number;
     return true;
@@ -230,7 +232,8 @@ static bool sort_late(struct snapshot *s, size_t levels, struct err *err)
         qsort_r(order, s->late, sizeof *order, compare_late, &levels);
     for (size_t i = 0; fine && i < s->late; i++) {
         memcpy(s->sorted_codes + i * levels, order[i], levels * sizeof *s->sorted_codes);
-        s->sorted_row[i] = (uint32_t)(s->version->index->items + (size_t)(order[i] - s->late_codes) / levels);
+        s->sorted_row[i] =
+            (uint32_t)(s->version->index->items + (size_t)(order[i] - s->late_codes) / levels);
     }
     free(order);
     return fine && trie_open(&s->late_trie, s->sorted_codes, s->sorted_row, s->late, levels, err);
@@ -251,7 +254,8 @@ static bool finish(struct builder *b, struct err *err)
     return gather_categories(b, err) && sort_late(s, b->version->trie.levels, err);
 }
 
-static bool builder_open(struct builder *b, struct version *version, struct store *store, struct err *err)
+static bool builder_open(struct builder *b, struct version *version, struct store *store,
+                         struct err *err)
 {
     *b = (struct builder){.version = version};
     b->out = calloc(1, sizeof *b->out);
@@ -259,7 +263,8 @@ static bool builder_open(struct builder *b, struct version *version, struct stor
         return err_set(err, ERR_SYSTEM, "no memory for a snapshot");
     atomic_init(&b->out->uses, 1);
     b->out->version = version;
-    return facts_reserve(b, version->index->items + 1, err) && store_begin(&b->txn, store, true, err);
+    return facts_reserve(b, version->index->items + 1, err) &&
+           store_begin(&b->txn, store, true, err);
 }
 
 static struct snapshot *builder_close(struct builder *b, bool fine, struct err *err)
@@ -277,7 +282,8 @@ static struct snapshot *builder_close(struct builder *b, bool fine, struct err *
     return NULL;
 }
 
-/* Tiles that the store keeps for this version, deleted items included, so that no ordinal returns. */
+/* Tiles that the store keeps for this version, deleted items included, so that no ordinal returns.
+ */
 static bool replay_kept(void *self, const MDB_val *key, const MDB_val *value, struct err *err)
 {
     struct builder *b = self;
@@ -288,7 +294,8 @@ static bool replay_kept(void *self, const MDB_val *key, const MDB_val *value, st
     uint32_t number = get_be32((const unsigned char *)key->mv_data + size + 1);
     json_t *record = catalogue_get(&b->txn, number, err);
     json_t *empty = json_object();
-    bool fine = err->code == ERR_NONE && row_in(b, number) == NO_ITEM && late_add(b, number, record ? record : empty, err);
+    bool fine = err->code == ERR_NONE && row_in(b, number) == NO_ITEM &&
+                late_add(b, number, record ? record : empty, err);
     json_decref(empty);
     json_decref(record);
     return fine || err->code == ERR_NONE;
@@ -325,21 +332,23 @@ static bool copy_late(struct builder *b, const struct snapshot *old, struct err 
         return false;
     s->late = old->late;
     memcpy(s->late_number, old->late_number, old->late * sizeof *s->late_number);
-    memcpy(s->late_codes, old->late_codes, old->late * b->version->trie.levels * sizeof *s->late_codes);
+    memcpy(s->late_codes, old->late_codes,
+           old->late * b->version->trie.levels * sizeof *s->late_codes);
     memcpy(s->late_content, old->late_content, old->late * shape->content * sizeof(float));
     memcpy(s->late_find, old->late_find, old->late * shape->dim * sizeof(float));
     memcpy(s->late_members, old->late_members, old->late * shape->dim * sizeof(float));
     return true;
 }
 
-struct snapshot *snapshot_update(const struct snapshot *old, struct store *store, const uint32_t *numbers,
-                                 size_t count, struct err *err)
+struct snapshot *snapshot_update(const struct snapshot *old, struct store *store,
+                                 const uint32_t *numbers, size_t count, struct err *err)
 {
     struct builder b;
     bool fine = builder_open(&b, old->version, store, err);
     if (b.out)
         version_hold(old->version);
-    fine = fine && facts_reserve(&b, old->rows + 1, err) && (old->late == 0 || copy_late(&b, old, err));
+    fine = fine && facts_reserve(&b, old->rows + 1, err) &&
+           (old->late == 0 || copy_late(&b, old, err));
     for (size_t r = 0; fine && r < old->rows; r++)
         b.facts[r] = (struct row_facts){true, !bit_get(old->hidden, r), categories_of(old, r)};
     for (size_t i = 0; fine && i < count; i++) {
@@ -399,21 +408,24 @@ const uint16_t *snapshot_codes(const struct snapshot *s, uint32_t row)
 {
     size_t items = s->version->index->items;
     size_t levels = s->version->trie.levels;
-    return row < items ? s->version->index->codes + row * levels : s->late_codes + (row - items) * levels;
+    return row < items ? s->version->index->codes + row * levels
+                       : s->late_codes + (row - items) * levels;
 }
 
 const float *snapshot_content(const struct snapshot *s, uint32_t row)
 {
     size_t items = s->version->index->items;
     size_t dims = s->version->policy.shape.content;
-    return row < items ? s->version->index->content + row * dims : s->late_content + (row - items) * dims;
+    return row < items ? s->version->index->content + row * dims
+                       : s->late_content + (row - items) * dims;
 }
 
 const float *snapshot_find_vector(const struct snapshot *s, uint32_t row)
 {
     size_t items = s->version->index->items;
     size_t dim = s->version->policy.shape.dim;
-    return row < items ? s->version->policy.find_vectors + row * dim : s->late_find + (row - items) * dim;
+    return row < items ? s->version->policy.find_vectors + row * dim
+                       : s->late_find + (row - items) * dim;
 }
 
 size_t snapshot_category(const struct snapshot *s, const char *name)

@@ -22,15 +22,15 @@ struct snapshot {
     struct version *version; /* owned share */
     size_t rows;             /* version items + late ones */
     size_t late;
-    uint32_t *late_number;   /* [late] in the store */
-    uint16_t *late_codes;    /* [late, levels] */
-    float *late_content;     /* [late, dims] */
-    float *late_find;        /* [late, dim] */
-    float *late_members;     /* [late, dim] */
+    uint32_t *late_number; /* [late] in the store */
+    uint16_t *late_codes;  /* [late, levels] */
+    float *late_content;   /* [late, dims] */
+    float *late_find;      /* [late, dim] */
+    float *late_members;   /* [late, dim] */
     struct trie late_trie;
-    uint16_t *sorted_codes;  /* [late, levels] behind late_trie */
-    uint32_t *sorted_row;    /* [late] */
-    uint64_t *hidden;        /* a bit per row: deleted or not available */
+    uint16_t *sorted_codes; /* [late, levels] behind late_trie */
+    uint32_t *sorted_row;   /* [late] */
+    uint64_t *hidden;       /* a bit per row: deleted or not available */
     size_t hidden_count;
     uint32_t *category_first; /* [rows + 1] */
     uint32_t *category;       /* into category_names */
@@ -39,13 +39,14 @@ struct snapshot {
     atomic_uint uses;
 };
 
-struct snapshot *snapshot_open(struct version *version, struct store *store, struct err *err) MUST_CHECK; /* takes the caller's share */
+struct snapshot *snapshot_open(struct version *version, struct store *store,
+                               struct err *err) MUST_CHECK; /* takes the caller's share */
 struct snapshot *snapshot_hold(struct snapshot *snapshot);
 void snapshot_drop(struct snapshot *snapshot); /* NULL is fine */
 
 /* The snapshot after the items of these numbers were put or deleted; the old one stays valid. */
-struct snapshot *snapshot_update(const struct snapshot *old, struct store *store, const uint32_t *numbers,
-                                 size_t count, struct err *err) MUST_CHECK;
+struct snapshot *snapshot_update(const struct snapshot *old, struct store *store,
+                                 const uint32_t *numbers, size_t count, struct err *err) MUST_CHECK;
 
 /* Row of an item by its number in the store, or NO_ITEM. */
 uint32_t snapshot_row(const struct snapshot *snapshot, uint32_t number);
@@ -53,7 +54,8 @@ uint32_t snapshot_number(const struct snapshot *snapshot, uint32_t row);
 const uint16_t *snapshot_codes(const struct snapshot *snapshot, uint32_t row);
 const float *snapshot_content(const struct snapshot *snapshot, uint32_t row);
 const float *snapshot_find_vector(const struct snapshot *snapshot, uint32_t row);
-size_t snapshot_category(const struct snapshot *snapshot, const char *name); /* SIZE_MAX: nobody has it */
+size_t snapshot_category(const struct snapshot *snapshot,
+                         const char *name); /* SIZE_MAX: nobody has it */
 bool snapshot_in_category(const struct snapshot *snapshot, uint32_t row, size_t category);
 
 static inline bool bit_get(const uint64_t *bits, size_t at)

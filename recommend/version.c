@@ -50,13 +50,15 @@ static bool map_numbers(struct version *version, struct store *store, struct err
     if (!fine)
         err_set(err, ERR_SYSTEM, "no memory for %zu numbers", version->numbers);
     else
-        memset(version->row_of_number, 0xff, (version->numbers + 1) * sizeof *version->row_of_number);
+        memset(version->row_of_number, 0xff,
+               (version->numbers + 1) * sizeof *version->row_of_number);
     for (size_t row = 0; fine && row < items; row++) {
         const char *bytes;
         char id[ID_SIZE_MAX + 1];
         size_t size = index_id(&bytes, version->index, row);
         if (size > ID_SIZE_MAX) {
-            fine = err_set(err, ERR_FORMAT, "semantic_ids: an id of %zu bytes at row %zu", size, row);
+            fine =
+                err_set(err, ERR_FORMAT, "semantic_ids: an id of %zu bytes at row %zu", size, row);
             break;
         }
         memcpy(id, bytes, size);
@@ -89,8 +91,9 @@ static bool place(struct version *version, const struct shape *shape, struct err
     struct item_index *index = version->index;
     if (shape->items != index->items || shape->levels + 1 != index->levels ||
         shape->content != index->quantiser.dims || shape->tiles != index->quantiser.tiles)
-        return err_set(err, ERR_FORMAT, "policy for %zu items of %zu + 1 tiles, index has %zu of %zu",
-                       shape->items, shape->levels, index->items, index->levels);
+        return err_set(err, ERR_FORMAT,
+                       "policy for %zu items of %zu + 1 tiles, index has %zu of %zu", shape->items,
+                       shape->levels, index->items, index->levels);
     version->policy.shape = *shape;
     version->policy.kernels = kernels_best();
     derived_layout(version, &seen, &ruler);
@@ -112,7 +115,8 @@ void version_refresh(struct version *version)
 {
     struct policy *policy = &version->policy;
     policy_find_vectors((real *)(uintptr_t)policy->find_vectors, policy, 0, policy->shape.items);
-    name_members((real *)(uintptr_t)version->names.members, policy->items.content, policy, 0, policy->shape.items);
+    name_members((real *)(uintptr_t)version->names.members, policy->items.content, policy, 0,
+                 policy->shape.items);
 }
 
 struct version *version_from(struct item_index *index, const struct shape *shape,
@@ -125,13 +129,16 @@ struct version *version_from(struct item_index *index, const struct shape *shape
     }
     atomic_init(&version->uses, 1);
     version->index = index;
-    if (place(version, shape, err) && order_by_popularity(version, err) && map_numbers(version, store, err)) {
+    if (place(version, shape, err) && order_by_popularity(version, err) &&
+        map_numbers(version, store, err)) {
         if (params) {
             for (size_t i = 0; i < PARAM_COUNT; i++)
-                memcpy(*param_slot(&version->policy.params, &PARAMS[i]), param_data(params, &PARAMS[i]),
+                memcpy(*param_slot(&version->policy.params, &PARAMS[i]),
+                       param_data(params, &PARAMS[i]),
                        param_count(&PARAMS[i], shape) * sizeof(real));
             version_refresh(version);
-            version->find_index = catalogue_index_open(version->policy.find_vectors, index->items, shape->dim, "", SIZE_MAX, err);
+            version->find_index = catalogue_index_open(version->policy.find_vectors, index->items,
+                                                       shape->dim, "", SIZE_MAX, err);
         }
         if (!params || version->find_index)
             return version;
@@ -158,21 +165,23 @@ static bool read_fusion(struct fusion *fusion, const char *folder, struct err *e
     return fine;
 }
 
-static bool read_version(struct version *version, const char *folder, size_t scan_items_max, struct err *err)
+static bool read_version(struct version *version, const char *folder, size_t scan_items_max,
+                         struct err *err)
 {
     char path[PATH_SIZE];
     const struct shape *shape = &version->policy.shape;
-    if (!checkpoint_read(&version->policy.params, shape, folder, err) || !read_fusion(&version->fusion, folder, err) ||
+    if (!checkpoint_read(&version->policy.params, shape, folder, err) ||
+        !read_fusion(&version->fusion, folder, err) ||
         !path_make(path, err, "%s/catalogue.faiss", folder))
         return false;
     version_refresh(version);
-    version->find_index = catalogue_index_open(version->policy.find_vectors, shape->items, shape->dim, path,
-                                               scan_items_max, err);
+    version->find_index = catalogue_index_open(version->policy.find_vectors, shape->items,
+                                               shape->dim, path, scan_items_max, err);
     return version->find_index != NULL;
 }
 
-struct version *version_open(const char *home, const char *name, struct store *store, size_t scan_items_max,
-                             struct err *err)
+struct version *version_open(const char *home, const char *name, struct store *store,
+                             size_t scan_items_max, struct err *err)
 {
     char folder[PATH_SIZE];
     struct shape shape;
@@ -223,7 +232,9 @@ static bool name_of(char name[64], const char *home, const char *link, struct er
     if (!path_make(path, err, "%s/production/%s", home, link))
         return false;
     if (!link_read(target, path))
-        return err_set(err, ERR_MISSING, "%s: no version is in production; run `tessera --home %s train` first", path, home);
+        return err_set(err, ERR_MISSING,
+                       "%s: no version is in production; run `tessera --home %s train` first", path,
+                       home);
     const char *slash = strrchr(target, '/');
     const char *found = slash ? slash + 1 : target;
     if (strlen(found) >= 64)
@@ -288,8 +299,9 @@ bool manifest_check(const char *folder, struct err *err)
             break;
         fine = path_make(file, err, "%s/%s", folder, name) && file_sha256(found, file, err);
         if (fine && (!want || strcmp(want, found) != 0))
-            fine = err_set(err, ERR_FORMAT, "%s: expected SHA-256 %.12s, found %.12s (truncated or changed)",
-                           file, want ? want : "none", found);
+            fine = err_set(err, ERR_FORMAT,
+                           "%s: expected SHA-256 %.12s, found %.12s (truncated or changed)", file,
+                           want ? want : "none", found);
     }
     json_decref(manifest);
     free(text);
@@ -307,7 +319,8 @@ static bool list_files(json_t *files, const char *folder, struct err *err)
         char digest[SHA256_TEXT];
         if (entry->d_name[0] == '.' || strcmp(entry->d_name, "manifest.json") == 0)
             continue;
-        fine = path_make(path, err, "%s/%s", folder, entry->d_name) && file_sha256(digest, path, err);
+        fine =
+            path_make(path, err, "%s/%s", folder, entry->d_name) && file_sha256(digest, path, err);
         if (fine)
             json_object_set_new(files, entry->d_name, json_string(digest));
     }

@@ -49,16 +49,21 @@ void version_drop(struct version *version); /* NULL is fine */
 
 /* The same from files that are not published yet: an index folder and a policy in memory. */
 struct version *version_from(struct item_index *index, const struct shape *shape,
-                             const struct params *params, struct store *store, struct err *err) MUST_CHECK;
-/* Refreshes what is derived from params: find vectors and members (training does so at each check). */
+                             const struct params *params, struct store *store,
+                             struct err *err) MUST_CHECK;
+/* Refreshes what is derived from params: find vectors and members (training does so at each check).
+ */
 void version_refresh(struct version *version);
 
 /* The name that production/recommend points to; ERR_MISSING if there is none. */
 bool production_name(char name[64], const char *home, struct err *err) MUST_CHECK;
-bool production_set(const char *home, const char *name, struct err *err) MUST_CHECK; /* keeps the old as previous */
+bool production_set(const char *home, const char *name,
+                    struct err *err) MUST_CHECK; /* keeps the old as previous */
 bool production_back(const char *home, struct err *err) MUST_CHECK;
 
-bool manifest_check(const char *folder, struct err *err) MUST_CHECK; /* files against their SHA-256 */
-bool manifest_write(const char *folder, json_t *facts, struct err *err) MUST_CHECK; /* adds "files" */
+bool manifest_check(const char *folder,
+                    struct err *err) MUST_CHECK; /* files against their SHA-256 */
+bool manifest_write(const char *folder, json_t *facts,
+                    struct err *err) MUST_CHECK; /* adds "files" */
 
 #endif

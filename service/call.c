@@ -42,7 +42,8 @@ bool call_split(struct call *call, struct err *err)
 {
     static char none[] = "";
     if (strlen(call->uri) > URI_MAX)
-        return err_set(err, ERR_LIMIT, "URI: expected at most %d bytes, found %zu", URI_MAX, strlen(call->uri));
+        return err_set(err, ERR_LIMIT, "URI: expected at most %d bytes, found %zu", URI_MAX,
+                       strlen(call->uri));
     call->query = strchr(call->uri, '?');
     if (call->query)
         *call->query++ = 0;
@@ -69,7 +70,8 @@ bool call_split(struct call *call, struct err *err)
     return true;
 }
 
-bool call_argument(char *value, size_t room, const struct call *call, const char *name, struct err *err)
+bool call_argument(char *value, size_t room, const struct call *call, const char *name,
+                   struct err *err)
 {
     size_t name_size = strlen(name);
     for (const char *at = call->query; *at;) {
@@ -121,20 +123,24 @@ static const struct {
     {507, "storage-full", "Storage full", "server_error"},
 };
 
-void call_problem(struct call *call, unsigned status, const char *code, const char *param, const char *detail)
+void call_problem(struct call *call, unsigned status, const char *code, const char *param,
+                  const char *detail)
 {
     size_t i = 0;
     char instance[200];
     while (i + 1 < COUNT(PROBLEMS) && PROBLEMS[i].status != status)
         i++;
     snprintf(instance, sizeof instance, "urn:request:%s", call->request_id);
-    json_t *error = json_pack("{s:s, s:s, s:s?, s:s}", "message", detail, "type", PROBLEMS[i].error_type, "param",
-                              param, "code", code);
-    json_t *body = json_pack("{s:s+, s:s, s:i, s:s, s:s, s:o}", "type", "/problems/", PROBLEMS[i].type, "title",
-                             PROBLEMS[i].title, "status", (int)status, "detail", detail, "instance", instance, "error",
-                             error ? error : json_null());
+    json_t *error = json_pack("{s:s, s:s, s:s?, s:s}", "message", detail, "type",
+                              PROBLEMS[i].error_type, "param", param, "code", code);
+    json_t *body =
+        json_pack("{s:s+, s:s, s:i, s:s, s:s, s:o}", "type", "/problems/", PROBLEMS[i].type,
+                  "title", PROBLEMS[i].title, "status", (int)status, "detail", detail, "instance",
+                  instance, "error", error ? error : json_null());
     if (body && param)
-        json_object_set_new(body, "errors", json_pack("[{s:s+, s:s, s:s}]", "pointer", "/", param, "code", code, "detail", detail));
+        json_object_set_new(
+            body, "errors",
+            json_pack("[{s:s+, s:s, s:s}]", "pointer", "/", param, "code", code, "detail", detail));
     call_reply_json(call, status, body);
     call->content_type = "application/problem+json";
     call->retry_after = status == 503;
@@ -169,7 +175,8 @@ void call_fail(struct call *call, const struct err *err)
     case ERR_FORMAT:
     case ERR_SYSTEM:
     case ERR_NONE:
-        call_problem(call, 500, "internal", NULL, "the service could not do this; its log says why");
+        call_problem(call, 500, "internal", NULL,
+                     "the service could not do this; its log says why");
         break;
     }
 }

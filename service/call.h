@@ -33,20 +33,20 @@ struct call {
     enum call_state state;
     double begin_s;
     char request_id[160];
-    char *uri;     /* owned: the raw one */
+    char *uri;                   /* owned: the raw one */
     char *segment[SEGMENTS_MAX]; /* into uri, decoded */
     size_t segments;
-    char *query;   /* into uri, raw, or "" */
+    char *query; /* into uri, raw, or "" */
     struct text body;
-    json_t *json;  /* owned: the body, parsed */
-    void *write;   /* owned: what the committer will apply */
+    json_t *json;                    /* owned: the body, parsed */
+    void *write;                     /* owned: what the committer will apply */
     void (*write_free)(void *write); /* NULL: free() */
     /* reply */
     unsigned status;
     struct text reply;
     const char *content_type;
-    const char *allow;      /* for 405 */
-    const void *file;       /* a reply that is not owned, instead of `reply` */
+    const char *allow; /* for 405 */
+    const void *file;  /* a reply that is not owned, instead of `reply` */
     size_t file_size;
     const char *etag;
     bool retry_after;
@@ -57,12 +57,14 @@ void call_free(struct call *call);
 bool call_split(struct call *call, struct err *err) MUST_CHECK; /* uri into segments and query */
 
 /* Decodes the value of a query argument into value[room]; false if it is not there. */
-bool call_argument(char *value, size_t room, const struct call *call, const char *name, struct err *err);
+bool call_argument(char *value, size_t room, const struct call *call, const char *name,
+                   struct err *err);
 
 void call_reply_json(struct call *call, unsigned status, json_t *json); /* takes json */
 
 /* The error envelope: problem+json with an `error` member that OpenAI clients read. */
-void call_problem(struct call *call, unsigned status, const char *code, const char *param, const char *detail);
+void call_problem(struct call *call, unsigned status, const char *code, const char *param,
+                  const char *detail);
 void call_fail(struct call *call, const struct err *err); /* status and code from err */
 
 #endif

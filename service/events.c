@@ -68,10 +68,13 @@ static bool parse_time(int64_t *time_ms, const json_t *row, struct err *err)
     if (json_is_integer(value))
         *time_ms = (int64_t)json_integer_value(value);
     else if (!json_is_string(value) || !parse_rfc3339(time_ms, json_string_value(value)))
-        return err_set(err, ERR_INPUT, "timestamp: expected RFC 3339 with a zone or whole milliseconds, found %s",
+        return err_set(err, ERR_INPUT,
+                       "timestamp: expected RFC 3339 with a zone or whole milliseconds, found %s",
                        json_is_string(value) ? json_string_value(value) : json_kind(value));
     if (*time_ms > now + DAY_MS)
-        return err_set(err, ERR_INPUT, "timestamp: %lld is more than a day in the future (milliseconds?)", (long long)*time_ms);
+        return err_set(err, ERR_INPUT,
+                       "timestamp: %lld is more than a day in the future (milliseconds?)",
+                       (long long)*time_ms);
     if (*time_ms < -DAY_MS * 365ll * 300)
         return err_set(err, ERR_INPUT, "timestamp: %lld is too long ago", (long long)*time_ms);
     return true;
@@ -84,7 +87,8 @@ static bool parse_properties(struct event_row *out, const json_t *row, struct er
     if (!properties || json_is_null(properties))
         return true;
     if (!json_is_object(properties))
-        return err_set(err, ERR_INPUT, "properties: expected an object, found %s", json_kind(properties));
+        return err_set(err, ERR_INPUT, "properties: expected an object, found %s",
+                       json_kind(properties));
     out->properties = json_dumps(properties, JSON_COMPACT);
     if (!out->properties || strlen(out->properties) > PROPERTIES_MAX)
         return err_set(err, ERR_LIMIT, "properties: expected at most %d bytes", PROPERTIES_MAX);
@@ -99,7 +103,9 @@ static bool required(const char *text, const char *name, struct err *err)
 
 static bool parse_row(struct event_row *out, const json_t *row, struct err *err)
 {
-    static const char *const fields[] = {"event_id", "type", "user_id", "item_id", "value", "timestamp", "request_id", "position", "properties"};
+    static const char *const fields[] = {"event_id",   "type",     "user_id",
+                                         "item_id",    "value",    "timestamp",
+                                         "request_id", "position", "properties"};
     const char *id = NULL;
     const char *user = NULL;
     const char *item = NULL;
@@ -110,16 +116,22 @@ static bool parse_row(struct event_row *out, const json_t *row, struct err *err)
     char made[64];
     if (!json_fields(row, fields, COUNT(fields), err) || !json_text(&id, row, "event_id", err) ||
         !json_text(&type, row, "type", err) || !json_text(&user, row, "user_id", err) ||
-        !json_text(&item, row, "item_id", err) || !json_real64(&value, row, "value", -1e12, 1e12, err) ||
-        !json_text(&request, row, "request_id", err) || !json_size(&position, row, "position", 0, 1000000, err) ||
-        !required(type, "type", err) || !required(user, "user_id", err) || !required(item, "item_id", err) ||
-        !event_type_check(type, err) || !id_normalise(out->user, user, strlen(user), "user_id", err) ||
-        !id_normalise(out->item, item, strlen(item), "item_id", err) || !parse_properties(out, row, err))
+        !json_text(&item, row, "item_id", err) ||
+        !json_real64(&value, row, "value", -1e12, 1e12, err) ||
+        !json_text(&request, row, "request_id", err) ||
+        !json_size(&position, row, "position", 0, 1000000, err) || !required(type, "type", err) ||
+        !required(user, "user_id", err) || !required(item, "item_id", err) ||
+        !event_type_check(type, err) ||
+        !id_normalise(out->user, user, strlen(user), "user_id", err) ||
+        !id_normalise(out->item, item, strlen(item), "item_id", err) ||
+        !parse_properties(out, row, err))
         return false;
     if (strlen(request) > REQUEST_ID_MAX)
-        return err_set(err, ERR_LIMIT, "request_id: expected at most %d bytes, found %zu", REQUEST_ID_MAX, strlen(request));
+        return err_set(err, ERR_LIMIT, "request_id: expected at most %d bytes, found %zu",
+                       REQUEST_ID_MAX, strlen(request));
     if (id && (!*id || strlen(id) > REQUEST_ID_MAX))
-        return err_set(err, ERR_LIMIT, "event_id: expected 1 to %d bytes, found %zu", REQUEST_ID_MAX, strlen(id));
+        return err_set(err, ERR_LIMIT, "event_id: expected 1 to %d bytes, found %zu",
+                       REQUEST_ID_MAX, strlen(id));
     if (!id) {
         id_make(made, sizeof made, "evt_");
         id = made;
@@ -161,15 +173,18 @@ static json_t *parse_lines(const struct text *body, struct err *err)
 
 static bool is_ndjson(const struct call *call)
 {
-    const char *type = MHD_lookup_connection_value(call->connection, MHD_HEADER_KIND, "Content-Type");
-    return type && (strncasecmp(type, "application/x-ndjson", 20) == 0 || strncasecmp(type, "application/ndjson", 18) == 0);
+    const char *type =
+        MHD_lookup_connection_value(call->connection, MHD_HEADER_KIND, "Content-Type");
+    return type && (strncasecmp(type, "application/x-ndjson", 20) == 0 ||
+                    strncasecmp(type, "application/ndjson", 18) == 0);
 }
 
 static void reject(struct events_write *write, size_t index, const char *reason)
 {
     write->rejected++;
     if (json_array_size(write->errors) < ERRORS_MAX)
-        json_array_append_new(write->errors, json_pack("{s:I, s:s}", "index", (json_int_t)index, "problem", reason));
+        json_array_append_new(
+            write->errors, json_pack("{s:I, s:s}", "index", (json_int_t)index, "problem", reason));
 }
 
 /* The rows of the body: one event, an array, or {"events": [..]}.  Borrowed from call->json. */
@@ -178,13 +193,17 @@ static json_t *rows_of(struct call *call, struct err *err)
     if (is_ndjson(call))
         call->json = parse_lines(&call->body, err);
     else
-        call->json = json_parse(call->body.bytes ? call->body.bytes : "", call->body.size, "body", err);
+        call->json =
+            json_parse(call->body.bytes ? call->body.bytes : "", call->body.size, "body", err);
     if (!call->json)
         return NULL;
     if (json_is_object(call->json) && json_object_get(call->json, "events")) {
         json_t *inner = NULL;
         static const char *const fields[] = {"events"};
-        return json_fields(call->json, fields, 1, err) && json_list(&inner, call->json, "events", err) ? inner : NULL;
+        return json_fields(call->json, fields, 1, err) &&
+                       json_list(&inner, call->json, "events", err)
+                   ? inner
+                   : NULL;
     }
     if (json_is_object(call->json)) {
         json_t *array = json_array();
@@ -192,7 +211,8 @@ static json_t *rows_of(struct call *call, struct err *err)
         call->json = array;
     }
     if (!json_is_array(call->json)) {
-        err_set(err, ERR_INPUT, "body: expected an event, an array or NDJSON, found %s", json_kind(call->json));
+        err_set(err, ERR_INPUT, "body: expected an event, an array or NDJSON, found %s",
+                json_kind(call->json));
         return NULL;
     }
     return call->json;
@@ -258,7 +278,8 @@ bool prepare_events(struct call *call)
 bool apply_events(struct call *call, const struct store_txn *txn, struct err *err)
 {
     struct events_write *write = call->write;
-    write->accepted = write->duplicates = write->unjoined = 0; /* a group that failed is tried again one by one */
+    write->accepted = write->duplicates = write->unjoined =
+        0; /* a group that failed is tried again one by one */
     for (size_t i = 0; i < write->count; i++) {
         enum event_result result;
         bool joined;
@@ -278,7 +299,9 @@ void committed_events(struct call *call)
     atomic_fetch_add(&call->service->metrics.events_duplicate, write->duplicates);
     json_t *errors = write->errors;
     write->errors = NULL;
-    call_reply_json(call, 202, json_pack("{s:I, s:I, s:I, s:I, s:o}", "accepted", (json_int_t)write->accepted, "duplicates",
-                                         (json_int_t)write->duplicates, "rejected", (json_int_t)write->rejected, "unjoined",
-                                         (json_int_t)write->unjoined, "errors", errors));
+    call_reply_json(call, 202,
+                    json_pack("{s:I, s:I, s:I, s:I, s:o}", "accepted", (json_int_t)write->accepted,
+                              "duplicates", (json_int_t)write->duplicates, "rejected",
+                              (json_int_t)write->rejected, "unjoined", (json_int_t)write->unjoined,
+                              "errors", errors));
 }

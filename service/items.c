@@ -73,7 +73,8 @@ bool prepare_item_delete(struct call *call)
 bool apply_item_delete(struct call *call, const struct store_txn *txn, struct err *err)
 {
     struct item_write *write = call->write;
-    write->changed = catalogue_find(&write->number, txn, write->id, err) && catalogue_delete(txn, write->id, err);
+    write->changed = catalogue_find(&write->number, txn, write->id, err) &&
+                     catalogue_delete(txn, write->id, err);
     return err->code == ERR_NONE;
 }
 
@@ -103,7 +104,8 @@ void answer_item(struct call *call, struct slate_work *work, struct snapshot *sn
         uint32_t row = snapshot_row(snapshot, number);
         if (row != NO_ITEM) {
             char name[128];
-            semantic_id_text(name, sizeof name, snapshot_codes(snapshot, row), snapshot->version->trie.levels);
+            semantic_id_text(name, sizeof name, snapshot_codes(snapshot, row),
+                             snapshot->version->trie.levels);
             json_object_set_new(item, "semantic_id_text", json_string(name));
         }
         call_reply_json(call, 200, item);
@@ -122,7 +124,7 @@ struct search {
     char words[8][64]; /* lower case */
     size_t count;
     const struct snapshot *snapshot;
-    struct topk best;  /* row here: the item's number */
+    struct topk best; /* row here: the item's number */
 };
 
 static void lower(char *text)
@@ -151,9 +153,12 @@ static bool match(void *self, const MDB_val *key, const MDB_val *value, struct e
             return true;
     uint32_t number = get_be32(key->mv_data);
     uint32_t row = snapshot_row(s->snapshot, number);
-    float events = row < s->snapshot->version->index->items ? (float)s->snapshot->version->index->events[row] : 0;
+    float events = row < s->snapshot->version->index->items
+                       ? (float)s->snapshot->version->index->events[row]
+                       : 0;
     bool starts = strncmp(title, s->words[0], strlen(s->words[0])) == 0;
-    topk_push(&s->best, (struct hit){number, events + (starts ? 1e6F : 0) - (float)strlen(title) / 1000});
+    topk_push(&s->best,
+              (struct hit){number, events + (starts ? 1e6F : 0) - (float)strlen(title) / 1000});
     return true;
 }
 
@@ -161,7 +166,8 @@ static void split_words(struct search *s, char *text)
 {
     char *rest;
     lower(text);
-    for (char *word = strtok_r(text, " ", &rest); word && s->count < COUNT(s->words); word = strtok_r(NULL, " ", &rest))
+    for (char *word = strtok_r(text, " ", &rest); word && s->count < COUNT(s->words);
+         word = strtok_r(NULL, " ", &rest))
         snprintf(s->words[s->count++], sizeof s->words[0], "%s", word);
 }
 
@@ -175,7 +181,8 @@ void answer_search(struct call *call, struct slate_work *work, struct snapshot *
     uint64_t limit = 10;
     (void)work;
     struct search search = {.snapshot = snapshot, .best = {.hits = hits}};
-    if (call_argument(text, sizeof text, call, "limit", &err) && !parse_u64(&limit, text, 1, FOUND_MAX))
+    if (call_argument(text, sizeof text, call, "limit", &err) &&
+        !parse_u64(&limit, text, 1, FOUND_MAX))
         err_set(&err, ERR_INPUT, "limit: expected 1 to %d, found '%s'", FOUND_MAX, text);
     if (!call_argument(q, sizeof q, call, "q", &err) && err.code == ERR_NONE)
         err_set(&err, ERR_INPUT, "q: expected words of a title");

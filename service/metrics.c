@@ -1,6 +1,7 @@
 #include "service/metrics.h"
 
-static const double BOUND_S[LATENCY_BUCKETS] = {.0005, .001, .002, .003, .005, .01, .02, .05, .1, .5, 1, 5};
+static const double BOUND_S[LATENCY_BUCKETS] = {.0005, .001, .002, .003, .005, .01,
+                                                .02,   .05,  .1,   .5,   1,    5};
 
 void metrics_note(struct metrics *m, size_t route, unsigned status, double seconds)
 {
@@ -12,7 +13,8 @@ void metrics_note(struct metrics *m, size_t route, unsigned status, double secon
     atomic_fetch_add(&m->latency_us[route], (unsigned long)(seconds * 1e6));
 }
 
-static void print_counter(struct text *text, const char *name, const char *help, unsigned long value)
+static void print_counter(struct text *text, const char *name, const char *help,
+                          unsigned long value)
 {
     text_addf(text, "# HELP %s %s\n# TYPE %s counter\n%s %lu\n", name, help, name, name, value);
 }
@@ -22,7 +24,8 @@ static void print_gauge(struct text *text, const char *name, const char *help, s
     text_addf(text, "# HELP %s %s\n# TYPE %s gauge\n%s %zu\n", name, help, name, name, value);
 }
 
-static void print_latency(struct text *text, const struct metrics *m, const char *const *routes, size_t count)
+static void print_latency(struct text *text, const struct metrics *m, const char *const *routes,
+                          size_t count)
 {
     text_addf(text, "# HELP tessera_request_seconds Time from the first byte to the reply.\n"
                     "# TYPE tessera_request_seconds histogram\n");
@@ -31,38 +34,56 @@ static void print_latency(struct text *text, const struct metrics *m, const char
         for (size_t b = 0; b <= LATENCY_BUCKETS; b++) {
             total += atomic_load(&m->latency[r][b]);
             if (b < LATENCY_BUCKETS)
-                text_addf(text, "tessera_request_seconds_bucket{route=\"%s\",le=\"%g\"} %lu\n", routes[r], BOUND_S[b], total);
+                text_addf(text, "tessera_request_seconds_bucket{route=\"%s\",le=\"%g\"} %lu\n",
+                          routes[r], BOUND_S[b], total);
             else
-                text_addf(text, "tessera_request_seconds_bucket{route=\"%s\",le=\"+Inf\"} %lu\n", routes[r], total);
+                text_addf(text, "tessera_request_seconds_bucket{route=\"%s\",le=\"+Inf\"} %lu\n",
+                          routes[r], total);
         }
-        text_addf(text, "tessera_request_seconds_sum{route=\"%s\"} %.6f\n", routes[r], (double)atomic_load(&m->latency_us[r]) / 1e6);
+        text_addf(text, "tessera_request_seconds_sum{route=\"%s\"} %.6f\n", routes[r],
+                  (double)atomic_load(&m->latency_us[r]) / 1e6);
         text_addf(text, "tessera_request_seconds_count{route=\"%s\"} %lu\n", routes[r], total);
     }
 }
 
-void metrics_print(struct text *text, const struct metrics *m, const char *const *routes, size_t count,
-                   const struct gauges *gauges)
+void metrics_print(struct text *text, const struct metrics *m, const char *const *routes,
+                   size_t count, const struct gauges *gauges)
 {
-    text_addf(text, "# HELP tessera_requests_total Requests by route and status.\n# TYPE tessera_requests_total counter\n");
+    text_addf(text, "# HELP tessera_requests_total Requests by route and status.\n# TYPE "
+                    "tessera_requests_total counter\n");
     for (size_t r = 0; r < count; r++)
         for (size_t s = 1; s < 6; s++)
             if (atomic_load(&m->requests[r][s]))
-                text_addf(text, "tessera_requests_total{route=\"%s\",status=\"%zuxx\"} %lu\n", routes[r], s, atomic_load(&m->requests[r][s]));
+                text_addf(text, "tessera_requests_total{route=\"%s\",status=\"%zuxx\"} %lu\n",
+                          routes[r], s, atomic_load(&m->requests[r][s]));
     print_latency(text, m, routes, count);
-    print_counter(text, "tessera_events_accepted_total", "Events on disk.", atomic_load(&m->events_accepted));
-    print_counter(text, "tessera_events_duplicate_total", "Events that were there already.", atomic_load(&m->events_duplicate));
-    print_counter(text, "tessera_events_rejected_total", "Events refused.", atomic_load(&m->events_rejected));
+    print_counter(text, "tessera_events_accepted_total", "Events on disk.",
+                  atomic_load(&m->events_accepted));
+    print_counter(text, "tessera_events_duplicate_total", "Events that were there already.",
+                  atomic_load(&m->events_duplicate));
+    print_counter(text, "tessera_events_rejected_total", "Events refused.",
+                  atomic_load(&m->events_rejected));
     print_counter(text, "tessera_commits_total", "Commits of the store.", atomic_load(&m->commits));
-    print_counter(text, "tessera_slates_written_total", "Served slates on disk.", atomic_load(&m->slates_written));
-    print_counter(text, "tessera_slates_dropped_total", "Served slates dropped under pressure.", atomic_load(&m->slates_dropped));
-    print_counter(text, "tessera_fallbacks_total", "Slates that needed the fallback.", atomic_load(&m->fallbacks));
-    print_counter(text, "tessera_reloads_total", "Versions taken into service.", atomic_load(&m->reloads));
-    print_counter(text, "tessera_reload_failures_total", "Versions that could not be opened.", atomic_load(&m->reload_failures));
-    print_counter(text, "tessera_overloads_total", "Requests refused because a queue was full.", atomic_load(&m->overloads));
+    print_counter(text, "tessera_slates_written_total", "Served slates on disk.",
+                  atomic_load(&m->slates_written));
+    print_counter(text, "tessera_slates_dropped_total", "Served slates dropped under pressure.",
+                  atomic_load(&m->slates_dropped));
+    print_counter(text, "tessera_fallbacks_total", "Slates that needed the fallback.",
+                  atomic_load(&m->fallbacks));
+    print_counter(text, "tessera_reloads_total", "Versions taken into service.",
+                  atomic_load(&m->reloads));
+    print_counter(text, "tessera_reload_failures_total", "Versions that could not be opened.",
+                  atomic_load(&m->reload_failures));
+    print_counter(text, "tessera_overloads_total", "Requests refused because a queue was full.",
+                  atomic_load(&m->overloads));
     print_gauge(text, "tessera_items", "Items of the version in service.", gauges->items);
     print_gauge(text, "tessera_late_items", "Items that came after it.", gauges->late_items);
     print_gauge(text, "tessera_model_queue", "Calls waiting for a worker.", gauges->model_queue);
-    print_gauge(text, "tessera_write_queue", "Calls waiting for the committer.", gauges->write_queue);
-    text_addf(text, "# HELP tessera_version_info The version in service.\n# TYPE tessera_version_info gauge\n"
-                    "tessera_version_info{version=\"%s\"} 1\n", gauges->version);
+    print_gauge(text, "tessera_write_queue", "Calls waiting for the committer.",
+                gauges->write_queue);
+    text_addf(
+        text,
+        "# HELP tessera_version_info The version in service.\n# TYPE tessera_version_info gauge\n"
+        "tessera_version_info{version=\"%s\"} 1\n",
+        gauges->version);
 }

@@ -28,7 +28,7 @@ struct gauges {
     size_t items, late_items, model_queue, write_queue;
 };
 
-void metrics_print(struct text *text, const struct metrics *metrics, const char *const *routes, size_t count,
-                   const struct gauges *gauges);
+void metrics_print(struct text *text, const struct metrics *metrics, const char *const *routes,
+                   size_t count, const struct gauges *gauges);
 
 #endif

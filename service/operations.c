@@ -25,8 +25,9 @@ void answer_readyz(struct call *call, struct slate_work *work, struct snapshot *
     memcpy(error, service->reload_error, sizeof error);
     pthread_mutex_unlock(&service->snapshot_lock);
     bool ready = current && !atomic_load(&service->stopping);
-    json_t *body = json_pack("{s:b, s:s?, s:s?}", "ready", ready, "version", current ? current->version->name : NULL,
-                             "reload_error", error[0] ? error : NULL);
+    json_t *body =
+        json_pack("{s:b, s:s?, s:s?}", "ready", ready, "version",
+                  current ? current->version->name : NULL, "reload_error", error[0] ? error : NULL);
     call_reply_json(call, ready ? 200 : 503, body);
     call->retry_after = !ready;
     snapshot_drop(current);
@@ -72,26 +73,37 @@ static json_t *operation_of(const struct route *route)
     json_t *fine = json_pack("{s:s}", "description", "done");
     if (route->reply)
         json_object_set_new(fine, "content", content_of(route->reply));
-    const char *status = route->apply == apply_events ? "202" : route->apply == apply_item_delete ? "204" : "200";
+    const char *status = route->apply == apply_events        ? "202"
+                         : route->apply == apply_item_delete ? "204"
+                                                             : "200";
     json_object_set_new(responses, status, fine);
     if (route->apply == apply_item_put)
         json_object_set(responses, "201", fine);
     json_object_set_new(responses, "default",
-                        json_pack("{s:s, s:{s:{s:{s:s}}}}", "description", "a problem", "content", "application/problem+json",
-                                  "schema", "$ref", "#/components/schemas/Problem"));
+                        json_pack("{s:s, s:{s:{s:{s:s}}}}", "description", "a problem", "content",
+                                  "application/problem+json", "schema", "$ref",
+                                  "#/components/schemas/Problem"));
     json_t *parameters = json_array();
     if (strstr(route->path, "{id}"))
-        json_array_append_new(parameters, json_pack("{s:s, s:s, s:b, s:{s:s}}", "name", "id", "in", "path", "required", 1, "schema", "type", "string"));
+        json_array_append_new(parameters,
+                              json_pack("{s:s, s:s, s:b, s:{s:s}}", "name", "id", "in", "path",
+                                        "required", 1, "schema", "type", "string"));
     if (route->answer == answer_search)
-        json_array_append_new(parameters, json_pack("{s:s, s:s, s:b, s:{s:s}}", "name", "q", "in", "query", "required", 1, "schema", "type", "string"));
+        json_array_append_new(parameters,
+                              json_pack("{s:s, s:s, s:b, s:{s:s}}", "name", "q", "in", "query",
+                                        "required", 1, "schema", "type", "string"));
     if (route->answer == answer_similar || route->answer == answer_search)
-        json_array_append_new(parameters, json_pack("{s:s, s:s, s:{s:s}}", "name", route->answer == answer_similar ? "n" : "limit",
+        json_array_append_new(parameters, json_pack("{s:s, s:s, s:{s:s}}", "name",
+                                                    route->answer == answer_similar ? "n" : "limit",
                                                     "in", "query", "schema", "type", "integer"));
     json_object_set_new(operation, "parameters", parameters);
     if (route->body)
-        json_object_set_new(operation, "requestBody", json_pack("{s:b, s:o}", "required", 1, "content", content_of(route->body)));
+        json_object_set_new(
+            operation, "requestBody",
+            json_pack("{s:b, s:o}", "required", 1, "content", content_of(route->body)));
     if (route->scope)
-        json_object_set_new(operation, "security", json_pack("[{s:[]}, {s:[]}]", "bearer", "header"));
+        json_object_set_new(operation, "security",
+                            json_pack("[{s:[]}, {s:[]}]", "bearer", "header"));
     return operation;
 }
 
@@ -112,10 +124,14 @@ void answer_openapi(struct call *call, struct slate_work *work, struct snapshot 
         json_object_set_new(path, method, operation_of(&ROUTES[i]));
     }
     json_t *schemas = json_loads(SCHEMAS, 0, NULL);
-    json_t *components = json_pack("{s:o?, s:{s:{s:s, s:s}, s:{s:s, s:s, s:s}}}", "schemas", schemas, "securitySchemes", "bearer",
-                                   "type", "http", "scheme", "bearer", "header", "type", "apiKey", "in", "header", "name", "X-API-Key");
-    call_reply_json(call, 200, json_pack("{s:s, s:{s:s, s:s}, s:o, s:o}", "openapi", "3.1.0", "info", "title", "Tessera",
-                                         "version", "0.1.0", "paths", paths, "components", components));
+    json_t *components =
+        json_pack("{s:o?, s:{s:{s:s, s:s}, s:{s:s, s:s, s:s}}}", "schemas", schemas,
+                  "securitySchemes", "bearer", "type", "http", "scheme", "bearer", "header", "type",
+                  "apiKey", "in", "header", "name", "X-API-Key");
+    call_reply_json(call, 200,
+                    json_pack("{s:s, s:{s:s, s:s}, s:o, s:o}", "openapi", "3.1.0", "info", "title",
+                              "Tessera", "version", "0.1.0", "paths", paths, "components",
+                              components));
 }
 
 void answer_page(struct call *call, struct slate_work *work, struct snapshot *snapshot)
@@ -123,10 +139,16 @@ void answer_page(struct call *call, struct slate_work *work, struct snapshot *sn
     (void)work;
     (void)snapshot;
     const char *name = call->segments ? call->segment[0] : "";
-    const unsigned char *first = strcmp(name, "page.css") == 0 ? web_css : strcmp(name, "page.js") == 0 ? web_js : web_html;
-    const unsigned char *end = strcmp(name, "page.css") == 0 ? web_css_end : strcmp(name, "page.js") == 0 ? web_js_end : web_html_end;
+    const unsigned char *first = strcmp(name, "page.css") == 0  ? web_css
+                                 : strcmp(name, "page.js") == 0 ? web_js
+                                                                : web_html;
+    const unsigned char *end = strcmp(name, "page.css") == 0  ? web_css_end
+                               : strcmp(name, "page.js") == 0 ? web_js_end
+                                                              : web_html_end;
     call->file = first;
     call->file_size = (size_t)(end - first);
-    call->content_type = first == web_css ? "text/css" : first == web_js ? "text/javascript" : "text/html; charset=utf-8";
+    call->content_type = first == web_css  ? "text/css"
+                         : first == web_js ? "text/javascript"
+                                           : "text/html; charset=utf-8";
     call->status = 200;
 }

@@ -61,7 +61,8 @@ struct call *queue_take_all(struct call_queue *queue, int wait_ms, bool *closed)
     until.tv_sec += wait_ms / 1000 + until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
     pthread_mutex_lock(&queue->lock);
-    while (!queue->first && !queue->closed && pthread_cond_timedwait(&queue->filled, &queue->lock, &until) == 0)
+    while (!queue->first && !queue->closed &&
+           pthread_cond_timedwait(&queue->filled, &queue->lock, &until) == 0)
         ;
     struct call *chain = queue->first;
     queue->first = queue->last = NULL;

@@ -32,7 +32,8 @@ static bool parse_exclude(struct query *q, const json_t *body, struct err *err)
     const json_t *exclude = json_object_get(body, "exclude");
     q->seen = "any";
     if (exclude && !json_is_null(exclude) &&
-        !(json_fields(exclude, fields, COUNT(fields), err) && json_list(&q->exclude, exclude, "item_ids", err) &&
+        !(json_fields(exclude, fields, COUNT(fields), err) &&
+          json_list(&q->exclude, exclude, "item_ids", err) &&
           json_text(&q->seen, exclude, "seen", err)))
         return err_prefix(err, "exclude");
     if (strcmp(q->seen, "any") == 0)
@@ -42,20 +43,25 @@ static bool parse_exclude(struct query *q, const json_t *body, struct err *err)
     else if (strcmp(q->seen, "none") == 0)
         q->seen_rule = SEEN_NONE;
     else
-        return err_set(err, ERR_INPUT, "exclude.seen: expected any, positive or none, found '%.40s'", q->seen);
+        return err_set(err, ERR_INPUT,
+                       "exclude.seen: expected any, positive or none, found '%.40s'", q->seen);
     return json_array_size(q->exclude) <= EXCLUDE_MAX ||
-           err_set(err, ERR_LIMIT, "exclude.item_ids: expected at most %d, found %zu", EXCLUDE_MAX, json_array_size(q->exclude));
+           err_set(err, ERR_LIMIT, "exclude.item_ids: expected at most %d, found %zu", EXCLUDE_MAX,
+                   json_array_size(q->exclude));
 }
 
 static bool parse_query(struct query *q, const json_t *body, struct err *err)
 {
-    static const char *const fields[] = {"user_id", "history", "n", "exclude", "categories", "explore", "seed"};
+    static const char *const fields[] = {"user_id",    "history", "n",   "exclude",
+                                         "categories", "explore", "seed"};
     static const char *const explore_fields[] = {"temperature"};
     *q = (struct query){.n = 10};
-    if (!json_fields(body, fields, COUNT(fields), err) || !json_text(&q->user, body, "user_id", err) ||
-        !json_list(&q->history, body, "history", err) || !json_size(&q->n, body, "n", 1, SLATE_MAX, err) ||
-        !json_list(&q->categories, body, "categories", err) || !json_size(&q->seed, body, "seed", 0, UINT32_MAX, err) ||
-        !parse_exclude(q, body, err))
+    if (!json_fields(body, fields, COUNT(fields), err) ||
+        !json_text(&q->user, body, "user_id", err) ||
+        !json_list(&q->history, body, "history", err) ||
+        !json_size(&q->n, body, "n", 1, SLATE_MAX, err) ||
+        !json_list(&q->categories, body, "categories", err) ||
+        !json_size(&q->seed, body, "seed", 0, UINT32_MAX, err) || !parse_exclude(q, body, err))
         return false;
     q->seeded = json_is_integer(json_object_get(body, "seed"));
     const json_t *explore = json_object_get(body, "explore");
@@ -64,7 +70,8 @@ static bool parse_query(struct query *q, const json_t *body, struct err *err)
           json_real64(&q->temperature, explore, "temperature", 0, 100, err)))
         return err_prefix(err, "explore");
     if (json_array_size(q->history) > HISTORY_MAX)
-        return err_set(err, ERR_LIMIT, "history: expected at most %d, found %zu", HISTORY_MAX, json_array_size(q->history));
+        return err_set(err, ERR_LIMIT, "history: expected at most %d, found %zu", HISTORY_MAX,
+                       json_array_size(q->history));
     if (!q->user && !q->history)
         return err_set(err, ERR_INPUT, "user_id: expected user_id, history, or both");
     return true;
@@ -104,12 +111,14 @@ static uint32_t row_of(const struct gathering *g, const char *id, struct err *er
 {
     uint32_t number;
     char name[ID_SIZE_MAX + 1];
-    if (!id_normalise(name, id, strlen(id), "item_id", err) || !catalogue_find(&number, g->txn, name, err))
+    if (!id_normalise(name, id, strlen(id), "item_id", err) ||
+        !catalogue_find(&number, g->txn, name, err))
         return NO_ITEM;
     return snapshot_row(g->snapshot, number);
 }
 
-static bool add_user(struct gathering *g, const struct query *q, const struct service *service, struct err *err)
+static bool add_user(struct gathering *g, const struct query *q, const struct service *service,
+                     struct err *err)
 {
     uint32_t user;
     char id[ID_SIZE_MAX + 1];
@@ -131,7 +140,8 @@ static bool add_user(struct gathering *g, const struct query *q, const struct se
             continue;
         if (kind == EVENT_POSITIVE)
             remember(g, row);
-        if (kind == EVENT_EXCLUDES || q->seen_rule == SEEN_ANY || (q->seen_rule == SEEN_POSITIVE && kind == EVENT_POSITIVE))
+        if (kind == EVENT_EXCLUDES || q->seen_rule == SEEN_ANY ||
+            (q->seen_rule == SEEN_POSITIVE && kind == EVENT_POSITIVE))
             hide(g, row, &g->filtered.seen);
     }
     free(events);
@@ -143,9 +153,12 @@ static bool add_history(struct gathering *g, const struct query *q, struct err *
 {
     for (size_t i = 0; i < json_array_size(q->history); i++) {
         const json_t *entry = json_array_get(q->history, i);
-        const char *id = json_string_value(json_is_object(entry) ? json_object_get(entry, "item_id") : entry);
+        const char *id =
+            json_string_value(json_is_object(entry) ? json_object_get(entry, "item_id") : entry);
         if (!id)
-            return err_set(err, ERR_INPUT, "history[%zu]: expected an item id or {\"item_id\": ..}, found %s", i, json_kind(entry));
+            return err_set(err, ERR_INPUT,
+                           "history[%zu]: expected an item id or {\"item_id\": ..}, found %s", i,
+                           json_kind(entry));
         uint32_t row = row_of(g, id, err);
         if (err->code != ERR_NONE)
             return err_prefix(err, "history[%zu]", i);
@@ -165,7 +178,8 @@ static bool add_exclude(struct gathering *g, const struct query *q, struct err *
     for (size_t i = 0; i < json_array_size(q->exclude); i++) {
         const char *id = json_string_value(json_array_get(q->exclude, i));
         if (!id)
-            return err_set(err, ERR_INPUT, "exclude.item_ids[%zu]: expected a string, found %s", i, json_kind(json_array_get(q->exclude, i)));
+            return err_set(err, ERR_INPUT, "exclude.item_ids[%zu]: expected a string, found %s", i,
+                           json_kind(json_array_get(q->exclude, i)));
         uint32_t row = row_of(g, id, err);
         if (err->code != ERR_NONE)
             return err_prefix(err, "exclude.item_ids[%zu]", i);
@@ -182,17 +196,20 @@ static bool add_categories(struct gathering *g, const struct query *q, struct er
     size_t wanted[16];
     size_t count = json_array_size(q->categories);
     if (count > COUNT(wanted))
-        return err_set(err, ERR_LIMIT, "categories: expected at most %zu, found %zu", COUNT(wanted), count);
+        return err_set(err, ERR_LIMIT, "categories: expected at most %zu, found %zu", COUNT(wanted),
+                       count);
     for (size_t i = 0; i < count; i++) {
         const char *name = json_string_value(json_array_get(q->categories, i));
         if (!name)
-            return err_set(err, ERR_INPUT, "categories[%zu]: expected a string, found %s", i, json_kind(json_array_get(q->categories, i)));
+            return err_set(err, ERR_INPUT, "categories[%zu]: expected a string, found %s", i,
+                           json_kind(json_array_get(q->categories, i)));
         wanted[i] = snapshot_category(g->snapshot, name);
     }
     for (size_t row = 0; count && row < g->snapshot->rows; row++) {
         bool in = false;
         for (size_t i = 0; i < count && !in; i++)
-            in = wanted[i] != SIZE_MAX && snapshot_in_category(g->snapshot, (uint32_t)row, wanted[i]);
+            in = wanted[i] != SIZE_MAX &&
+                 snapshot_in_category(g->snapshot, (uint32_t)row, wanted[i]);
         if (!in)
             hide(g, (uint32_t)row, &g->filtered.category);
     }
@@ -215,12 +232,15 @@ static json_t *codes_json(const struct snapshot *s, uint32_t row)
 }
 
 /* {"code", "item_ids", "text"}: why this item, from what was really used. */
-static json_t *reason_json(const struct gathering *g, const struct slate_item *item, struct err *err)
+static json_t *reason_json(const struct gathering *g, const struct slate_item *item,
+                           struct err *err)
 {
     if (item->source == SOURCE_POPULAR)
-        return json_pack("[{s:s, s:[], s:s}]", "code", "fallback_popular", "item_ids", "text", "Liked by many");
+        return json_pack("[{s:s, s:[], s:s}]", "code", "fallback_popular", "item_ids", "text",
+                         "Liked by many");
     if (item->because == NO_ITEM)
-        return json_pack("[{s:s, s:[], s:s}]", "code", "next_in_sequence", "item_ids", "text", "Fits what you liked last");
+        return json_pack("[{s:s, s:[], s:s}]", "code", "next_in_sequence", "item_ids", "text",
+                         "Fits what you liked last");
     char id[ID_SIZE_MAX + 1] = "";
     uint32_t number = snapshot_number(g->snapshot, item->because);
     json_t *record = catalogue_get(g->txn, number, err);
@@ -231,13 +251,15 @@ static json_t *reason_json(const struct gathering *g, const struct slate_item *i
     text_init(&text, 4096);
     text_addf(&text, "Because you liked %s", title && *title ? title : id);
     json_t *reasons = json_pack("[{s:s, s:[s], s:s}]", "code",
-                                item->source == SOURCE_COUNT ? "co_interacted" : "similar_to_liked", "item_ids", id, "text", text.bytes);
+                                item->source == SOURCE_COUNT ? "co_interacted" : "similar_to_liked",
+                                "item_ids", id, "text", text.bytes);
     text_release(&text);
     json_decref(record);
     return reasons;
 }
 
-static json_t *slate_item_json(const struct gathering *g, const struct slate_item *item, size_t rank, struct err *err)
+static json_t *slate_item_json(const struct gathering *g, const struct slate_item *item,
+                               size_t rank, struct err *err)
 {
     char id[ID_SIZE_MAX + 1] = "";
     char name[128];
@@ -245,19 +267,22 @@ static json_t *slate_item_json(const struct gathering *g, const struct slate_ite
     if (number == NO_ITEM || !catalogue_id(id, g->txn, number, err))
         return NULL;
     json_t *record = catalogue_get(g->txn, number, err);
-    semantic_id_text(name, sizeof name, snapshot_codes(g->snapshot, item->row), g->snapshot->version->trie.levels);
-    json_t *out = json_pack("{s:s, s:I, s:f, s:f, s:s, s:o, s:s, s:o, s:{s:f, s:f, s:f}, s:o}", "item_id", id, "rank",
-                            (json_int_t)rank, "score", item->score, "propensity", item->propensity, "source",
-                            SLATE_SOURCES[item->source], "semantic_id", codes_json(g->snapshot, item->row),
-                            "semantic_id_text", name, "reasons", reason_json(g, item, err), "features", "name",
-                            item->features[0], "find", item->features[1], "count", item->features[2], "item",
-                            item_json(id, record));
+    semantic_id_text(name, sizeof name, snapshot_codes(g->snapshot, item->row),
+                     g->snapshot->version->trie.levels);
+    json_t *out =
+        json_pack("{s:s, s:I, s:f, s:f, s:s, s:o, s:s, s:o, s:{s:f, s:f, s:f}, s:o}", "item_id", id,
+                  "rank", (json_int_t)rank, "score", item->score, "propensity", item->propensity,
+                  "source", SLATE_SOURCES[item->source], "semantic_id",
+                  codes_json(g->snapshot, item->row), "semantic_id_text", name, "reasons",
+                  reason_json(g, item, err), "features", "name", item->features[0], "find",
+                  item->features[1], "count", item->features[2], "item", item_json(id, record));
     json_decref(record);
     return out;
 }
 
-static json_t *slate_json(const struct gathering *g, const struct query *q, const struct slate *slate, uint64_t seed,
-                          const char *request_id, struct err *err)
+static json_t *slate_json(const struct gathering *g, const struct query *q,
+                          const struct slate *slate, uint64_t seed, const char *request_id,
+                          struct err *err)
 {
     json_t *items = json_array();
     for (size_t i = 0; i < slate->count; i++) {
@@ -266,20 +291,24 @@ static json_t *slate_json(const struct gathering *g, const struct query *q, cons
             json_array_append_new(items, item);
     }
     bool explores = q->temperature > 0;
-    json_t *policy = json_pack("{s:s, s:b, s:f, s:I, s:f, s:I}", "id", explores ? "plackett_luce" : "greedy", "deterministic",
-                               !explores, "temperature", q->temperature, "candidates", (json_int_t)slate->candidates,
-                               "log_normaliser", slate->log_normaliser, "seed", (json_int_t)seed);
-    json_t *out = json_pack("{s:s, s:{s:s, s:s}, s:o, s:o, s:{s:b, s:s?}, s:{s:I, s:I, s:I, s:I}, s:{s:O}}", "request_id",
-                            request_id, "model", "id", "recommend", "version", g->snapshot->version->name, "policy", policy,
-                            "items", items, "fallback", "used", slate->fallback != NULL, "reason", slate->fallback,
-                            "filtered", "seen", (json_int_t)g->filtered.seen, "excluded", (json_int_t)g->filtered.excluded,
-                            "category", (json_int_t)g->filtered.category, "unavailable",
-                            (json_int_t)g->snapshot->hidden_count, "ignored", "item_ids", g->ignored);
+    json_t *policy =
+        json_pack("{s:s, s:b, s:f, s:I, s:f, s:I}", "id", explores ? "plackett_luce" : "greedy",
+                  "deterministic", !explores, "temperature", q->temperature, "candidates",
+                  (json_int_t)slate->candidates, "log_normaliser", slate->log_normaliser, "seed",
+                  (json_int_t)seed);
+    json_t *out = json_pack(
+        "{s:s, s:{s:s, s:s}, s:o, s:o, s:{s:b, s:s?}, s:{s:I, s:I, s:I, s:I}, s:{s:O}}",
+        "request_id", request_id, "model", "id", "recommend", "version", g->snapshot->version->name,
+        "policy", policy, "items", items, "fallback", "used", slate->fallback != NULL, "reason",
+        slate->fallback, "filtered", "seen", (json_int_t)g->filtered.seen, "excluded",
+        (json_int_t)g->filtered.excluded, "category", (json_int_t)g->filtered.category,
+        "unavailable", (json_int_t)g->snapshot->hidden_count, "ignored", "item_ids", g->ignored);
     return out;
 }
 
 /* What is kept of a slate: enough to learn from it and to judge it off-policy. */
-static void log_slate(struct call *call, const struct query *q, const char *request_id, json_t *reply)
+static void log_slate(struct call *call, const struct query *q, const char *request_id,
+                      json_t *reply)
 {
     json_t *note = json_copy(reply);
     json_t *items = json_array();
@@ -299,11 +328,13 @@ static void log_slate(struct call *call, const struct query *q, const char *requ
         service_log_slate(call->service, request_id, text);
 }
 
-static bool make_slate(struct call *call, struct gathering *g, const struct query *q, struct slate *slate, struct err *err)
+static bool make_slate(struct call *call, struct gathering *g, const struct query *q,
+                       struct slate *slate, struct err *err)
 {
     const struct serve_settings *settings = call->service->settings;
     slate_begin(g->work, g->snapshot);
-    if (!add_user(g, q, call->service, err) || !add_history(g, q, err) || !add_exclude(g, q, err) || !add_categories(g, q, err))
+    if (!add_user(g, q, call->service, err) || !add_history(g, q, err) || !add_exclude(g, q, err) ||
+        !add_categories(g, q, err))
         return false;
     uint32_t random;
     randombytes_buf(&random, sizeof random);
@@ -327,7 +358,8 @@ static bool make_slate(struct call *call, struct gathering *g, const struct quer
     if (slate->fallback)
         atomic_fetch_add(&call->service->metrics.fallbacks, 1);
     log_slate(call, q, request_id, reply);
-    json_object_set_new(reply, "timing_ms", json_pack("{s:f}", "total", (clock_s() - call->begin_s) * 1000));
+    json_object_set_new(reply, "timing_ms",
+                        json_pack("{s:f}", "total", (clock_s() - call->begin_s) * 1000));
     call_reply_json(call, 200, reply);
     return true;
 }
@@ -342,9 +374,11 @@ void answer_recommendations(struct call *call, struct slate_work *work, struct s
     bool fine = g && slate;
     if (!fine)
         err_set(&err, ERR_SYSTEM, "no memory for a slate");
-    fine = fine && parse_query(&query, call->json, &err) && store_begin(&txn, call->service->store, false, &err);
+    fine = fine && parse_query(&query, call->json, &err) &&
+           store_begin(&txn, call->service->store, false, &err);
     if (fine) {
-        *g = (struct gathering){.work = work, .snapshot = snapshot, .txn = &txn, .ignored = json_array()};
+        *g = (struct gathering){
+            .work = work, .snapshot = snapshot, .txn = &txn, .ignored = json_array()};
         fine = make_slate(call, g, &query, slate, &err);
         json_decref(g->ignored);
     }
@@ -404,13 +438,15 @@ void answer_similar(struct call *call, struct slate_work *work, struct snapshot 
             if (!catalogue_id(id, &txn, number, &err))
                 break;
             json_t *record = catalogue_get(&txn, number, &err);
-            json_array_append_new(items, json_pack("{s:s, s:I, s:f, s:o, s:o}", "item_id", id, "rank", (json_int_t)i + 1,
-                                                   "score", (double)hits[i].score, "semantic_id",
-                                                   codes_json(snapshot, hits[i].row), "item", item_json(id, record)));
+            json_array_append_new(
+                items, json_pack("{s:s, s:I, s:f, s:o, s:o}", "item_id", id, "rank",
+                                 (json_int_t)i + 1, "score", (double)hits[i].score, "semantic_id",
+                                 codes_json(snapshot, hits[i].row), "item", item_json(id, record)));
             json_decref(record);
         }
-        call_reply_json(call, 200, json_pack("{s:{s:s, s:s}, s:o}", "model", "id", "recommend", "version",
-                                             snapshot->version->name, "items", items));
+        call_reply_json(call, 200,
+                        json_pack("{s:{s:s, s:s}, s:o}", "model", "id", "recommend", "version",
+                                  snapshot->version->name, "items", items));
     }
     store_abort(&txn);
     free(g);

@@ -4,11 +4,18 @@
 #include <string.h>
 
 #define MODEL(method, path, scope, answer, summary, body, reply)                                   \
-    {method, path, scope, ROUTE_MODEL, answer, NULL, NULL, NULL, summary, body, reply}
+    {                                                                                              \
+        method, path, scope, ROUTE_MODEL, answer, NULL, NULL, NULL, summary, body, reply           \
+    }
 #define AT_ONCE(method, path, scope, answer, summary, reply)                                       \
-    {method, path, scope, ROUTE_AT_ONCE, answer, NULL, NULL, NULL, summary, NULL, reply}
+    {                                                                                              \
+        method, path, scope, ROUTE_AT_ONCE, answer, NULL, NULL, NULL, summary, NULL, reply         \
+    }
 #define WRITE(method, path, scope, verb, summary, body, reply)                                     \
-    {method, path, scope, ROUTE_WRITE, NULL, prepare_##verb, apply_##verb, committed_##verb, summary, body, reply}
+    {                                                                                              \
+        method, path, scope, ROUTE_WRITE, NULL, prepare_##verb, apply_##verb, committed_##verb,    \
+            summary, body, reply                                                                   \
+    }
 
 /* clang-format off */
 const struct route ROUTES[] = {
@@ -39,7 +46,8 @@ static bool path_matches(const struct call *call, const char *pattern)
         size_t size = strcspn(p, "/");
         if (at == call->segments)
             return false;
-        if (*p != '{' && (strlen(call->segment[at]) != size || memcmp(call->segment[at], p, size) != 0))
+        if (*p != '{' &&
+            (strlen(call->segment[at]) != size || memcmp(call->segment[at], p, size) != 0))
             return false;
         p += size;
         p += *p == '/';
@@ -58,7 +66,8 @@ const struct route *route_find(struct call *call, const char *method)
             continue;
         if (strcmp(ROUTES[i].method, method) == 0)
             return &ROUTES[i];
-        snprintf(allow + strlen(allow), sizeof allow - strlen(allow), "%s%s", allow[0] ? ", " : "", ROUTES[i].method);
+        snprintf(allow + strlen(allow), sizeof allow - strlen(allow), "%s%s", allow[0] ? ", " : "",
+                 ROUTES[i].method);
     }
     if (allow[0]) {
         call_problem(call, 405, "method_not_allowed", NULL, "this path does not take that method");

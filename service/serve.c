@@ -2,8 +2,8 @@
  * serve.c: libmicrohttpd in front: reads requests, checks keys, hands calls on, sends replies.
  *
  * Shutting down, in this order, because libmicrohttpd aborts if it is stopped while a connection is
- * suspended: stop accepting; close the queues and let their threads finish what waits, which resumes
- * every connection; stop the daemon.
+ * suspended: stop accepting; close the queues and let their threads finish what waits, which
+ * resumes every connection; stop the daemon.
  */
 #include "base/json.h"
 #include "base/log.h"
@@ -19,26 +19,37 @@
 #include <unistd.h>
 
 const struct setting SERVE_SETTINGS[] = {
-    SETTING(TEXT, serve_settings, host, "127.0.0.1", 0, 0, "IPv4 address to listen on; another than loopback needs an API key"),
+    SETTING(TEXT, serve_settings, host, "127.0.0.1", 0, 0,
+            "IPv4 address to listen on; another than loopback needs an API key"),
     SETTING(SIZE, serve_settings, port, "8080", 0, 65535, "TCP port; 0: any free one, printed"),
-    SETTING(SIZE, serve_settings, listeners, "2", 1, 64, "threads that read and answer connections"),
+    SETTING(SIZE, serve_settings, listeners, "2", 1, 64,
+            "threads that read and answer connections"),
     SETTING(SIZE, serve_settings, workers, "2", 1, 256, "threads that run the model"),
-    SETTING(SIZE, serve_settings, queue_max, "256", 1, 65536, "calls waiting in each queue; one more gets 503"),
+    SETTING(SIZE, serve_settings, queue_max, "256", 1, 65536,
+            "calls waiting in each queue; one more gets 503"),
     SETTING(SIZE, serve_settings, connections_max, "1024", 1, 65536, "open connections"),
     SETTING(SIZE, serve_settings, timeout_s, "30", 1, 3600, "seconds a connection may be idle"),
     SETTING(SIZE, serve_settings, body_max, "8388608", 1024, 1073741824, "bytes of a request body"),
     SETTING(SIZE, serve_settings, events_max, "10000", 1, 1000000, "events in one request"),
-    SETTING(SIZE, serve_settings, history_max, "50", 1, 1000, "newest positive events that the policy reads"),
-    SETTING(SIZE, serve_settings, history_events, "1000", 1, 100000, "newest events of a user that are looked at"),
-    SETTING(SIZE, serve_settings, late_items_max, "1024", 0, 1000000, "room for items that come after the version; more are laid out when they come"),
+    SETTING(SIZE, serve_settings, history_max, "50", 1, 1000,
+            "newest positive events that the policy reads"),
+    SETTING(SIZE, serve_settings, history_events, "1000", 1, 100000,
+            "newest events of a user that are looked at"),
+    SETTING(SIZE, serve_settings, late_items_max, "1024", 0, 1000000,
+            "room for items that come after the version; more are laid out when they come"),
     SETTING(SIZE, serve_settings, beam, "50", 1, BEAM_MAX, "names kept at each level"),
-    SETTING(SIZE, serve_settings, scan_items_max, "200000", 0, 100000000, "items up to which find looks at every vector"),
-    SETTING(SIZE, serve_settings, watch_ms, "200", 10, 60000, "milliseconds between looks at production/recommend"),
-    SETTING(SIZE, serve_settings, slates_max, "1000000", 0, 1000000000, "served slates that are kept"),
+    SETTING(SIZE, serve_settings, scan_items_max, "200000", 0, 100000000,
+            "items up to which find looks at every vector"),
+    SETTING(SIZE, serve_settings, watch_ms, "200", 10, 60000,
+            "milliseconds between looks at production/recommend"),
+    SETTING(SIZE, serve_settings, slates_max, "1000000", 0, 1000000000,
+            "served slates that are kept"),
     SETTING(SIZE, serve_settings, slate_days, "90", 1, 36500, "days that a served slate is kept"),
-    SETTING(SIZE, serve_settings, slate_queue_max, "10000", 1, 1000000, "slates waiting to be written; more are dropped and counted"),
+    SETTING(SIZE, serve_settings, slate_queue_max, "10000", 1, 1000000,
+            "slates waiting to be written; more are dropped and counted"),
     SETTING(SIZE, serve_settings, slate_write_ms, "100", 1, 1000, "milliseconds a slate may wait"),
-    SETTING(BOOL, serve_settings, insecure_no_auth, "false", 0, 0, "listen beyond loopback without any API key"),
+    SETTING(BOOL, serve_settings, insecure_no_auth, "false", 0, 0,
+            "listen beyond loopback without any API key"),
 };
 const size_t SERVE_SETTINGS_COUNT = COUNT(SERVE_SETTINGS);
 
@@ -50,7 +61,8 @@ static void *take_uri(void *self, const char *uri, struct MHD_Connection *connec
     return call;
 }
 
-static void request_ended(void *self, struct MHD_Connection *connection, void **slot, enum MHD_RequestTerminationCode code)
+static void request_ended(void *self, struct MHD_Connection *connection, void **slot,
+                          enum MHD_RequestTerminationCode code)
 {
     (void)self;
     (void)connection;
@@ -61,7 +73,8 @@ static void request_ended(void *self, struct MHD_Connection *connection, void **
 
 static void note_request_id(struct call *call)
 {
-    const char *given = MHD_lookup_connection_value(call->connection, MHD_HEADER_KIND, "X-Request-ID");
+    const char *given =
+        MHD_lookup_connection_value(call->connection, MHD_HEADER_KIND, "X-Request-ID");
     if (!given || !*given || strlen(given) > 128)
         return;
     for (const char *at = given; *at; at++)
@@ -73,8 +86,10 @@ static void note_request_id(struct call *call)
 static enum MHD_Result send_reply(struct call *call)
 {
     struct MHD_Response *response =
-        call->file ? MHD_create_response_from_buffer(call->file_size, (void *)(uintptr_t)call->file, MHD_RESPMEM_PERSISTENT)
-                   : MHD_create_response_from_buffer(call->reply.size, call->reply.bytes, MHD_RESPMEM_MUST_COPY);
+        call->file ? MHD_create_response_from_buffer(call->file_size, (void *)(uintptr_t)call->file,
+                                                     MHD_RESPMEM_PERSISTENT)
+                   : MHD_create_response_from_buffer(call->reply.size, call->reply.bytes,
+                                                     MHD_RESPMEM_MUST_COPY);
     if (!response)
         return MHD_NO;
     if (call->status != 204)
@@ -92,13 +107,15 @@ static enum MHD_Result send_reply(struct call *call)
     enum MHD_Result result = MHD_queue_response(call->connection, call->status, response);
     MHD_destroy_response(response);
     if (call->route)
-        metrics_note(&call->service->metrics, (size_t)(call->route - ROUTES), call->status, clock_s() - call->begin_s);
+        metrics_note(&call->service->metrics, (size_t)(call->route - ROUTES), call->status,
+                     clock_s() - call->begin_s);
     return result;
 }
 
 static const char *given_key(const struct call *call)
 {
-    const char *bearer = MHD_lookup_connection_value(call->connection, MHD_HEADER_KIND, "Authorization");
+    const char *bearer =
+        MHD_lookup_connection_value(call->connection, MHD_HEADER_KIND, "Authorization");
     if (bearer && strncasecmp(bearer, "Bearer ", 7) == 0)
         return bearer + 7;
     return MHD_lookup_connection_value(call->connection, MHD_HEADER_KIND, "X-API-Key");
@@ -132,7 +149,9 @@ static bool check_key(struct call *call)
     if (!needed)
         return true;
     if (!known)
-        call_problem(call, 401, "unauthenticated", NULL, key ? "this key is not known" : "expected Authorization: Bearer KEY or X-API-Key");
+        call_problem(call, 401, "unauthenticated", NULL,
+                     key ? "this key is not known"
+                         : "expected Authorization: Bearer KEY or X-API-Key");
     else if (!has_scope(scopes, call->route->scope))
         call_problem(call, 403, "forbidden", NULL, "the key lacks the scope this path needs");
     else
@@ -145,7 +164,8 @@ static bool read_json(struct call *call)
     struct err err = {0};
     if (!call->route->body || call->route->apply == apply_events)
         return true;
-    call->json = json_parse(call->body.bytes ? call->body.bytes : "", call->body.size, "body", &err);
+    call->json =
+        json_parse(call->body.bytes ? call->body.bytes : "", call->body.size, "body", &err);
     if (!call->json) {
         call_problem(call, 400, "malformed", NULL, err.text);
         return false;
@@ -157,7 +177,8 @@ static bool read_json(struct call *call)
     return false;
 }
 
-/* The whole request is here.  Suspends the connection if the call has to wait for another thread. */
+/* The whole request is here.  Suspends the connection if the call has to wait for another thread.
+ */
 static enum MHD_Result begin_call(struct call *call, const char *method)
 {
     struct err err = {0};
@@ -181,7 +202,8 @@ static enum MHD_Result begin_call(struct call *call, const char *method)
         return send_reply(call);
     call->state = CALL_QUEUED;
     MHD_suspend_connection(call->connection); /* before the push: the other thread may be faster */
-    struct call_queue *queue = call->route->kind == ROUTE_WRITE ? &service->write_queue : &service->model_queue;
+    struct call_queue *queue =
+        call->route->kind == ROUTE_WRITE ? &service->write_queue : &service->model_queue;
     if (queue_push(queue, call, service->settings->queue_max))
         return MHD_YES;
     atomic_fetch_add(&service->metrics.overloads, 1);
@@ -191,8 +213,9 @@ static enum MHD_Result begin_call(struct call *call, const char *method)
     return MHD_YES;
 }
 
-static enum MHD_Result on_request(void *self, struct MHD_Connection *connection, const char *url, const char *method,
-                                  const char *version, const char *data, size_t *size, void **slot)
+static enum MHD_Result on_request(void *self, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *size, void **slot)
 {
     struct service *service = self;
     struct call *call = *slot;
@@ -221,7 +244,8 @@ static enum MHD_Result on_request(void *self, struct MHD_Connection *connection,
     return begin_call(call, method);
 }
 
-static void mhd_says(void *self, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+static void mhd_says(void *self, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 
 static void mhd_says(void *self, const char *format, va_list args)
 {
@@ -247,21 +271,25 @@ static struct MHD_Daemon *listen_on(struct service *service, struct err *err)
     size_t keys = api_keys_count(&txn);
     store_abort(&txn);
     if (!loopback && keys == 0 && !s->insecure_no_auth) {
-        err_set(err, ERR_INPUT, "host: %s is not loopback and there is no API key; make one with `tessera --home %s key` first",
+        err_set(err, ERR_INPUT,
+                "host: %s is not loopback and there is no API key; make one with `tessera --home "
+                "%s key` first",
                 s->host, service->home);
         return NULL;
     }
     service->open_to_all = loopback || s->insecure_no_auth;
     errno = 0;
     struct MHD_Daemon *daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, (uint16_t)s->port, NULL, NULL, on_request,
-        service, MHD_OPTION_EXTERNAL_LOGGER, mhd_says, NULL, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
-        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)s->listeners, MHD_OPTION_CONNECTION_LIMIT, (unsigned)s->connections_max,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)s->timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)65536,
-        MHD_OPTION_URI_LOG_CALLBACK, take_uri, service, MHD_OPTION_NOTIFY_COMPLETED, request_ended, service,
-        MHD_OPTION_LISTENING_ADDRESS_REUSE, 0u, MHD_OPTION_END);
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
+        (uint16_t)s->port, NULL, NULL, on_request, service, MHD_OPTION_EXTERNAL_LOGGER, mhd_says,
+        NULL, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address, MHD_OPTION_THREAD_POOL_SIZE,
+        (unsigned)s->listeners, MHD_OPTION_CONNECTION_LIMIT, (unsigned)s->connections_max,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)s->timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)65536, MHD_OPTION_URI_LOG_CALLBACK, take_uri, service, MHD_OPTION_NOTIFY_COMPLETED,
+        request_ended, service, MHD_OPTION_LISTENING_ADDRESS_REUSE, 0u, MHD_OPTION_END);
     if (!daemon)
-        err_set(err, ERR_SYSTEM, "cannot listen on %s:%zu: %s", s->host, s->port, errno ? strerror(errno) : "port in use?");
+        err_set(err, ERR_SYSTEM, "cannot listen on %s:%zu: %s", s->host, s->port,
+                errno ? strerror(errno) : "port in use?");
     return daemon;
 }
 

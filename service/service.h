@@ -45,9 +45,11 @@ struct call_queue {
 
 void queue_init(struct call_queue *queue);
 void queue_release(struct call_queue *queue);
-bool queue_push(struct call_queue *queue, struct call *call, size_t max); /* false: full or closed */
-struct call *queue_take(struct call_queue *queue);                       /* NULL: closed and empty */
-struct call *queue_take_all(struct call_queue *queue, int wait_ms, bool *closed); /* a chain by call->next */
+bool queue_push(struct call_queue *queue, struct call *call,
+                size_t max);                       /* false: full or closed */
+struct call *queue_take(struct call_queue *queue); /* NULL: closed and empty */
+struct call *queue_take_all(struct call_queue *queue, int wait_ms,
+                            bool *closed); /* a chain by call->next */
 void queue_close(struct call_queue *queue);
 
 struct slate_note { /* a served slate on its way to disk */
@@ -73,9 +75,11 @@ struct service {
     bool open_to_all; /* no keys and loopback only */
 };
 
-struct snapshot *service_snapshot(struct service *service); /* a share of the current one, or NULL */
+struct snapshot *
+service_snapshot(struct service *service); /* a share of the current one, or NULL */
 bool service_reload(struct service *service, struct err *err) MUST_CHECK;
-void service_log_slate(struct service *service, const char *request_id, char *json); /* takes json */
+void service_log_slate(struct service *service, const char *request_id,
+                       char *json); /* takes json */
 
 void *worker_main(void *service);
 void *committer_main(void *service);

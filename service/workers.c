@@ -38,14 +38,15 @@ static void set_snapshot(struct service *service, struct snapshot *next)
 
 /* ---- model workers: one call at a time each, in scratch of their own ---- */
 
-static bool work_ready(struct slate_work *work, const struct version **laid_out, struct service *service,
-                       const struct snapshot *snapshot, struct err *err)
+static bool work_ready(struct slate_work *work, const struct version **laid_out,
+                       struct service *service, const struct snapshot *snapshot, struct err *err)
 {
     if (*laid_out == snapshot->version && slate_work_fits(work, snapshot))
         return true;
     slate_work_close(work);
     *laid_out = NULL;
-    if (!slate_work_open(work, snapshot, service->settings->late_items_max, service->settings->history_max, err))
+    if (!slate_work_open(work, snapshot, service->settings->late_items_max,
+                         service->settings->history_max, err))
         return false;
     *laid_out = snapshot->version;
     return true;
@@ -67,7 +68,8 @@ void *worker_main(void *self)
         else
             call->route->answer(call, &work, snapshot);
         if (call->status == 500)
-            log_error("request.failed id=%s path=\"%s\" why=\"%s\"", call->request_id, call->route->path, err.text);
+            log_error("request.failed id=%s path=\"%s\" why=\"%s\"", call->request_id,
+                      call->route->path, err.text);
         snapshot_drop(snapshot);
         call_done(call);
     }
@@ -111,20 +113,23 @@ void service_log_slate(struct service *service, const char *request_id, char *js
     }
 }
 
-static bool write_slates(struct service *service, const struct store_txn *txn, const struct slate_note *notes, struct err *err)
+static bool write_slates(struct service *service, const struct store_txn *txn,
+                         const struct slate_note *notes, struct err *err)
 {
     size_t count = 0;
     for (const struct slate_note *note = notes; note; note = note->next, count++)
         if (!slate_put(txn, note->request_id, note->json, strlen(note->json), err))
             return false;
     if (count)
-        slates_prune(txn, service->settings->slates_max, now_ms() - (int64_t)service->settings->slate_days * 86400000,
-                     PRUNE_AT_MOST, err);
+        slates_prune(txn, service->settings->slates_max,
+                     now_ms() - (int64_t)service->settings->slate_days * 86400000, PRUNE_AT_MOST,
+                     err);
     atomic_fetch_add(&service->metrics.slates_written, count);
     return err->code == ERR_NONE;
 }
 
-static bool commit_group(struct service *service, struct call *chain, const struct slate_note *notes, struct err *err)
+static bool commit_group(struct service *service, struct call *chain,
+                         const struct slate_note *notes, struct err *err)
 {
     struct store_txn txn;
     if (!store_begin(&txn, service->store, true, err))
@@ -160,7 +165,8 @@ static void follow_items(struct service *service, struct call *chain)
             continue;
         struct err err = {0};
         struct snapshot *old = service_snapshot(service);
-        struct snapshot *next = old ? snapshot_update(old, service->store, numbers, count, &err) : NULL;
+        struct snapshot *next =
+            old ? snapshot_update(old, service->store, numbers, count, &err) : NULL;
         if (next)
             set_snapshot(service, next);
         else if (old)
@@ -178,7 +184,8 @@ static void commit_calls(struct service *service, struct call *chain, struct sla
         log_error("commit.failed why=\"%s\"", err.text);
         if (notes)
             atomic_fetch_add(&service->metrics.slates_dropped, 1);
-        for (struct call *next, *call = chain; call; call = next) { /* one of them may be to blame */
+        for (struct call *next, *call = chain; call;
+             call = next) { /* one of them may be to blame */
             struct err own = {0};
             next = call->next;
             call->next = NULL;
@@ -201,7 +208,8 @@ void *committer_main(void *self)
     struct service *service = self;
     bool closed = false;
     while (!closed) {
-        struct call *chain = queue_take_all(&service->write_queue, (int)service->settings->slate_write_ms, &closed);
+        struct call *chain =
+            queue_take_all(&service->write_queue, (int)service->settings->slate_write_ms, &closed);
         struct slate_note *notes = take_slates(service);
         if (chain || notes)
             commit_calls(service, chain, notes);
@@ -214,7 +222,8 @@ void *committer_main(void *self)
     return NULL;
 }
 
-/* ---- the watcher: production/recommend moved, so the next version is opened and swapped in ---- */
+/* ---- the watcher: production/recommend moved, so the next version is opened and swapped in ----
+ */
 
 bool service_reload(struct service *service, struct err *err)
 {
@@ -226,10 +235,12 @@ bool service_reload(struct service *service, struct err *err)
     snapshot_drop(old);
     if (same)
         return true;
-    struct version *version = version_open(service->home, name, service->store, service->settings->scan_items_max, err);
+    struct version *version =
+        version_open(service->home, name, service->store, service->settings->scan_items_max, err);
     if (!version)
         return false;
-    pthread_mutex_lock(&service->snapshot_change); /* no item may be put between reading them and the swap */
+    pthread_mutex_lock(
+        &service->snapshot_change); /* no item may be put between reading them and the swap */
     struct snapshot *next = snapshot_open(version, service->store, err);
     if (next)
         set_snapshot(service, next);
@@ -237,14 +248,16 @@ bool service_reload(struct service *service, struct err *err)
     if (!next)
         return false;
     atomic_fetch_add(&service->metrics.reloads, 1);
-    log_info("version.in_service name=%s items=%zu late=%zu", name, version->index->items, next->late);
+    log_info("version.in_service name=%s items=%zu late=%zu", name, version->index->items,
+             next->late);
     return true;
 }
 
 void *watcher_main(void *self)
 {
     struct service *service = self;
-    const struct timespec pause = {(time_t)(service->settings->watch_ms / 1000), (long)(service->settings->watch_ms % 1000) * 1000000};
+    const struct timespec pause = {(time_t)(service->settings->watch_ms / 1000),
+                                   (long)(service->settings->watch_ms % 1000) * 1000000};
     while (!atomic_load(&service->stopping)) {
         struct err err = {0};
         bool fine = service_reload(service, &err);

@@ -1,8 +1,8 @@
 /*
  * job_evaluate.c: `tessera evaluate`: the version in production against the baselines.
  *
- * Figures of the validation part are for choosing; --test appends one row to docs/TEST_RUNS.tsv, and
- * that row is what we quote.
+ * Figures of the validation part are for choosing; --test appends one row to docs/TEST_RUNS.tsv,
+ * and that row is what we quote.
  */
 #include "base/json.h"
 #include "base/log.h"
@@ -17,7 +17,8 @@
 #include <string.h>
 #include <time.h>
 
-static void print_table(const struct judgement *seen, const struct cases *cases, const struct snapshot *snapshot)
+static void print_table(const struct judgement *seen, const struct cases *cases,
+                        const struct snapshot *snapshot)
 {
     printf("%-11s", "method");
     for (size_t c = 0; c < CUTS; c++)
@@ -38,28 +39,34 @@ static void print_table(const struct judgement *seen, const struct cases *cases,
     }
 }
 
-static void compare(struct report *report, const struct judgement *seen, const struct cases *cases, const char *part)
+static void compare(struct report *report, const struct judgement *seen, const struct cases *cases,
+                    const char *part)
 {
     static const enum method against[] = {METHOD_POPULAR, METHOD_KNN, METHOD_NAME, METHOD_FIND};
     printf("\nNDCG@10 of fused minus        mean      95 %% interval      smallest we could see\n");
     for (size_t i = 0; i < COUNT(against); i++) {
         char what[96];
-        struct interval d = ranking_compare(seen->rank[METHOD_FUSED], seen->rank[against[i]], cases->count, 10, 1);
-        printf("  %-24s %+.5f  [%+.5f, %+.5f]  %.5f\n", METHOD_NAMES[against[i]], d.mean, d.low, d.high, d.detectable);
-        snprintf(what, sizeof what, "%s: low end of NDCG@10, fused minus %s", part, METHOD_NAMES[against[i]]);
+        struct interval d =
+            ranking_compare(seen->rank[METHOD_FUSED], seen->rank[against[i]], cases->count, 10, 1);
+        printf("  %-24s %+.5f  [%+.5f, %+.5f]  %.5f\n", METHOD_NAMES[against[i]], d.mean, d.low,
+               d.high, d.detectable);
+        snprintf(what, sizeof what, "%s: low end of NDCG@10, fused minus %s", part,
+                 METHOD_NAMES[against[i]]);
         report_add(report, what, d.low, "ndcg");
     }
 }
 
-static bool append_run(const char *path, const struct version *version, const struct judgement *seen,
-                       const struct cases *cases, const char *hash, struct err *err)
+static bool append_run(const char *path, const struct version *version,
+                       const struct judgement *seen, const struct cases *cases, const char *hash,
+                       struct err *err)
 {
     bool fresh = !path_exists(path);
     FILE *file = fopen(path, "a");
     if (!file)
         return err_set(err, ERR_SYSTEM, "%s: %s", path, strerror(errno));
     if (fresh)
-        fputs("date\tcommit\tsettings\tversion\tusers\tpopularity_ndcg10\titem_knn_ndcg10\tname_ndcg10\tfind_ndcg10\t"
+        fputs("date\tcommit\tsettings\tversion\tusers\tpopularity_ndcg10\titem_knn_ndcg10\tname_"
+              "ndcg10\tfind_ndcg10\t"
               "fused_ndcg10\tfused_hr10\tfused_minus_knn_low\tfused_minus_popularity_low\n",
               file);
     char commit[64] = "unknown";
@@ -81,13 +88,19 @@ static bool append_run(const char *path, const struct version *version, const st
         fprintf(file, "\t%.5f", r.ndcg[2]);
     }
     fprintf(file, "\t%.5f", r.hr[2]);
-    fprintf(file, "\t%+.5f", ranking_compare(seen->rank[METHOD_FUSED], seen->rank[METHOD_KNN], cases->count, 10, 1).low);
-    fprintf(file, "\t%+.5f\n", ranking_compare(seen->rank[METHOD_FUSED], seen->rank[METHOD_POPULAR], cases->count, 10, 1).low);
+    fprintf(
+        file, "\t%+.5f",
+        ranking_compare(seen->rank[METHOD_FUSED], seen->rank[METHOD_KNN], cases->count, 10, 1).low);
+    fprintf(
+        file, "\t%+.5f\n",
+        ranking_compare(seen->rank[METHOD_FUSED], seen->rank[METHOD_POPULAR], cases->count, 10, 1)
+            .low);
     return fclose(file) == 0 || err_set(err, ERR_FULL, "%s: cannot write", path);
 }
 
 /* The settings the version was trained with, from its manifest: what a test run is filed under. */
-static bool read_manifest(char hash[SHA256_TEXT], uint64_t *upto, const char *home, const char *name, struct err *err)
+static bool read_manifest(char hash[SHA256_TEXT], uint64_t *upto, const char *home,
+                          const char *name, struct err *err)
 {
     char path[PATH_SIZE];
     size_t size;
@@ -113,18 +126,25 @@ bool job_evaluate(const struct job *job, const struct evaluate_options *options,
     struct judgement seen = {0};
     struct snapshot *snapshot = NULL;
     const char *part = options->test ? "test" : "validation";
-    bool fine = production_name(name, job->home, err) && read_manifest(hash, &upto, job->home, name, err) &&
+    bool fine = production_name(name, job->home, err) &&
+                read_manifest(hash, &upto, job->home, name, err) &&
                 rows_load_events(&data, job, upto, err);
-    struct version *version = fine ? version_open(job->home, name, job->store, job->train->scan_items_max, err) : NULL;
+    struct version *version =
+        fine ? version_open(job->home, name, job->store, job->train->scan_items_max, err) : NULL;
     snapshot = version ? snapshot_open(version, job->store, err) : NULL;
-    fine = snapshot && rows_cases(&cases, &data, snapshot, options->test ? PART_TEST : PART_VALIDATION, err);
+    fine = snapshot &&
+           rows_cases(&cases, &data, snapshot, options->test ? PART_TEST : PART_VALIDATION, err);
     if (fine && cases.count == 0)
-        fine = err_set(err, ERR_INPUT, "no user has a %s event (split is %s)", part, job->index->split);
-    fine = fine && judge(&seen, &cases, snapshot, &version->fusion, job->train->beam, job->train->window, false, job->pool, err);
+        fine = err_set(err, ERR_INPUT, "no user has a %s event (split is %s)", part,
+                       job->index->split);
+    fine = fine && judge(&seen, &cases, snapshot, &version->fusion, job->train->beam,
+                         job->train->window, false, job->pool, err);
     if (fine) {
         struct report report;
-        printf("version %s, %s part, %zu users, %zu items, seen items masked; weights name %.3f find %.3f count %.3f\n",
-               name, part, cases.count, snapshot->rows, version->fusion.name, version->fusion.find, version->fusion.count);
+        printf("version %s, %s part, %zu users, %zu items, seen items masked; weights name %.3f "
+               "find %.3f count %.3f\n",
+               name, part, cases.count, snapshot->rows, version->fusion.name, version->fusion.find,
+               version->fusion.count);
         print_table(&seen, &cases, snapshot);
         fine = report_open(&report, options->targets_path, err);
         compare(&report, &seen, &cases, part);
@@ -174,7 +194,8 @@ static bool write_user(struct all_users *a, size_t user, struct err *err)
             history[count++] = row;
         }
     }
-    const struct slate_request request = {.history = history, .history_count = count, .n = a->n, .beam = a->job->train->beam};
+    const struct slate_request request = {
+        .history = history, .history_count = count, .n = a->n, .beam = a->job->train->beam};
     if (!user_id(id, a->txn, h->user[user], err) ||
         !slate_make(&a->slate, &a->work, a->snapshot, &a->snapshot->version->fusion, &request, err))
         return false;
@@ -183,8 +204,9 @@ static bool write_user(struct all_users *a, size_t user, struct err *err)
         char item[ID_SIZE_MAX + 1] = "";
         if (!catalogue_id(item, a->txn, snapshot_number(a->snapshot, a->slate.items[i].row), err))
             break;
-        json_array_append_new(items, json_pack("{s:s, s:f, s:s}", "item_id", item, "score", a->slate.items[i].score,
-                                               "source", SLATE_SOURCES[a->slate.items[i].source]));
+        json_array_append_new(items, json_pack("{s:s, s:f, s:s}", "item_id", item, "score",
+                                               a->slate.items[i].score, "source",
+                                               SLATE_SOURCES[a->slate.items[i].source]));
     }
     json_t *line = json_pack("{s:s, s:o}", "user_id", id, "items", items);
     json_dumpf(line, a->out, JSON_COMPACT);
@@ -200,7 +222,8 @@ bool job_recommend_all(const struct job *job, size_t n, const char *path, struct
     struct all_users a = {.job = job, .n = n, .txn = &txn};
     if (!production_name(name, job->home, err))
         return false;
-    struct version *version = version_open(job->home, name, job->store, job->train->scan_items_max, err);
+    struct version *version =
+        version_open(job->home, name, job->store, job->train->scan_items_max, err);
     struct snapshot *snapshot = version ? snapshot_open(version, job->store, err) : NULL;
     a.snapshot = snapshot;
     a.histories = snapshot ? histories_load(job->store, job->events, 0, err) : NULL;

@@ -25,20 +25,21 @@ struct indexing {
     char **ids;               /* [items] owned */
     uint32_t *slot_of_number; /* [numbers] */
     size_t numbers;
-    json_t **records;         /* [items] owned */
+    json_t **records; /* [items] owned */
     struct histories *histories;
     struct split split;
     struct sequences sequences; /* items are slots */
     size_t dims;
-    float *content;           /* [items, dims] */
-    uint32_t *events;         /* [items] */
-    bool *warm;               /* [items] */
+    float *content;   /* [items, dims] */
+    uint32_t *events; /* [items] */
+    bool *warm;       /* [items] */
     struct text_coder *coder;
     struct quantiser quantiser;
     struct semantic_ids names;
 };
 
-static bool take_record(void *self, uint32_t number, const char *id, json_t *record, struct err *err)
+static bool take_record(void *self, uint32_t number, const char *id, json_t *record,
+                        struct err *err)
 {
     struct indexing *x = self;
     x->ids[x->items] = strdup(id);
@@ -106,12 +107,15 @@ static bool make_content(struct indexing *x, struct err *err)
         item_document_make(&made[i], x->records[i]);
         documents[i] = made[i].document;
     }
-    x->coder = fine ? text_coder_fit(text, documents, x->items, s->text_dims, s->index_seed, err) : NULL;
-    fine = x->coder && cooccurrence_vectors(event, x->sequences.item, x->sequences.first, x->sequences.users,
-                                            x->items, s->event_dims, s->index_seed, err);
+    x->coder =
+        fine ? text_coder_fit(text, documents, x->items, s->text_dims, s->index_seed, err) : NULL;
+    fine = x->coder &&
+           cooccurrence_vectors(event, x->sequences.item, x->sequences.first, x->sequences.users,
+                                x->items, s->event_dims, s->index_seed, err);
     for (size_t i = 0; fine && i < x->items; i++) {
         float *vector = x->content + i * x->dims;
-        cblas_saxpy((int)s->text_dims, (float)s->text_weight, text + i * s->text_dims, 1, vector, 1);
+        cblas_saxpy((int)s->text_dims, (float)s->text_weight, text + i * s->text_dims, 1, vector,
+                    1);
         cblas_saxpy((int)s->event_dims, (float)s->event_weight, event + i * s->event_dims, 1,
                     vector + s->text_dims, 1);
     }
@@ -122,7 +126,8 @@ static bool make_content(struct indexing *x, struct err *err)
     return fine;
 }
 
-/* About the square root of the number of items, as a power of two: 64 for 7,600, 256 for a million. */
+/* About the square root of the number of items, as a power of two: 64 for 7,600, 256 for a million.
+ */
 static size_t tiles_for(size_t items)
 {
     size_t tiles = 16;
@@ -144,8 +149,8 @@ static bool make_names(struct indexing *x, struct err *err)
     for (size_t i = 0; i < x->items; i++)
         if (x->warm[i] || !any_warm)
             memcpy(sample + count++ * x->dims, x->content + i * x->dims, x->dims * sizeof *sample);
-    bool fine = quantiser_train(&x->quantiser, sample, count, x->dims, s->text_dims, s->tile_levels, tiles,
-                                s->index_seed, err) &&
+    bool fine = quantiser_train(&x->quantiser, sample, count, x->dims, s->text_dims, s->tile_levels,
+                                tiles, s->index_seed, err) &&
                 semantic_ids_make(&x->names, &x->quantiser, x->content, x->warm, x->items, err);
     free(sample);
     return fine;
@@ -161,14 +166,15 @@ static void report(const struct indexing *x)
     printf("items %zu, with events %zu, terms %zu\n", x->items, warm, x->coder->terms);
     printf("level  tiles  used  entropy_bits  same_tile_by_text_alone\n");
     for (size_t l = 0; l < x->names.levels; l++) {
-        printf("%5c  %5zu  %4zu  %12.2f", (char)('a' + l), l < x->quantiser.levels ? x->quantiser.tiles : r.tiles_used[l],
-               r.tiles_used[l], r.entropy_bits[l]);
+        printf("%5c  %5zu  %4zu  %12.2f", (char)('a' + l),
+               l < x->quantiser.levels ? x->quantiser.tiles : r.tiles_used[l], r.tiles_used[l],
+               r.entropy_bits[l]);
         if (l < x->quantiser.levels)
             printf("  %.3f", r.text_agreement[l]);
         printf("\n");
     }
-    printf("collisions %zu items (largest group %zu), reconstruction error %.3f\n", r.collisions, r.largest_group,
-           r.reconstruction);
+    printf("collisions %zu items (largest group %zu), reconstruction error %.3f\n", r.collisions,
+           r.largest_group, r.reconstruction);
 }
 
 /* slot -> row for the events, so that neighbours come out by row. */
@@ -192,11 +198,13 @@ static bool write_index(struct indexing *x, const char *folder, struct err *err)
     for (size_t e = 0; fine && e < x->sequences.events; e++)
         x->sequences.item[e] = row_of_slot[x->sequences.item[e]];
     struct sparse *neighbours =
-        fine ? neighbours_count(x->sequences.item, x->sequences.first, x->sequences.users, n, x->job->index->neighbours, err)
+        fine ? neighbours_count(x->sequences.item, x->sequences.first, x->sequences.users, n,
+                                x->job->index->neighbours, err)
              : NULL;
     const struct index_settings *s = x->job->index;
-    const struct index_parts parts = {x->coder, &x->quantiser, s->text_weight, s->event_weight,
-                                      &x->names, content, events, ids, neighbours};
+    const struct index_parts parts = {x->coder,        &x->quantiser, s->text_weight,
+                                      s->event_weight, &x->names,     content,
+                                      events,          ids,           neighbours};
     fine = neighbours && index_write(folder, &parts, err);
     sparse_free(neighbours);
     free(row_of_slot);
@@ -240,8 +248,9 @@ static void source_hash(char digest[SHA256_TEXT], const struct indexing *x)
     text_sha256(catalogue, data.bytes, data.size);
     text_reset(&data);
     text_addf(&data, "%s %llu", catalogue, (unsigned long long)x->histories->upto);
-    const struct settings tables[] = {{INDEX_SETTINGS, INDEX_SETTINGS_COUNT, (void *)(uintptr_t)x->job->index},
-                                      {EVENT_SETTINGS, EVENT_SETTINGS_COUNT, (void *)(uintptr_t)x->job->events}};
+    const struct settings tables[] = {
+        {INDEX_SETTINGS, INDEX_SETTINGS_COUNT, (void *)(uintptr_t)x->job->index},
+        {EVENT_SETTINGS, EVENT_SETTINGS_COUNT, (void *)(uintptr_t)x->job->events}};
     settings_hash(digest, tables, COUNT(tables), data.bytes);
     text_release(&data);
 }
@@ -260,7 +269,8 @@ static bool publish(struct indexing *x, const char *digest, struct err *err)
     char link[PATH_SIZE];
     if (!path_make(folder, err, "%s/indexes", x->job->home) || !folder_make(folder, err) ||
         !path_make(aside, err, "%s/.part-%d", folder, (int)getpid()) ||
-        !path_make(final, err, "%s/%.16s", folder, digest) || !path_make(link, err, "%s/current", folder))
+        !path_make(final, err, "%s/%.16s", folder, digest) ||
+        !path_make(link, err, "%s/current", folder))
         return false;
     folder_remove(aside);
     if (!folder_make(aside, err) || !write_index(x, aside, err))
@@ -280,7 +290,8 @@ bool job_index(const struct job *job, struct err *err)
     struct indexing x = {.job = job};
     char digest[SHA256_TEXT];
     char link[PATH_SIZE];
-    bool fine = path_make(link, err, "%s/indexes/current", job->home) && load_catalogue(&x, err) && load_events(&x, err);
+    bool fine = path_make(link, err, "%s/indexes/current", job->home) && load_catalogue(&x, err) &&
+                load_events(&x, err);
     if (fine) {
         source_hash(digest, &x);
         digest[16] = 0;

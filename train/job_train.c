@@ -21,34 +21,39 @@
 
 struct training {
     const struct job *job;
-    char hash[SHA256_TEXT];      /* of settings, events, index and watermark */
-    char folder[PATH_SIZE];      /* HOME/training/<hash> */
+    char hash[SHA256_TEXT]; /* of settings, events, index and watermark */
+    char folder[PATH_SIZE]; /* HOME/training/<hash> */
     char state_path[PATH_SIZE];
     char steps_path[PATH_SIZE];
     char index_folder[PATH_SIZE];
     struct row_data data;
-    struct version *version;     /* follows the params at each look */
+    struct version *version; /* follows the params at each look */
     struct snapshot *snapshot;
     struct trainer trainer;
-    struct cases cases;          /* validation, for choosing */
-    FILE *steps;                 /* steps.tsv */
+    struct cases cases; /* validation, for choosing */
+    FILE *steps;        /* steps.tsv */
     double best;
     size_t looks, since_best, best_step;
     double started_s;
-    size_t positions;            /* since started_s */
+    size_t positions; /* since started_s */
 };
 
 static json_t *counters_of(const struct training *t)
 {
-    return json_pack("{s:I, s:f, s:I, s:I, s:I}", "step", (json_int_t)t->trainer.step, "best", t->best, "looks",
-                     (json_int_t)t->looks, "since_best", (json_int_t)t->since_best, "best_step",
-                     (json_int_t)t->best_step);
+    return json_pack("{s:I, s:f, s:I, s:I, s:I}", "step", (json_int_t)t->trainer.step, "best",
+                     t->best, "looks", (json_int_t)t->looks, "since_best",
+                     (json_int_t)t->since_best, "best_step", (json_int_t)t->best_step);
 }
 
 static struct training_state state_of(struct training *t)
 {
-    return (struct training_state){t->trainer.policy.params, t->trainer.first, t->trainer.second, t->trainer.best,
-                                   &t->trainer.shape, t->hash, NULL};
+    return (struct training_state){t->trainer.policy.params,
+                                   t->trainer.first,
+                                   t->trainer.second,
+                                   t->trainer.best,
+                                   &t->trainer.shape,
+                                   t->hash,
+                                   NULL};
 }
 
 static bool save_state(struct training *t, struct err *err)
@@ -61,7 +66,8 @@ static bool save_state(struct training *t, struct err *err)
     return fine;
 }
 
-/* Drops the rows of steps that the state does not know, so that a resumed file is that of one run. */
+/* Drops the rows of steps that the state does not know, so that a resumed file is that of one run.
+ */
 static bool open_steps(struct training *t, struct err *err)
 {
     t->steps = fopen(t->steps_path, "a+");
@@ -83,7 +89,9 @@ static bool open_steps(struct training *t, struct err *err)
         return err_set(err, ERR_SYSTEM, "%s: %s", t->steps_path, strerror(errno));
     fseek(t->steps, 0, SEEK_END);
     if (keep == 0)
-        fputs("step\tepoch\tfind_loss\tname_loss\tgradient_norm\tlearning_rate\tvalidation_ndcg10\tpositions_per_s\n", t->steps);
+        fputs("step\tepoch\tfind_loss\tname_loss\tgradient_norm\tlearning_rate\tvalidation_"
+              "ndcg10\tpositions_per_s\n",
+              t->steps);
     return true;
 }
 
@@ -107,7 +115,8 @@ static bool resume(struct training *t, struct err *err)
 static void copy_params(struct params *to, const struct params *from, const struct shape *shape)
 {
     for (size_t i = 0; i < PARAM_COUNT; i++)
-        memcpy(*param_slot(to, &PARAMS[i]), param_data(from, &PARAMS[i]), param_count(&PARAMS[i], shape) * sizeof(real));
+        memcpy(*param_slot(to, &PARAMS[i]), param_data(from, &PARAMS[i]),
+               param_count(&PARAMS[i], shape) * sizeof(real));
 }
 
 static double mean_ndcg(const uint32_t *rank, size_t count)
@@ -123,13 +132,15 @@ static bool look(struct training *t, double *value, struct err *err)
     struct judgement seen;
     copy_params(&t->version->policy.params, &t->trainer.policy.params, &t->trainer.shape);
     version_refresh(t->version);
-    if (!judge(&seen, &t->cases, t->snapshot, &t->version->fusion, 20, t->job->train->window, false, t->job->pool, err))
+    if (!judge(&seen, &t->cases, t->snapshot, &t->version->fusion, 20, t->job->train->window, false,
+               t->job->pool, err))
         return false;
     double name = mean_ndcg(seen.rank[METHOD_NAME], t->cases.count);
     double find = mean_ndcg(seen.rank[METHOD_FIND], t->cases.count);
     *value = (name + find) / 2;
     judgement_release(&seen, t->cases.count);
-    log_info("train.look epoch=%zu name_ndcg10=%.4f find_ndcg10=%.4f", trainer_epoch(&t->trainer), name, find);
+    log_info("train.look epoch=%zu name_ndcg10=%.4f find_ndcg10=%.4f", trainer_epoch(&t->trainer),
+             name, find);
     t->looks++;
     t->since_best++;
     if (*value > t->best) {
@@ -155,9 +166,10 @@ static void show_progress(const struct training *t, const struct step_report *re
     char bar[31] = "..............................";
     size_t done = t->trainer.step * 30 / total;
     memset(bar, '#', done < 30 ? done : 30);
-    double left = (double)(total - t->trainer.step) * (double)report->positions / (speed > 0 ? speed : 1);
-    fprintf(stderr, "\r[%s] epoch %zu/%zu  loss %.3f  %.0f positions/s  at most %.0f s left   ", bar,
-            trainer_epoch(&t->trainer) + 1, t->job->train->epochs, loss, speed, left);
+    double left =
+        (double)(total - t->trainer.step) * (double)report->positions / (speed > 0 ? speed : 1);
+    fprintf(stderr, "\r[%s] epoch %zu/%zu  loss %.3f  %.0f positions/s  at most %.0f s left   ",
+            bar, trainer_epoch(&t->trainer) + 1, t->job->train->epochs, loss, speed, left);
 }
 
 static bool run(struct training *t, struct err *err)
@@ -172,10 +184,12 @@ static bool run(struct training *t, struct err *err)
         trainer_step(&t->trainer, &report);
         t->positions += report.positions;
         bool epoch_ends = t->trainer.step % t->trainer.steps_per_epoch == 0;
-        if (epoch_ends && (trainer_epoch(&t->trainer) % s->check_every == 0 || t->trainer.step == total))
+        if (epoch_ends &&
+            (trainer_epoch(&t->trainer) % s->check_every == 0 || t->trainer.step == total))
             fine = t->cases.count == 0 || look(t, &value, err);
-        fprintf(t->steps, "%zu\t%zu\t%.5f\t%.5f\t%.4f\t%.6g\t", t->trainer.step, trainer_epoch(&t->trainer),
-                report.find_loss, report.name_loss, report.gradient_norm, report.rate);
+        fprintf(t->steps, "%zu\t%zu\t%.5f\t%.5f\t%.4f\t%.6g\t", t->trainer.step,
+                trainer_epoch(&t->trainer), report.find_loss, report.name_loss,
+                report.gradient_norm, report.rate);
         if (value >= 0)
             fprintf(t->steps, "%.5f", value);
         fprintf(t->steps, "\t%.0f\n", (double)t->positions / (clock_s() - t->started_s));
@@ -192,7 +206,8 @@ static bool run(struct training *t, struct err *err)
 
 static bool copy_index_files(const struct training *t, const char *folder, struct err *err)
 {
-    static const char *const files[] = {"text_vectors.safetensors", "semantic_ids.safetensors", "neighbours.safetensors"};
+    static const char *const files[] = {"text_vectors.safetensors", "semantic_ids.safetensors",
+                                        "neighbours.safetensors"};
     for (size_t i = 0; i < COUNT(files); i++) {
         char from[PATH_SIZE];
         char to[PATH_SIZE];
@@ -206,10 +221,11 @@ static bool copy_index_files(const struct training *t, const char *folder, struc
 static bool write_fusion(const struct fusion *f, const char *folder, struct err *err)
 {
     char path[PATH_SIZE];
-    json_t *json = json_pack("{s:f, s:f, s:f, s:f}", "name", f->name, "find", f->find, "count", f->count,
-                             "count_floor", f->count_floor);
+    json_t *json = json_pack("{s:f, s:f, s:f, s:f}", "name", f->name, "find", f->find, "count",
+                             f->count, "count_floor", f->count_floor);
     char *text = json_dumps(json, JSON_INDENT(2));
-    bool fine = text && path_make(path, err, "%s/fusion.json", folder) && file_write_atomic(path, text, strlen(text), err);
+    bool fine = text && path_make(path, err, "%s/fusion.json", folder) &&
+                file_write_atomic(path, text, strlen(text), err);
     free(text);
     json_decref(json);
     return fine;
@@ -224,25 +240,30 @@ static json_t *manifest_facts(const struct training *t, const struct judgement *
     gmtime_r(&now, &utc);
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
     text_init(&settings, 65536);
-    const struct settings table = {TRAIN_SETTINGS, TRAIN_SETTINGS_COUNT, (void *)(uintptr_t)t->job->train};
+    const struct settings table = {TRAIN_SETTINGS, TRAIN_SETTINGS_COUNT,
+                                   (void *)(uintptr_t)t->job->train};
     settings_print(&settings, &table);
     json_t *metrics = json_object();
     for (size_t m = 0; seen && m < METHODS; m++)
-        json_object_set_new(metrics, METHOD_NAMES[m], json_real(mean_ndcg(seen->rank[m], t->cases.count)));
-    json_t *facts = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:o}", "kind", "version", "created", when,
-                              "run", t->hash, "semantic_ids", t->version->index->fingerprint, "index", t->data.index_name,
-                              "upto", (json_int_t)t->data.histories->upto, "best_step", (json_int_t)t->best_step,
-                              "settings", settings.bytes, "validation_ndcg10", metrics);
+        json_object_set_new(metrics, METHOD_NAMES[m],
+                            json_real(mean_ndcg(seen->rank[m], t->cases.count)));
+    json_t *facts = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:o}", "kind", "version", "created", when, "run",
+        t->hash, "semantic_ids", t->version->index->fingerprint, "index", t->data.index_name,
+        "upto", (json_int_t)t->data.histories->upto, "best_step", (json_int_t)t->best_step,
+        "settings", settings.bytes, "validation_ndcg10", metrics);
     text_release(&settings);
     return facts;
 }
 
-static bool write_version(struct training *t, const char *folder, const struct judgement *seen, struct err *err)
+static bool write_version(struct training *t, const char *folder, const struct judgement *seen,
+                          struct err *err)
 {
     char path[PATH_SIZE];
     const struct shape *shape = &t->trainer.shape;
     if (!copy_index_files(t, folder, err) ||
-        !checkpoint_write(folder, shape, &t->version->policy.params, t->version->index->fingerprint, err) ||
+        !checkpoint_write(folder, shape, &t->version->policy.params, t->version->index->fingerprint,
+                          err) ||
         !write_fusion(&t->version->fusion, folder, err))
         return false;
     fclose(t->steps);
@@ -250,8 +271,9 @@ static bool write_version(struct training *t, const char *folder, const struct j
     if (!path_make(path, err, "%s/training.tsv", folder) || !file_copy(path, t->steps_path, err) ||
         !path_make(path, err, "%s/catalogue.faiss", folder))
         return false;
-    struct catalogue_index *index = catalogue_index_open(t->version->policy.find_vectors, shape->items, shape->dim,
-                                                         path, t->job->train->scan_items_max, err);
+    struct catalogue_index *index =
+        catalogue_index_open(t->version->policy.find_vectors, shape->items, shape->dim, path,
+                             t->job->train->scan_items_max, err);
     catalogue_index_close(index);
     if (!index)
         return false;
@@ -261,8 +283,10 @@ static bool write_version(struct training *t, const char *folder, const struct j
     return fine;
 }
 
-/* Versions are numbered in the order they were made; the rest of the name says what they were made of. */
-static bool find_version(char *name, size_t room, const char *home, const char *hash, bool *there, struct err *err)
+/* Versions are numbered in the order they were made; the rest of the name says what they were made
+ * of. */
+static bool find_version(char *name, size_t room, const char *home, const char *hash, bool *there,
+                         struct err *err)
 {
     char folder[PATH_SIZE];
     unsigned long last = 0;
@@ -297,7 +321,8 @@ static bool gate(struct training *t, const struct judgement *mine, bool *passes,
     *passes = true;
     if (!production_name(current, t->job->home, &none) || t->cases.count == 0)
         return true;
-    struct version *old = version_open(t->job->home, current, t->job->store, t->job->train->scan_items_max, &none);
+    struct version *old =
+        version_open(t->job->home, current, t->job->store, t->job->train->scan_items_max, &none);
     if (!old) {
         log_info("train.gate old=%s reason=\"%s\" decision=pass", current, none.text);
         return true;
@@ -308,12 +333,14 @@ static bool gate(struct training *t, const struct judgement *mine, bool *passes,
     bool fine = snapshot && rows_cases(&cases, &t->data, snapshot, PART_VALIDATION, err);
     bool comparable = fine && cases.count == t->cases.count;
     if (comparable)
-        fine = judge(&theirs, &cases, snapshot, &old->fusion, t->job->train->beam, t->job->train->window, false, t->job->pool, err);
+        fine = judge(&theirs, &cases, snapshot, &old->fusion, t->job->train->beam,
+                     t->job->train->window, false, t->job->pool, err);
     if (fine && comparable) {
-        struct interval d = ranking_compare(mine->rank[METHOD_FUSED], theirs.rank[METHOD_FUSED], cases.count, 10, 1);
+        struct interval d = ranking_compare(mine->rank[METHOD_FUSED], theirs.rank[METHOD_FUSED],
+                                            cases.count, 10, 1);
         *passes = d.high >= 0;
-        log_info("train.gate old=%s difference=%.5f low=%.5f high=%.5f decision=%s", current, d.mean, d.low, d.high,
-                 *passes ? "pass" : "keep_old");
+        log_info("train.gate old=%s difference=%.5f low=%.5f high=%.5f decision=%s", current,
+                 d.mean, d.low, d.high, *passes ? "pass" : "keep_old");
         judgement_release(&theirs, cases.count);
     }
     cases_release(&cases);
@@ -335,26 +362,33 @@ static bool finish(struct training *t, const char *name, struct err *err)
     version_refresh(t->version);
     cases_release(&t->cases);
     if (!rows_cases(&t->cases, &t->data, t->snapshot, PART_VALIDATION, err) ||
-        !judge(&seen, &t->cases, t->snapshot, &t->version->fusion, s->beam, s->window, true, t->job->pool, err))
+        !judge(&seen, &t->cases, t->snapshot, &t->version->fusion, s->beam, s->window, true,
+               t->job->pool, err))
         return false;
     if (t->cases.count) {
         fusion_fit(&t->version->fusion, &seen, t->cases.count);
         judgement_release(&seen, t->cases.count);
-        if (!judge(&seen, &t->cases, t->snapshot, &t->version->fusion, s->beam, s->window, false, t->job->pool, err))
+        if (!judge(&seen, &t->cases, t->snapshot, &t->version->fusion, s->beam, s->window, false,
+                   t->job->pool, err))
             return false;
     }
-    bool fine = gate(t, &seen, &passes, err) && path_make(aside, err, "%s/models/.part-%d", t->job->home, (int)getpid()) &&
+    bool fine = gate(t, &seen, &passes, err) &&
+                path_make(aside, err, "%s/models/.part-%d", t->job->home, (int)getpid()) &&
                 path_make(final, err, "%s/models/%s", t->job->home, name);
     if (fine) {
         folder_remove(aside);
-        fine = folder_make(aside, err) && write_version(t, aside, &seen, err) && folder_publish(aside, final, err);
+        fine = folder_make(aside, err) && write_version(t, aside, &seen, err) &&
+               folder_publish(aside, final, err);
     }
     judgement_release(&seen, t->cases.count);
     if (fine && passes && s->promote)
         fine = production_set(t->job->home, name, err);
     if (fine) {
         folder_remove(t->folder);
-        printf("version %s%s\n", name, !passes ? " loses to the one in production and was not promoted" : s->promote ? " is in production" : "");
+        printf("version %s%s\n", name,
+               !passes      ? " loses to the one in production and was not promoted"
+               : s->promote ? " is in production"
+                            : "");
     }
     return fine;
 }
@@ -364,9 +398,17 @@ static bool open_training(struct training *t, struct err *err)
     const struct train_settings *s = t->job->train;
     struct item_index *index = t->data.index;
     const struct shape shape = {
-        .dim = s->dim, .layers = s->layers, .heads = s->heads, .kv_heads = s->kv_heads, .ffn = s->ffn,
-        .content = index->quantiser.dims, .items = index->items, .levels = index->quantiser.levels,
-        .tiles = index->quantiser.tiles, .rope_base = 10000, .norm_eps = 1e-5,
+        .dim = s->dim,
+        .layers = s->layers,
+        .heads = s->heads,
+        .kv_heads = s->kv_heads,
+        .ffn = s->ffn,
+        .content = index->quantiser.dims,
+        .items = index->items,
+        .levels = index->quantiser.levels,
+        .tiles = index->quantiser.tiles,
+        .rope_base = 10000,
+        .norm_eps = 1e-5,
     };
     if (!shape_check(&shape, "settings", err))
         return false;
@@ -374,7 +416,8 @@ static bool open_training(struct training *t, struct err *err)
     if (!t->version)
         return false;
     t->data.index = NULL; /* the version owns it now */
-    t->version->find_index = catalogue_index_open(t->version->policy.find_vectors, shape.items, shape.dim, "", SIZE_MAX, err);
+    t->version->find_index = catalogue_index_open(t->version->policy.find_vectors, shape.items,
+                                                  shape.dim, "", SIZE_MAX, err);
     if (!t->version->find_index)
         return false;
     t->snapshot = snapshot_open(t->version, t->job->store, err);
@@ -382,7 +425,8 @@ static bool open_training(struct training *t, struct err *err)
         t->version = NULL; /* its only share went with the snapshot */
     return t->snapshot && rows_name(&t->data, t->snapshot, err) &&
            trainer_open(&t->trainer, s, t->version, &t->data.sequences, t->job->pool, err) &&
-           cases_make(&t->cases, t->data.histories, &t->data.split, PART_VALIDATION, s->check_users, s->seed, err) &&
+           cases_make(&t->cases, t->data.histories, &t->data.split, PART_VALIDATION, s->check_users,
+                      s->seed, err) &&
            folder_make(t->folder, err) && resume(t, err) && open_steps(t, err);
 }
 
@@ -390,14 +434,17 @@ static bool make_hash(struct training *t, struct err *err)
 {
     char data[256];
     char parent[PATH_SIZE];
-    snprintf(data, sizeof data, "%s %llu", t->data.index_name, (unsigned long long)t->data.histories->upto);
-    struct train_settings shaping = *t->job->train; /* what does not change the result stays out of it */
+    snprintf(data, sizeof data, "%s %llu", t->data.index_name,
+             (unsigned long long)t->data.histories->upto);
+    struct train_settings shaping =
+        *t->job->train; /* what does not change the result stays out of it */
     shaping.threads = 0;
     shaping.promote = false;
     shaping.state_every_steps = 1;
-    const struct settings tables[] = {{TRAIN_SETTINGS, TRAIN_SETTINGS_COUNT, &shaping},
-                                      {INDEX_SETTINGS, INDEX_SETTINGS_COUNT, (void *)(uintptr_t)t->job->index},
-                                      {EVENT_SETTINGS, EVENT_SETTINGS_COUNT, (void *)(uintptr_t)t->job->events}};
+    const struct settings tables[] = {
+        {TRAIN_SETTINGS, TRAIN_SETTINGS_COUNT, &shaping},
+        {INDEX_SETTINGS, INDEX_SETTINGS_COUNT, (void *)(uintptr_t)t->job->index},
+        {EVENT_SETTINGS, EVENT_SETTINGS_COUNT, (void *)(uintptr_t)t->job->events}};
     settings_hash(t->hash, tables, COUNT(tables), data);
     return path_make(parent, err, "%s/training", t->job->home) && folder_make(parent, err) &&
            path_make(t->folder, err, "%s/%.8s", parent, t->hash) &&
@@ -418,8 +465,8 @@ bool job_train(const struct job *job, struct err *err)
     if (fine && !there) {
         fine = open_training(&t, err) && run(&t, err) && finish(&t, name, err);
         if (fine)
-            log_info("train.done version=%s steps=%zu best_step=%zu positions_per_s=%.0f", name, t.trainer.step,
-                     t.best_step, (double)t.positions / (clock_s() - t.started_s));
+            log_info("train.done version=%s steps=%zu best_step=%zu positions_per_s=%.0f", name,
+                     t.trainer.step, t.best_step, (double)t.positions / (clock_s() - t.started_s));
     }
     if (t.steps)
         fclose(t.steps);

@@ -2,8 +2,8 @@
  * jobs.h: the offline jobs of the command line, and their settings.
  *
  * A job reads the store up to its watermark, works on flat arrays, and publishes a folder in one
- * step.  Run again with nothing changed it says so and does nothing: each result carries the hash of
- * its settings and data.
+ * step.  Run again with nothing changed it says so and does nothing: each result carries the hash
+ * of its settings and data.
  */
 #ifndef TRAIN_JOBS_H
 #define TRAIN_JOBS_H
@@ -19,9 +19,11 @@ struct index_settings {
 };
 
 struct train_settings {
-    size_t dim, layers, heads, kv_heads, ffn, epochs, batch, window, warmup_steps, patience, check_every;
+    size_t dim, layers, heads, kv_heads, ffn, epochs, batch, window, warmup_steps, patience,
+        check_every;
     size_t check_users, state_every_steps, seed, threads, beam, scan_items_max;
-    double learning_rate, weight_decay, dropout, own_drop, name_weight, find_weight, clip_norm, adam_beta2;
+    double learning_rate, weight_decay, dropout, own_drop, name_weight, find_weight, clip_norm,
+        adam_beta2;
     bool promote;
 };
 
@@ -49,12 +51,15 @@ struct evaluate_options {
     const char *runs_path; /* NULL: none */
 };
 
-bool job_evaluate(const struct job *job, const struct evaluate_options *options, struct err *err) MUST_CHECK;
+bool job_evaluate(const struct job *job, const struct evaluate_options *options,
+                  struct err *err) MUST_CHECK;
 
 /* One JSON line a user into `path` ("-": stdout). */
-bool job_recommend_all(const struct job *job, size_t n, const char *path, struct err *err) MUST_CHECK;
+bool job_recommend_all(const struct job *job, size_t n, const char *path,
+                       struct err *err) MUST_CHECK;
 
 /* SHA-256 of the settings that shape a result, with a text that says what data it came from. */
-void settings_hash(char digest[SHA256_TEXT], const struct settings *tables, size_t count, const char *data);
+void settings_hash(char digest[SHA256_TEXT], const struct settings *tables, size_t count,
+                   const char *data);
 
 #endif

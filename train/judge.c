@@ -25,8 +25,8 @@ static void add_case(struct cases *c, const struct histories *h, size_t user, si
     c->seen_first[c->count] = seen;
 }
 
-bool cases_make(struct cases *c, const struct histories *h, const struct split *split, enum part part,
-                size_t max_cases, uint64_t seed, struct err *err)
+bool cases_make(struct cases *c, const struct histories *h, const struct split *split,
+                enum part part, size_t max_cases, uint64_t seed, struct err *err)
 {
     *c = (struct cases){0};
     c->history = calloc(h->events + 1, sizeof *c->history);
@@ -36,7 +36,8 @@ bool cases_make(struct cases *c, const struct histories *h, const struct split *
     c->target = calloc(h->users + 1, sizeof *c->target);
     c->user = calloc(h->users + 1, sizeof *c->user);
     uint32_t *order = calloc(h->users + 1, sizeof *order);
-    if (!c->history || !c->seen || !c->history_first || !c->seen_first || !c->target || !c->user || !order) {
+    if (!c->history || !c->seen || !c->history_first || !c->seen_first || !c->target || !c->user ||
+        !order) {
         free(order);
         cases_release(c);
         return err_set(err, ERR_SYSTEM, "no memory for the cases of %zu users", h->users);
@@ -77,7 +78,7 @@ struct judging {
     struct slate *slates;     /* [threads] */
     double *ms;               /* [threads] */
     bool keep_features;
-    struct err *errors;       /* [threads] */
+    struct err *errors; /* [threads] */
 };
 
 enum { CASES_PER_PIECE = 16 };
@@ -90,7 +91,8 @@ static uint32_t rank_of(const struct hit *hits, size_t count, uint32_t row)
     return 0;
 }
 
-static void note_list(struct judging *j, enum method method, size_t at, const struct hit *hits, size_t count)
+static void note_list(struct judging *j, enum method method, size_t at, const struct hit *hits,
+                      size_t count)
 {
     j->out->rank[method][at] = rank_of(hits, count, j->cases->target[at]);
     for (size_t i = 0; i < count && i < 10; i++)
@@ -107,7 +109,8 @@ static size_t popular_list(struct hit *hits, const struct judging *j, const stru
     return count;
 }
 
-static void keep_features(struct judging *j, const struct slate_work *w, const struct slate *slate, size_t at)
+static void keep_features(struct judging *j, const struct slate_work *w, const struct slate *slate,
+                          size_t at)
 {
     struct case_features *f = &j->out->features[at];
     f->count = slate->candidates;
@@ -162,7 +165,8 @@ static void judge_piece(void *self, size_t piece, size_t worker)
         judge_case(j, at, worker);
 }
 
-static bool judgement_new(struct judgement *out, size_t cases, size_t rows, bool features, struct err *err)
+static bool judgement_new(struct judgement *out, size_t cases, size_t rows, bool features,
+                          struct err *err)
 {
     *out = (struct judgement){0};
     bool fine = true;
@@ -173,7 +177,8 @@ static bool judgement_new(struct judgement *out, size_t cases, size_t rows, bool
     }
     if (features)
         out->features = calloc(cases + 1, sizeof *out->features);
-    return (fine && (!features || out->features)) || err_set(err, ERR_SYSTEM, "no memory to judge %zu cases", cases);
+    return (fine && (!features || out->features)) ||
+           err_set(err, ERR_SYSTEM, "no memory to judge %zu cases", cases);
 }
 
 bool judge(struct judgement *out, const struct cases *cases, const struct snapshot *snapshot,
@@ -186,11 +191,13 @@ bool judge(struct judgement *out, const struct cases *cases, const struct snapsh
     j.slates = calloc(threads, sizeof *j.slates);
     j.ms = calloc(threads, sizeof *j.ms);
     j.errors = calloc(threads, sizeof *j.errors);
-    bool fine = j.works && j.slates && j.ms && j.errors && judgement_new(out, cases->count, snapshot->rows, features, err);
+    bool fine = j.works && j.slates && j.ms && j.errors &&
+                judgement_new(out, cases->count, snapshot->rows, features, err);
     for (size_t t = 0; fine && t < threads; t++)
         fine = slate_work_open(&j.works[t], snapshot, 0, history_max, err);
     if (fine)
-        thread_pool_run(pool, (cases->count + CASES_PER_PIECE - 1) / CASES_PER_PIECE, judge_piece, &j);
+        thread_pool_run(pool, (cases->count + CASES_PER_PIECE - 1) / CASES_PER_PIECE, judge_piece,
+                        &j);
     for (size_t t = 0; j.works && t < threads; t++) {
         slate_work_close(&j.works[t]);
         out->slate_ms += j.ms ? j.ms[t] / (double)(cases->count + !cases->count) : 0;
@@ -321,14 +328,18 @@ static double ndcg_with(const double *w, const struct judgement *judgement, size
 
 void fusion_fit(struct fusion *fusion, const struct judgement *judgement, size_t cases)
 {
-    static const bool sets[][3] = {
-        {false, true, false}, {true, false, false}, {true, true, false}, {false, true, true}, {true, true, true}};
+    static const bool sets[][3] = {{false, true, false},
+                                   {true, false, false},
+                                   {true, true, false},
+                                   {false, true, true},
+                                   {true, true, true}};
     double best = -1;
     for (size_t s = 0; s < COUNT(sets); s++) {
         double w[3];
         fit(w, sets[s], judgement, cases);
         double ndcg = ndcg_with(w, judgement, cases);
-        log_info("fusion.fit name=%.3f find=%.3f count=%.3f validation_ndcg10=%.5f", w[0], w[1], w[2], ndcg);
+        log_info("fusion.fit name=%.3f find=%.3f count=%.3f validation_ndcg10=%.5f", w[0], w[1],
+                 w[2], ndcg);
         if (ndcg > best) {
             best = ndcg;
             fusion->name = w[0];

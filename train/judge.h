@@ -17,26 +17,27 @@ extern const char *const METHOD_NAMES[METHODS];
 
 struct cases {
     size_t count;
-    uint32_t *history, *seen;            /* flat rows */
-    size_t *history_first, *seen_first;  /* [count + 1] */
-    uint32_t *target, *user;             /* [count] row; user's number in the store */
+    uint32_t *history, *seen;           /* flat rows */
+    size_t *history_first, *seen_first; /* [count + 1] */
+    uint32_t *target, *user;            /* [count] row; user's number in the store */
 };
 
-/* histories->item are rows (NO_ITEM: not in this version).  max_cases 0: all, else a fixed sample. */
+/* histories->item are rows (NO_ITEM: not in this version).  max_cases 0: all, else a fixed sample.
+ */
 bool cases_make(struct cases *cases, const struct histories *histories, const struct split *split,
                 enum part part, size_t max_cases, uint64_t seed, struct err *err) MUST_CHECK;
 void cases_release(struct cases *cases);
 
-struct case_features { /* of the candidates of one case, for fitting */
+struct case_features {    /* of the candidates of one case, for fitting */
     size_t count, target; /* target: its place, or SIZE_MAX */
     float (*values)[3];   /* owned [count] */
 };
 
 struct judgement {
-    uint32_t *rank[METHODS];  /* [cases] */
-    uint32_t *shown[METHODS]; /* [rows] times in a top 10 */
+    uint32_t *rank[METHODS];        /* [cases] */
+    uint32_t *shown[METHODS];       /* [rows] times in a top 10 */
     struct case_features *features; /* [cases], or NULL */
-    double slate_ms; /* mean time of one slate */
+    double slate_ms;                /* mean time of one slate */
 };
 
 bool judge(struct judgement *out, const struct cases *cases, const struct snapshot *snapshot,

@@ -32,15 +32,16 @@ void report_add(struct report *report, const char *what, double figure, const ch
         target = least ? least : most;
         met = least ? figure >= json_number_value(least) : figure <= json_number_value(most);
     }
-    json_array_append_new(report->rows,
-                          json_pack("{s:s, s:f, s:s, s:O?, s:o}", "what", what, "figure", figure, "unit", unit,
-                                    "target", target, "met", target ? json_boolean(met) : json_null()));
+    json_array_append_new(report->rows, json_pack("{s:s, s:f, s:s, s:O?, s:o}", "what", what,
+                                                  "figure", figure, "unit", unit, "target", target,
+                                                  "met", target ? json_boolean(met) : json_null()));
 }
 
 bool report_write(const struct report *report, const char *path, struct err *err)
 {
     char *text = json_dumps(report->rows, JSON_INDENT(2) | JSON_REAL_PRECISION(8));
-    bool fine = text ? file_write_atomic(path, text, strlen(text), err) : err_set(err, ERR_SYSTEM, "no memory for a report");
+    bool fine = text ? file_write_atomic(path, text, strlen(text), err)
+                     : err_set(err, ERR_SYSTEM, "no memory for a report");
     free(text);
     return fine;
 }

@@ -15,7 +15,8 @@ struct report {
     json_t *rows, *targets; /* owned */
 };
 
-bool report_open(struct report *report, const char *targets_path, struct err *err) MUST_CHECK; /* NULL: no targets */
+bool report_open(struct report *report, const char *targets_path,
+                 struct err *err) MUST_CHECK; /* NULL: no targets */
 void report_add(struct report *report, const char *what, double figure, const char *unit);
 bool report_write(const struct report *report, const char *path, struct err *err) MUST_CHECK;
 void report_close(struct report *report);

@@ -12,7 +12,8 @@ bool rows_load_events(struct row_data *data, const struct job *job, uint64_t upt
     const struct histories *h = data->histories;
     if (h->positive == 0)
         return err_set(err, ERR_INPUT,
-                       "no positive event among %zu joined and %zu unjoined ones (positive_rating is %g, the largest "
+                       "no positive event among %zu joined and %zu unjoined ones (positive_rating "
+                       "is %g, the largest "
                        "rating %g; see `tessera help train`)",
                        h->events, h->unjoined, job->events->positive_rating, h->value_max);
     data->numbers = calloc(h->events + 1, sizeof *data->numbers);
@@ -30,7 +31,9 @@ bool rows_load(struct row_data *data, const struct job *job, struct err *err)
     if (!path_make(link, err, "%s/indexes/current", job->home))
         return false;
     if (!link_read(target, link) || strlen(target) >= sizeof data->index_name)
-        return err_set(err, ERR_MISSING, "%s: there is no index; run `tessera --home %s index` first", link, job->home);
+        return err_set(err, ERR_MISSING,
+                       "%s: there is no index; run `tessera --home %s index` first", link,
+                       job->home);
     memcpy(data->index_name, target, strlen(target) + 1);
     if (!path_make(folder, err, "%s/indexes/%s", job->home, target) || !manifest_check(folder, err))
         return false;
@@ -56,7 +59,8 @@ bool rows_name(struct row_data *data, const struct snapshot *snapshot, struct er
     for (size_t u = 0; u < s->users; u++) {
         size_t end = s->first[u + 1];
         for (size_t e = begin; e < end; e++)
-            if (s->item[e] < snapshot->version->index->items && snapshot->version->policy.items.seen[s->item[e]])
+            if (s->item[e] < snapshot->version->index->items &&
+                snapshot->version->policy.items.seen[s->item[e]])
                 s->item[kept++] = s->item[e];
         begin = end;
         s->first[u + 1] = kept;
@@ -65,8 +69,8 @@ bool rows_name(struct row_data *data, const struct snapshot *snapshot, struct er
     return true;
 }
 
-bool rows_cases(struct cases *cases, struct row_data *data, const struct snapshot *snapshot, enum part part,
-                struct err *err)
+bool rows_cases(struct cases *cases, struct row_data *data, const struct snapshot *snapshot,
+                enum part part, struct err *err)
 {
     rename_items(data, snapshot);
     return cases_make(cases, data->histories, &data->split, part, 0, 0, err);

@@ -10,17 +10,19 @@ struct row_data {
     struct item_index *index;    /* owned until somebody takes it */
     struct histories *histories; /* items are numbers, after rows_name() rows */
     struct split split;
-    struct sequences sequences;  /* rows; filled by rows_name() */
-    uint32_t *numbers;           /* the items as numbers, kept for another naming */
+    struct sequences sequences; /* rows; filled by rows_name() */
+    uint32_t *numbers;          /* the items as numbers, kept for another naming */
     const struct job *job;
 };
 
-bool rows_load(struct row_data *data, const struct job *job, struct err *err) MUST_CHECK; /* current index and events */
-bool rows_load_events(struct row_data *data, const struct job *job, uint64_t upto, struct err *err) MUST_CHECK;
+bool rows_load(struct row_data *data, const struct job *job,
+               struct err *err) MUST_CHECK; /* current index and events */
+bool rows_load_events(struct row_data *data, const struct job *job, uint64_t upto,
+                      struct err *err) MUST_CHECK;
 bool rows_name(struct row_data *data, const struct snapshot *snapshot, struct err *err) MUST_CHECK;
 /* All cases of a part in the rows of this snapshot; histories are renamed for it. */
-bool rows_cases(struct cases *cases, struct row_data *data, const struct snapshot *snapshot, enum part part,
-                struct err *err) MUST_CHECK;
+bool rows_cases(struct cases *cases, struct row_data *data, const struct snapshot *snapshot,
+                enum part part, struct err *err) MUST_CHECK;
 void rows_release(struct row_data *data);
 
 #endif

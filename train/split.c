@@ -48,7 +48,8 @@ bool split_make(struct split *split, const struct histories *h, const char *kind
     bool none = strcmp(kind, "none") == 0;
     *split = (struct split){.users = h->users};
     if (!time && !none && strcmp(kind, "leave_one_out") != 0)
-        return err_set(err, ERR_INPUT, "split: expected leave_one_out, time or none, found '%.40s'", kind);
+        return err_set(err, ERR_INPUT, "split: expected leave_one_out, time or none, found '%.40s'",
+                       kind);
     split->train_end = calloc(h->users + 1, sizeof *split->train_end);
     split->target[0] = calloc(h->users + 1, sizeof *split->target[0]);
     split->target[1] = calloc(h->users + 1, sizeof *split->target[1]);
@@ -85,7 +86,8 @@ void split_release(struct split *split)
     *split = (struct split){0};
 }
 
-bool split_sequences(struct sequences *out, const struct histories *h, const struct split *split, struct err *err)
+bool split_sequences(struct sequences *out, const struct histories *h, const struct split *split,
+                     struct err *err)
 {
     *out = (struct sequences){.users = h->users};
     out->first = calloc(h->users + 1, sizeof *out->first);

@@ -21,14 +21,15 @@ struct split {
     size_t *target[2]; /* [users] event index of the target of a part, or SIZE_MAX */
 };
 
-bool split_make(struct split *split, const struct histories *histories, const char *kind, struct err *err) MUST_CHECK;
+bool split_make(struct split *split, const struct histories *histories, const char *kind,
+                struct err *err) MUST_CHECK;
 void split_release(struct split *split);
 
 /* Training sequences as flat arrays: positive events before train_end, oldest first. */
 struct sequences {
     size_t users, events;
-    size_t *first;   /* [users + 1] */
-    uint32_t *item;  /* [events] whatever histories->item holds */
+    size_t *first;  /* [users + 1] */
+    uint32_t *item; /* [events] whatever histories->item holds */
 };
 
 bool split_sequences(struct sequences *sequences, const struct histories *histories,

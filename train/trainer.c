@@ -42,9 +42,10 @@ static bool cut_windows(struct trainer *t, const struct sequences *sequences, st
         }
     }
     if (t->window_count == 0)
-        return err_set(err, ERR_INPUT,
-                       "nothing to learn from: no user has two positive training events (see positive_rating "
-                       "and positive_types in `tessera help train`)");
+        return err_set(
+            err, ERR_INPUT,
+            "nothing to learn from: no user has two positive training events (see positive_rating "
+            "and positive_types in `tessera help train`)");
     t->order = calloc(t->window_count, sizeof *t->order);
     t->steps_per_epoch = (t->window_count + t->settings->batch - 1) / t->settings->batch;
     return t->order || err_set(err, ERR_SYSTEM, "no memory for %zu windows", t->window_count);
@@ -81,17 +82,22 @@ static bool cut_spans(struct trainer *t, struct err *err)
         return err_set(err, ERR_SYSTEM, "no memory for %zu spans", count);
     for (size_t i = 0; i < PARAM_COUNT; i++)
         for (size_t begin = 0, all = param_count(&PARAMS[i], &t->shape); begin < all; begin += SPAN)
-            t->spans[t->span_count++] = (struct span){i, begin, all - begin < SPAN ? all - begin : SPAN};
+            t->spans[t->span_count++] =
+                (struct span){i, begin, all - begin < SPAN ? all - begin : SPAN};
     return true;
 }
 
-bool trainer_open(struct trainer *t, const struct train_settings *settings, const struct version *version,
-                  const struct sequences *sequences, struct thread_pool *pool, struct err *err)
+bool trainer_open(struct trainer *t, const struct train_settings *settings,
+                  const struct version *version, const struct sequences *sequences,
+                  struct thread_pool *pool, struct err *err)
 {
     size_t threads = thread_pool_count(pool);
     struct arena ruler = {0};
-    *t = (struct trainer){.settings = settings, .shape = version->policy.shape, .policy = version->policy,
-                          .item = sequences->item, .pool = pool};
+    *t = (struct trainer){.settings = settings,
+                          .shape = version->policy.shape,
+                          .policy = version->policy,
+                          .item = sequences->item,
+                          .pool = pool};
     t->works = calloc(threads, sizeof *t->works);
     t->parts = calloc(GRADIENTS, sizeof *t->parts);
     if (!t->works || !t->parts)
@@ -99,7 +105,8 @@ bool trainer_open(struct trainer *t, const struct train_settings *settings, cons
     t->mask = (struct trie_mask){&version->trie, &t->no_late, NULL};
     t->legal = trie_legal(&t->mask);
     trainer_layout(t, threads, t->legal.width, &ruler);
-    if (!cut_windows(t, sequences, err) || !cut_spans(t, err) || !arena_open(&t->arena, ruler.used, err))
+    if (!cut_windows(t, sequences, err) || !cut_spans(t, err) ||
+        !arena_open(&t->arena, ruler.used, err))
         return false;
     trainer_layout(t, threads, t->legal.width, &t->arena);
     for (size_t w = 0; w < threads; w++)
@@ -134,7 +141,8 @@ static size_t fill_parts(struct trainer *t)
     struct rng rng = rng_stream(t->settings->seed, 0x0e90c4, trainer_epoch(t));
     rng_shuffle(&rng, t->order, t->window_count);
     size_t begin = in_epoch * t->settings->batch;
-    size_t end = begin + t->settings->batch < t->window_count ? begin + t->settings->batch : t->window_count;
+    size_t end =
+        begin + t->settings->batch < t->window_count ? begin + t->settings->batch : t->window_count;
     size_t each = (end - begin + GRADIENTS - 1) / GRADIENTS;
     size_t total = 0;
     for (size_t g = 0; g < GRADIENTS; g++) {
@@ -145,7 +153,8 @@ static size_t fill_parts(struct trainer *t)
         for (size_t i = begin + g * each; i < begin + (g + 1) * each && i < end; i++) {
             struct window window = t->windows[t->order[i]];
             memcpy(p->input + positions, t->item + window.first, window.length * sizeof(uint32_t));
-            memcpy(p->target + positions, t->item + window.first + 1, window.length * sizeof(uint32_t));
+            memcpy(p->target + positions, t->item + window.first + 1,
+                   window.length * sizeof(uint32_t));
             positions += window.length;
             p->first[++sequences] = (uint32_t)positions;
         }
@@ -244,7 +253,8 @@ static double rate_at(const struct trainer *t)
     double step = (double)t->step + 1;
     if (step < (double)s->warmup_steps)
         return s->learning_rate * step / (double)s->warmup_steps;
-    return s->learning_rate * (0.1 + 0.9 * 0.5 * (1 + cos(3.14159265358979 * fmin(1, step / total))));
+    return s->learning_rate *
+           (0.1 + 0.9 * 0.5 * (1 + cos(3.14159265358979 * fmin(1, step / total))));
 }
 
 void trainer_step(struct trainer *t, struct step_report *report)
@@ -254,8 +264,12 @@ void trainer_step(struct trainer *t, struct step_report *report)
     double step = (double)t->step + 1;
     struct stepping s = {.t = t, .scale = 1 / (real)positions, .shrink = 1};
     *report = (struct step_report){.rate = rate_at(t), .positions = positions};
-    s.adamw = (struct adamw){(real)report->rate, REAL(0.9), (real)settings->adam_beta2, REAL(1e-8),
-                             (real)settings->weight_decay, (real)(1 / (1 - pow(0.9, step))),
+    s.adamw = (struct adamw){(real)report->rate,
+                             REAL(0.9),
+                             (real)settings->adam_beta2,
+                             REAL(1e-8),
+                             (real)settings->weight_decay,
+                             (real)(1 / (1 - pow(0.9, step))),
                              (real)(1 / (1 - pow(settings->adam_beta2, step)))};
     s.norms = t->norms;
     thread_pool_run(t->pool, (t->shape.items + FIND_PIECE - 1) / FIND_PIECE, find_piece, t);

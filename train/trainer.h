@@ -24,21 +24,21 @@ struct window {
 struct trainer {
     const struct train_settings *settings;
     struct shape shape;
-    struct policy policy;         /* params are the learned ones */
-    struct params first, second;  /* Adam's moments */
-    struct params best;           /* at the best look at validation */
+    struct policy policy;        /* params are the learned ones */
+    struct params first, second; /* Adam's moments */
+    struct params best;          /* at the best look at validation */
     struct params gradient[GRADIENTS];
     real *find_vectors;
-    struct policy_work *works;    /* [threads] */
-    struct slice *parts;           /* [GRADIENTS] */
+    struct policy_work *works; /* [threads] */
+    struct slice *parts;       /* [GRADIENTS] */
     struct losses losses[GRADIENTS];
-    struct span *spans;           /* the params cut for the optimiser */
+    struct span *spans; /* the params cut for the optimiser */
     size_t span_count;
-    double *norms;                /* [spans] */
-    const uint32_t *item;         /* flat sequences, rows */
+    double *norms;        /* [spans] */
+    const uint32_t *item; /* flat sequences, rows */
     struct window *windows;
     size_t window_count;
-    uint32_t *order;              /* [windows] of this epoch */
+    uint32_t *order; /* [windows] of this epoch */
     struct trie_mask mask;
     struct trie no_late;
     struct legal_tiles legal;
@@ -61,6 +61,7 @@ struct step_report {
 /* Runs the next step; the epoch follows from trainer->step. */
 void trainer_step(struct trainer *trainer, struct step_report *report);
 size_t trainer_epoch(const struct trainer *trainer);
-double trainer_flop_per_position(const struct shape *shape); /* useful, forward and backward, length 1 */
+double
+trainer_flop_per_position(const struct shape *shape); /* useful, forward and backward, length 1 */
 
 #endif

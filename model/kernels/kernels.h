@@ -2,8 +2,8 @@
  * kernels.h: everything the policy computes that is not a matrix product, behind one table.
  *
  * reference.c holds plain loops and libm; vector.vec.c the same contracts in a form that compilers
- * vectorise, with its own exp, built for AVX2 and for AVX-512.  kernels_best() picks by CPU at start.
- * A test holds every table against the reference.  bf16 and int8 will be further tables.
+ * vectorise, with its own exp, built for AVX2 and for AVX-512.  kernels_best() picks by CPU at
+ * start. A test holds every table against the reference.  bf16 and int8 will be further tables.
  *
  * Outputs come first.  Forward overwrites; backward adds into its outputs unless it says otherwise.
  * Pointers must not overlap unless it is said that they may.
@@ -18,7 +18,7 @@
 
 struct attention {
     size_t heads, kv_heads, head_dim;
-    size_t length_max; /* row length of `probs` */
+    size_t length_max;  /* row length of `probs` */
     size_t first, last; /* the sequence is positions [first, last) of the packed arrays */
     size_t positions;   /* in the packed arrays */
 };
@@ -31,8 +31,10 @@ struct adamw {
 struct kernels {
     const char *name;
 
-    /* inv[r] = 1/sqrt(mean_c(x^2) + eps)   y = x * inv * w     x, y [rows, dim]  w [dim]  inv [rows] */
-    void (*rmsnorm_forward)(real *y, real *inv, const real *x, const real *w, size_t rows, size_t dim, real eps);
+    /* inv[r] = 1/sqrt(mean_c(x^2) + eps)   y = x * inv * w     x, y [rows, dim]  w [dim]  inv
+     * [rows] */
+    void (*rmsnorm_forward)(real *y, real *inv, const real *x, const real *w, size_t rows,
+                            size_t dim, real eps);
     /* with g = dy * w:  dx += inv * g - x * inv^3 * mean(g * x)     dw += dy * x * inv */
     void (*rmsnorm_backward)(real *dx, real *dw, const real *dy, const real *x, const real *w,
                              const real *inv, size_t rows, size_t dim);
@@ -40,11 +42,13 @@ struct kernels {
     /* y = gate * sigmoid(gate) * up */
     void (*swiglu_forward)(real *y, const real *gate, const real *up, size_t count);
     /* overwrites dgate and dup */
-    void (*swiglu_backward)(real *dgate, real *dup, const real *dy, const real *gate, const real *up, size_t count);
+    void (*swiglu_backward)(real *dgate, real *dup, const real *dy, const real *gate,
+                            const real *up, size_t count);
 
     /*
      * Causal attention over one packed sequence.  q, out [positions, heads * head_dim];
-     * k, v [positions, kv_heads * head_dim]; probs [heads, positions, length_max] kept for backward.
+     * k, v [positions, kv_heads * head_dim]; probs [heads, positions, length_max] kept for
+     * backward.
      */
     void (*attention_forward)(real *out, real *probs, const real *q, const real *k, const real *v,
                               const struct attention *attention);
@@ -55,8 +59,10 @@ struct kernels {
     /* x becomes softmax(x); returns log(sum(exp(x))) of what it was. */
     real (*softmax)(real *x, size_t count);
 
-    /* AdamW (Loshchilov and Hutter, ICLR 2019) on one run of values; `grad` is read and set to 0. */
-    void (*adamw)(real *value, real *grad, real *m, real *v, size_t count, const struct adamw *adamw);
+    /* AdamW (Loshchilov and Hutter, ICLR 2019) on one run of values; `grad` is read and set to 0.
+     */
+    void (*adamw)(real *value, real *grad, real *m, real *v, size_t count,
+                  const struct adamw *adamw);
 };
 
 extern const struct kernels KERNELS_REFERENCE;

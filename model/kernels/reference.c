@@ -5,7 +5,8 @@
 
 #include <math.h>
 
-static void rmsnorm_forward(real *y, real *inv, const real *x, const real *w, size_t rows, size_t dim, real eps)
+static void rmsnorm_forward(real *y, real *inv, const real *x, const real *w, size_t rows,
+                            size_t dim, real eps)
 {
     for (size_t r = 0; r < rows; r++, x += dim, y += dim) {
         real squares = 0;
@@ -45,7 +46,8 @@ static void swiglu_forward(real *y, const real *gate, const real *up, size_t cou
         y[i] = gate[i] * sigmoid(gate[i]) * up[i];
 }
 
-static void swiglu_backward(real *dgate, real *dup, const real *dy, const real *gate, const real *up, size_t count)
+static void swiglu_backward(real *dgate, real *dup, const real *dy, const real *gate,
+                            const real *up, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         real s = sigmoid(gate[i]);
@@ -91,9 +93,11 @@ static void attention_forward(real *out, real *probs, const real *q, const real 
     }
 }
 
-/* With dp_j = dout . v_j:   ds_j = p_j (dp_j - sum_m p_m dp_m)   dq += scale ds_j k_j   dk_j += scale ds_j q */
+/* With dp_j = dout . v_j:   ds_j = p_j (dp_j - sum_m p_m dp_m)   dq += scale ds_j k_j   dk_j +=
+ * scale ds_j q */
 static void attention_backward(real *dq, real *dk, real *dv, const real *dout, const real *probs,
-                               const real *q, const real *k, const real *v, const struct attention *a)
+                               const real *q, const real *k, const real *v,
+                               const struct attention *a)
 {
     size_t q_width = a->heads * a->head_dim;
     size_t kv_width = a->kv_heads * a->head_dim;
@@ -142,7 +146,8 @@ static real softmax(real *x, size_t count)
     return most + (real)log((double)sum);
 }
 
-static void adamw_step(real *value, real *grad, real *m, real *v, size_t count, const struct adamw *s)
+static void adamw_step(real *value, real *grad, real *m, real *v, size_t count,
+                       const struct adamw *s)
 {
     for (size_t i = 0; i < count; i++) {
         m[i] = s->beta1 * m[i] + (1 - s->beta1) * grad[i];
@@ -154,6 +159,6 @@ static void adamw_step(real *value, real *grad, real *m, real *v, size_t count, 
 }
 
 const struct kernels KERNELS_REFERENCE = {
-    "reference",      rmsnorm_forward,    rmsnorm_backward, swiglu_forward, swiglu_backward,
+    "reference",       rmsnorm_forward,    rmsnorm_backward, swiglu_forward, swiglu_backward,
     attention_forward, attention_backward, softmax,          adamw_step,
 };

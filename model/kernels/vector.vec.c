@@ -73,7 +73,8 @@ static void rmsnorm_backward(float *restrict dx, float *restrict dw, const float
     }
 }
 
-static void swiglu_forward(float *restrict y, const float *restrict gate, const float *restrict up, size_t count)
+static void swiglu_forward(float *restrict y, const float *restrict gate, const float *restrict up,
+                           size_t count)
 {
 #pragma omp simd
     for (size_t i = 0; i < count; i++)
@@ -100,7 +101,8 @@ static inline float dot(const float *restrict a, const float *restrict b, size_t
     return sum;
 }
 
-static inline void add_scaled(float *restrict to, float scale, const float *restrict from, size_t count)
+static inline void add_scaled(float *restrict to, float scale, const float *restrict from,
+                              size_t count)
 {
 #pragma omp simd
     for (size_t c = 0; c < count; c++)
@@ -182,8 +184,8 @@ static void attention_backward(float *restrict dq, float *restrict dk, float *re
     }
 }
 
-static void adamw_step(float *restrict value, float *restrict grad, float *restrict m, float *restrict v,
-                       size_t count, const struct adamw *s)
+static void adamw_step(float *restrict value, float *restrict grad, float *restrict m,
+                       float *restrict v, size_t count, const struct adamw *s)
 {
     struct adamw a = *s;
 #pragma omp simd
@@ -192,7 +194,8 @@ static void adamw_step(float *restrict value, float *restrict grad, float *restr
         float vi = a.beta2 * v[i] + (1 - a.beta2) * grad[i] * grad[i];
         m[i] = mi;
         v[i] = vi;
-        value[i] -= a.rate * (mi * a.correct1 / (sqrtf(vi * a.correct2) + a.eps) + a.decay * value[i]);
+        value[i] -=
+            a.rate * (mi * a.correct1 / (sqrtf(vi * a.correct2) + a.eps) + a.decay * value[i]);
         grad[i] = 0;
     }
 }

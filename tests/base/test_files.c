@@ -20,7 +20,9 @@ static void a_published_folder_appears_whole(void **state)
     write_file(aside, "a", "hello");
     assert_fine(folder_publish(aside, final, &err), err);
     assert_false(path_exists(aside));
-    assert_fine(link_move(link, "v1", &err) && link_move(link, "v2", &err) && link_move(link, "v1", &err), err);
+    assert_fine(link_move(link, "v1", &err) && link_move(link, "v2", &err) &&
+                    link_move(link, "v1", &err),
+                err);
     assert_true(link_read(target, link));
     assert_string_equal(target, "v1");
     scratch_drop(folder);

@@ -57,10 +57,8 @@ static void a_value_outside_its_range_names_expected_and_found(void **state)
     static const struct {
         const char *name, *value, *says;
     } cases[] = {
-        {"port", "0", "from 1 to 65535, found '0'"},
-        {"port", "12x", "found '12x'"},
-        {"rate", "1.5", "from 0 to 1, found '1.5'"},
-        {"rate", "nan", "found 'nan'"},
+        {"port", "0", "from 1 to 65535, found '0'"},   {"port", "12x", "found '12x'"},
+        {"rate", "1.5", "from 0 to 1, found '1.5'"},   {"rate", "nan", "found 'nan'"},
         {"loud", "yes", "true or false, found 'yes'"},
     };
     (void)state;

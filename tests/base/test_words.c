@@ -44,7 +44,8 @@ static void a_ruler_measures_what_a_block_takes(void **state)
 static void utf8_refuses_what_the_standard_refuses(void **state)
 {
     static const char *const good[] = {"", "plain", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
-    static const char *const bad[] = {"\x80", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\xff"};
+    static const char *const bad[] = {"\x80",     "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+                                      "\xe2\x82", "\xff"};
     (void)state;
     for (size_t i = 0; i < COUNT(good); i++)
         assert_true(utf8_valid(good[i], strlen(good[i])));

@@ -16,8 +16,8 @@ static int start(void **state)
     return 0;
 }
 
-static void add(const struct store_txn *txn, const char *key, const char *user, const char *item, const char *type,
-                double value, int64_t time_ms, enum event_result want)
+static void add(const struct store_txn *txn, const char *key, const char *user, const char *item,
+                const char *type, double value, int64_t time_ms, enum event_result want)
 {
     struct err err = {0};
     enum event_result result;
@@ -28,7 +28,8 @@ static void add(const struct store_txn *txn, const char *key, const char *user, 
     assert_int_equal(result, want);
 }
 
-/* By time within a user, arrival breaking ties; a repeated key is not stored; unknown items wait. */
+/* By time within a user, arrival breaking ties; a repeated key is not stored; unknown items wait.
+ */
 static void events_lie_in_order_and_once(void **state)
 {
     struct err err = {0};
@@ -111,7 +112,8 @@ static void ids_have_one_spelling(void **state)
         const char *bytes;
         size_t size;
         const char *says;
-    } bad[] = {{"", 0, "1 to 256"}, {"a\nb", 3, "control"}, {"\xff", 1, "UTF-8"}, {"a\0b", 3, "control"}};
+    } bad[] = {
+        {"", 0, "1 to 256"}, {"a\nb", 3, "control"}, {"\xff", 1, "UTF-8"}, {"a\0b", 3, "control"}};
     for (size_t i = 0; i < COUNT(bad); i++) {
         struct err why = {0};
         assert_false(id_normalise(a, bad[i].bytes, bad[i].size, "id", &why));

@@ -43,9 +43,12 @@ static void every_row_is_accepted_duplicate_or_rejected_with_its_line(void **sta
     struct store *store = open_home(home, sizeof home, "import");
     const struct importer importer = {store, note, &rejected};
     write_file(home, "items.jsonl",
-               "{\"id\":\"a\",\"title\":\"A\",\"year\":1999,\"categories\":[[\"x\",\"y\"],[\"x\",\"z\"]]}\n"
-               "{\"id\":\"a\",\"title\":\"A\",\"year\":1999,\"categories\":[[\"x\",\"y\"],[\"x\",\"z\"]]}\n"
-               "not json\n\n{\"title\":\"no id\"}\n{\"id\":\"b\",\"title\":7}\n{\"id\":\"b\",\"title\":\"B\"}\r\n");
+               "{\"id\":\"a\",\"title\":\"A\",\"year\":1999,\"categories\":[[\"x\",\"y\"],[\"x\","
+               "\"z\"]]}\n"
+               "{\"id\":\"a\",\"title\":\"A\",\"year\":1999,\"categories\":[[\"x\",\"y\"],[\"x\","
+               "\"z\"]]}\n"
+               "not json\n\n{\"title\":\"no "
+               "id\"}\n{\"id\":\"b\",\"title\":7}\n{\"id\":\"b\",\"title\":\"B\"}\r\n");
     snprintf(path, sizeof path, "%s/items.jsonl", home);
     assert_fine(import_items(&items, &importer, path, &err), err);
     assert_int_equal(items.accepted, 2);
@@ -58,7 +61,8 @@ static void every_row_is_accepted_duplicate_or_rejected_with_its_line(void **sta
 
     rejected.count = 0;
     write_file(home, "events.csv",
-               "user,item,rating,timestamp\nu,a,8,100\nu,a,8,100\nu,nobody,8,101\nu,a,eight,102\nu,a,8,soon\nu,a,8\n\"u,2\",a,8,100\n");
+               "user,item,rating,timestamp\nu,a,8,100\nu,a,8,100\nu,nobody,8,101\nu,a,eight,102\nu,"
+               "a,8,soon\nu,a,8\n\"u,2\",a,8,100\n");
     snprintf(path, sizeof path, "%s/events.csv", home);
     assert_fine(import_interactions(&events, &importer, path, &err), err);
     assert_int_equal(events.accepted, 3);
@@ -75,7 +79,8 @@ static void every_row_is_accepted_duplicate_or_rejected_with_its_line(void **sta
     assert_true(user_find(&number, &txn, "u,2", &err));
     json_t *record = catalogue_get(&txn, 0, &err);
     assert_int_equal(json_array_size(json_object_get(record, "categories")), 3);
-    assert_int_equal(json_integer_value(json_object_get(json_object_get(record, "attributes"), "year")), 1999);
+    assert_int_equal(
+        json_integer_value(json_object_get(json_object_get(record, "attributes"), "year")), 1999);
     json_decref(record);
     store_abort(&txn);
     store_close(store);
@@ -98,7 +103,8 @@ static void a_file_without_its_header_or_cut_short_is_named(void **state)
     assert_says(err, "header");
     struct err cut = {0};
     char command[1400];
-    snprintf(command, sizeof command, "head -c 20000 " SAMPLE "/items.jsonl.zst > %s/cut.jsonl.zst", home);
+    snprintf(command, sizeof command, "head -c 20000 " SAMPLE "/items.jsonl.zst > %s/cut.jsonl.zst",
+             home);
     assert_int_equal(system(command), 0);
     snprintf(path, sizeof path, "%s/cut.jsonl.zst", home);
     assert_false(import_items(&counts, &importer, path, &cut));
@@ -121,8 +127,11 @@ static void movietweetings_comes_in_as_it_was_published(void **state)
     (void)state;
     struct store *store = open_home(home, sizeof home, "movietweetings");
     const struct importer importer = {store, NULL, NULL};
-    write_file(home, "movies.dat", "0002844::Fant\xc3\xb4mas (1913)::Crime|Drama\n0113277::Heat (1995)::\nbroken line\n");
-    write_file(home, "ratings.dat", "1::0113277::9::1365029107\n1::0113277::9::1365029107\n2::9999999::3::1365029108\n");
+    write_file(
+        home, "movies.dat",
+        "0002844::Fant\xc3\xb4mas (1913)::Crime|Drama\n0113277::Heat (1995)::\nbroken line\n");
+    write_file(home, "ratings.dat",
+               "1::0113277::9::1365029107\n1::0113277::9::1365029107\n2::9999999::3::1365029108\n");
     snprintf(path, sizeof path, "%s/movies.dat", home);
     assert_fine(import_movietweetings_movies(&items, &importer, path, &err), err);
     snprintf(path, sizeof path, "%s/ratings.dat", home);
@@ -148,11 +157,15 @@ static void redial_comes_in_as_it_was_published(void **state)
     (void)state;
     struct store *store = open_home(home, sizeof home, "redial");
     const struct importer importer = {store, NULL, NULL};
-    write_file(home, "movies.csv", "movieId,movieName,nbMentions\n111,\"Heat, the film (1995)\",3\n222,Up,1\n");
+    write_file(home, "movies.csv",
+               "movieId,movieName,nbMentions\n111,\"Heat, the film (1995)\",3\n222,Up,1\n");
     write_file(home, "train.jsonl",
-               "{\"conversationId\":\"7\",\"initiatorWorkerId\":1,\"respondentWorkerId\":2,\"movieMentions\":{\"111\":\"Heat (1995)\"},"
-               "\"initiatorQuestions\":{\"111\":{\"suggested\":1,\"seen\":0,\"liked\":1}},\"respondentQuestions\":{},"
-               "\"messages\":[{\"senderWorkerId\":2,\"text\":\"Try @111 !\"},{\"senderWorkerId\":1,\"text\":\"mail me@home\"}]}\n"
+               "{\"conversationId\":\"7\",\"initiatorWorkerId\":1,\"respondentWorkerId\":2,"
+               "\"movieMentions\":{\"111\":\"Heat (1995)\"},"
+               "\"initiatorQuestions\":{\"111\":{\"suggested\":1,\"seen\":0,\"liked\":1}},"
+               "\"respondentQuestions\":{},"
+               "\"messages\":[{\"senderWorkerId\":2,\"text\":\"Try @111 "
+               "!\"},{\"senderWorkerId\":1,\"text\":\"mail me@home\"}]}\n"
                "{\"other\":1}\n");
     snprintf(path, sizeof path, "%s/movies.csv", home);
     assert_fine(import_redial_movies(&items, &importer, path, &err), err);
@@ -189,8 +202,10 @@ static void what_goes_out_comes_back_the_same(void **state)
     struct store *store = open_home(home, sizeof home, "roundtrip");
     struct importer importer = {store, NULL, NULL};
     assert_fine(import_items(&counts[0], &importer, SAMPLE "/items.jsonl.zst", &err), err);
-    assert_fine(import_interactions(&counts[1], &importer, SAMPLE "/interactions.csv.zst", &err), err);
-    assert_fine(import_conversations(&counts[2], &importer, SAMPLE "/conversations.jsonl.zst", &err), err);
+    assert_fine(import_interactions(&counts[1], &importer, SAMPLE "/interactions.csv.zst", &err),
+                err);
+    assert_fine(
+        import_conversations(&counts[2], &importer, SAMPLE "/conversations.jsonl.zst", &err), err);
     assert_int_equal(counts[0].accepted, 7637);
     assert_int_equal(counts[1].accepted, 68055);
     assert_int_equal(counts[2].accepted, 5791);
@@ -215,7 +230,10 @@ static void what_goes_out_comes_back_the_same(void **state)
     assert_fine(export_all(&out[1], store, folder, &err), err);
     store_close(store);
     char command[2000];
-    snprintf(command, sizeof command, "for f in items.jsonl conversations.jsonl interactions.csv; do a=$(sort %s/out/$f | md5sum); b=$(sort %s/out/$f | md5sum); [ \"$a\" = \"$b\" ] || exit 1; done", home, other);
+    snprintf(command, sizeof command,
+             "for f in items.jsonl conversations.jsonl interactions.csv; do a=$(sort %s/out/$f | "
+             "md5sum); b=$(sort %s/out/$f | md5sum); [ \"$a\" = \"$b\" ] || exit 1; done",
+             home, other);
     assert_int_equal(system(command), 0);
     scratch_drop(home);
     scratch_drop(other);

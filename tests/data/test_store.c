@@ -14,7 +14,8 @@ static bool put_bytes(struct store *store, const char *key, size_t size, struct 
 {
     struct store_txn txn;
     char *bytes = calloc(size, 1);
-    bool fine = store_begin(&txn, store, true, err) && store_put(&txn, TABLE_SLATES, key, strlen(key), bytes, size, err);
+    bool fine = store_begin(&txn, store, true, err) &&
+                store_put(&txn, TABLE_SLATES, key, strlen(key), bytes, size, err);
     if (fine)
         fine = store_commit(&txn, err);
     else
@@ -23,7 +24,8 @@ static bool put_bytes(struct store *store, const char *key, size_t size, struct 
     return fine;
 }
 
-/* Another process with a larger map writes beyond ours; our next transaction must adopt the size. */
+/* Another process with a larger map writes beyond ours; our next transaction must adopt the size.
+ */
 static void a_map_that_another_process_enlarged_is_adopted(void **state)
 {
     struct err err = {0};
@@ -105,7 +107,8 @@ static void a_truncated_or_foreign_store_is_refused_by_name(void **state)
     struct err foreign = {0};
     char store_folder[600];
     snprintf(store_folder, sizeof store_folder, "%s/store", home);
-    write_file(store_folder, "data.mdb", "this is no database at all, but it is longer than a page header ................");
+    write_file(store_folder, "data.mdb",
+               "this is no database at all, but it is longer than a page header ................");
     assert_null(store_open(home, &SMALL, false, &foreign));
     assert_says(foreign, "data.mdb");
     scratch_drop(home);
@@ -120,7 +123,8 @@ static void another_schema_is_refused(void **state)
     snprintf(home, sizeof home, "%s", scratch_folder("schema"));
     struct store *store = store_open(home, &SMALL, true, &err);
     assert_fine(store, err);
-    assert_fine(store_begin(&txn, store, true, &err) && store_put(&txn, TABLE_META, "schema", 6, "7", 1, &err) &&
+    assert_fine(store_begin(&txn, store, true, &err) &&
+                    store_put(&txn, TABLE_META, "schema", 6, "7", 1, &err) &&
                     store_commit(&txn, &err),
                 err);
     store_close(store);
@@ -177,7 +181,8 @@ static void slates_go_oldest_first(void **state)
     assert_fine(store, err);
     assert_fine(store_begin(&txn, store, true, &err), err);
     for (int i = 0; i < 5; i++) {
-        snprintf(ids[i], sizeof ids[i], "rec_%012llx%020d", (unsigned long long)now_ms() - 1000000ull * (unsigned)(5 - i), i);
+        snprintf(ids[i], sizeof ids[i], "rec_%012llx%020d",
+                 (unsigned long long)now_ms() - 1000000ull * (unsigned)(5 - i), i);
         assert_fine(slate_put(&txn, ids[i], "{}", 2, &err), err);
     }
     assert_int_equal(slates_prune(&txn, 3, 0, 100, &err), 2);

@@ -38,7 +38,8 @@ static void every_scan_equals_the_plain_one(void **state)
     (void)state;
     scan_plain(want, vectors, query, ITEMS, DIMS);
     for (int variant = 0; variant < 2; variant++) {
-        bool runs = variant ? __builtin_cpu_supports("avx512f") : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+        bool runs = variant ? __builtin_cpu_supports("avx512f")
+                            : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
         if (!runs)
             continue;
         (variant ? scan_avx512 : scan_avx2)(got, vectors, query, ITEMS, DIMS);
@@ -69,7 +70,8 @@ static void skipped_rows_are_never_found(void **state)
     catalogue_index_close(index);
 }
 
-/* Above the limit Faiss answers; it must find most of what the scan finds, also after being read back. */
+/* Above the limit Faiss answers; it must find most of what the scan finds, also after being read
+ * back. */
 static void faiss_finds_most_of_what_the_scan_finds(void **state)
 {
     struct err err = {0};

@@ -72,7 +72,9 @@ static void legal_tiles_lead_to_every_allowed_item_and_no_other(void **state)
         }
         for (size_t i = 0; i < m; i++)
             late_row[i] = (uint32_t)(n + (m - 1 - i)); /* arrival is not the order of names */
-        assert_fine(trie_open(&base_trie, base, NULL, n, LEVELS, &err) && trie_open(&late_trie, late, late_row, m, LEVELS, &err), err);
+        assert_fine(trie_open(&base_trie, base, NULL, n, LEVELS, &err) &&
+                        trie_open(&late_trie, late, late_row, m, LEVELS, &err),
+                    err);
         uint32_t before = 0;
         for (size_t r = 0; r < n + m; r++) {
             allowed[r] = seed % 3 == 0 ? false : rng_below(&rng, 3) > 0;

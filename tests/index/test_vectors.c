@@ -78,19 +78,22 @@ static void text_vectors_put_like_beside_like(void **state)
     (void)state;
     for (size_t i = 0; i < 24; i++) {
         bool is_love = i % 2;
-        snprintf(titles[i], sizeof titles[i], "%s %s", words[is_love * 3 + i % 3], words[is_love * 3 + (i + 1) % 3]);
+        snprintf(titles[i], sizeof titles[i], "%s %s", words[is_love * 3 + i % 3],
+                 words[is_love * 3 + (i + 1) % 3]);
         documents[i] = (struct document){titles[i], "", is_love ? love : space, 1};
     }
     struct text_coder *coder = text_coder_fit(vectors, documents, 24, DIMS, 1, &err);
     assert_fine(coder, err);
-    assert_true(cosine(vectors, vectors + 2 * DIMS, DIMS) > cosine(vectors, vectors + DIMS, DIMS) + 0.3F);
+    assert_true(cosine(vectors, vectors + 2 * DIMS, DIMS) >
+                cosine(vectors, vectors + DIMS, DIMS) + 0.3F);
     assert_fine(text_encode(alone, coder, &documents[4], &err), err);
     for (size_t d = 0; d < DIMS; d++)
         assert_true(fabsf(alone[d] - vectors[4 * DIMS + d]) < 1e-3F);
     const struct document shouted = {"KISS CAFE\xcc\x81", "", love, 1}; /* folded: the same words */
     const struct document quiet = {"kiss caf\xc3\xa9", "", love, 1};
     float other[DIMS];
-    assert_fine(text_encode(alone, coder, &shouted, &err) && text_encode(other, coder, &quiet, &err), err);
+    assert_fine(
+        text_encode(alone, coder, &shouted, &err) && text_encode(other, coder, &quiet, &err), err);
     assert_memory_equal(alone, other, sizeof alone);
     const struct document unknown = {"zzz", "", NULL, 0};
     assert_fine(text_encode(alone, coder, &unknown, &err), err);
@@ -118,7 +121,8 @@ static void neighbours_are_counted_forwards_and_backwards(void **state)
     sparse_free(n);
 }
 
-/* Names rise, are unique, share tiles where vectors are close, and do not depend on the order of items. */
+/* Names rise, are unique, share tiles where vectors are close, and do not depend on the order of
+ * items. */
 static void names_do_not_depend_on_the_order_of_items(void **state)
 {
     enum { ITEMS = 300, DIMS = 8 };

@@ -20,7 +20,8 @@ static void a_policy_comes_back_and_another_index_is_refused(void **state)
     assert_memory_equal(&shape, &TOY_SHAPE, sizeof shape);
     assert_fine(checkpoint_read(&other.policy.params, &shape, folder, &err), err);
     for (size_t i = 0; i < PARAM_COUNT; i++)
-        assert_memory_equal(param_data(&toy.policy.params, &PARAMS[i]), param_data(&other.policy.params, &PARAMS[i]),
+        assert_memory_equal(param_data(&toy.policy.params, &PARAMS[i]),
+                            param_data(&other.policy.params, &PARAMS[i]),
                             param_count(&PARAMS[i], &shape) * sizeof(real));
     struct err wrong = {0};
     assert_false(checkpoint_shape(&shape, folder, "xyz", &wrong));
@@ -46,15 +47,23 @@ static void a_training_state_belongs_to_its_run(void **state)
     snprintf(path, sizeof path, "%s/state.safetensors", folder);
     for (size_t i = 0; i < 8; i++)
         toy_open(&toy[i], i + 1, kernels_best());
-    struct training_state out = {toy[0].policy.params, toy[1].policy.params, toy[2].policy.params, toy[3].policy.params,
-                                 &TOY_SHAPE, "run-a", json_pack("{s:i}", "step", 7)};
-    struct training_state in = {toy[4].policy.params, toy[5].policy.params, toy[6].policy.params, toy[7].policy.params,
-                                &TOY_SHAPE, "run-a", NULL};
+    struct training_state out = {
+        toy[0].policy.params,         toy[1].policy.params, toy[2].policy.params,
+        toy[3].policy.params,         &TOY_SHAPE,           "run-a",
+        json_pack("{s:i}", "step", 7)};
+    struct training_state in = {toy[4].policy.params,
+                                toy[5].policy.params,
+                                toy[6].policy.params,
+                                toy[7].policy.params,
+                                &TOY_SHAPE,
+                                "run-a",
+                                NULL};
     assert_fine(training_state_write(path, &out, &err), err);
     assert_fine(training_state_read(&in, path, &err), err);
     assert_int_equal(json_integer_value(json_object_get(in.counters, "step")), 7);
     for (size_t s = 0; s < 4; s++)
-        assert_memory_equal(toy[s].policy.params.down, toy[s + 4].policy.params.down, 2 * 16 * 12 * sizeof(real));
+        assert_memory_equal(toy[s].policy.params.down, toy[s + 4].policy.params.down,
+                            2 * 16 * 12 * sizeof(real));
     json_decref(in.counters);
     json_decref(out.counters);
     struct err other = {0};

@@ -120,7 +120,8 @@ static void the_loss_is_minus_the_score(void **state)
     }
     policy_prepare(&work, &TOY_SHAPE);
     const struct examples examples = {{2, 1, first}, input, target};
-    const struct loss_options options = {.find_weight = 1, .name_weight = 1, .scale = 1, .legal = &legal};
+    const struct loss_options options = {
+        .find_weight = 1, .name_weight = 1, .scale = 1, .legal = &legal};
     policy_learn(&work, &grads, &losses, &b.toy.policy, &examples, &options);
     float score;
     name_score(&score, &target[1], 1, &b.work, &b.toy.policy, &b.names, work.trunk.z + 16, &legal);

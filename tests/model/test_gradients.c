@@ -33,12 +33,18 @@ static double loss_of(struct bench *b, bool keep)
     struct losses losses = {0};
     const struct examples examples = {{POSITIONS, 3, FIRST}, INPUT, TARGET};
     const struct loss_options options = {
-        .dropout = 0.3, .own_drop = 0.25, .find_weight = 0.7, .name_weight = 0.4, .scale = 1.0 / 8,
-        .rng = rng_stream(1, 2, 3), .legal = &b->legal,
+        .dropout = 0.3,
+        .own_drop = 0.25,
+        .find_weight = 0.7,
+        .name_weight = 0.4,
+        .scale = 1.0 / 8,
+        .rng = rng_stream(1, 2, 3),
+        .legal = &b->legal,
     };
     policy_find_vectors(b->toy.find_vectors, &b->toy.policy, 0, TOY_ITEMS);
     for (size_t i = 0; i < PARAM_COUNT; i++)
-        memset(*param_slot(&b->grads, &PARAMS[i]), 0, param_count(&PARAMS[i], &TOY_SHAPE) * sizeof(real));
+        memset(*param_slot(&b->grads, &PARAMS[i]), 0,
+               param_count(&PARAMS[i], &TOY_SHAPE) * sizeof(real));
     policy_learn(&b->work, &b->grads, &losses, &b->toy.policy, &examples, &options);
     if (keep)
         policy_finish_gradients(&b->grads, &b->toy.policy);
@@ -70,7 +76,8 @@ static void every_tensor_has_the_gradient_of_the_loss(void **state)
             double *at = *param_slot(&b.toy.policy.params, &PARAMS[i]) + k;
             double was = *at;
             if (PARAMS[i].own && !b.toy.seen[k / row]) {
-                assert_true(grad[k] == 0); /* an item without events keeps no embedding of its own */
+                assert_true(grad[k] ==
+                            0); /* an item without events keeps no embedding of its own */
                 continue;
             }
             *at = was + 1e-5;

@@ -20,7 +20,8 @@ static void fill(uint64_t seed, float scale)
             in[k][i] = scale * (float)rng_normal(&rng);
 }
 
-static void close_to(const float *a, const float *b, size_t count, double tolerance, const char *what)
+static void close_to(const float *a, const float *b, size_t count, double tolerance,
+                     const char *what)
 {
     double difference = 0;
     double length = 0;
@@ -35,7 +36,13 @@ static void close_to(const float *a, const float *b, size_t count, double tolera
 static void run_all(float out[4][N], float *probs, const struct kernels *k, int which)
 {
     float inv[ROWS];
-    const struct attention attention = {.heads = 2, .kv_heads = 1, .head_dim = 32, .length_max = LENGTH, .first = 3, .last = ROWS, .positions = ROWS};
+    const struct attention attention = {.heads = 2,
+                                        .kv_heads = 1,
+                                        .head_dim = 32,
+                                        .length_max = LENGTH,
+                                        .first = 3,
+                                        .last = ROWS,
+                                        .positions = ROWS};
     const struct adamw adamw = {1e-3F, 0.9F, 0.98F, 1e-8F, 0.05F, 1.5F, 2.5F};
     memset(out, 0, sizeof(float) * 4 * N);
     switch (which) {
@@ -49,7 +56,8 @@ static void run_all(float out[4][N], float *probs, const struct kernels *k, int 
         break;
     case 2:
         k->attention_forward(out[0], probs, in[0], in[1], in[2], &attention);
-        k->attention_backward(out[1], out[2], out[3], in[3], probs, in[0], in[1], in[2], &attention);
+        k->attention_backward(out[1], out[2], out[3], in[3], probs, in[0], in[1], in[2],
+                              &attention);
         break;
     case 3:
         memcpy(out[0], in[0], sizeof in[0]);
@@ -80,7 +88,8 @@ static void every_table_equals_the_reference(void **state)
                 run_all(want, probs_want, tables[0], which);
                 run_all(got, probs_got, tables[t], which);
                 for (size_t o = 0; o < 4; o++) {
-                    snprintf(what, sizeof what, "%s, kernel %d, output %zu, scale %g", tables[t]->name, which, o, (double)scales[scale]);
+                    snprintf(what, sizeof what, "%s, kernel %d, output %zu, scale %g",
+                             tables[t]->name, which, o, (double)scales[scale]);
                     close_to(got[o], want[o], N, 1e-4, what);
                 }
             }

@@ -8,17 +8,28 @@
 enum { TOY_ITEMS = 12, TOY_LEVELS = 2, TOY_TILES = 3, TOY_CONTENT = 5 };
 
 static const struct shape TOY_SHAPE = {
-    .dim = 16, .layers = 2, .heads = 2, .kv_heads = 1, .ffn = 12, .content = TOY_CONTENT, .items = TOY_ITEMS,
-    .levels = TOY_LEVELS, .tiles = TOY_TILES, .rope_base = 10000, .norm_eps = 1e-5,
+    .dim = 16,
+    .layers = 2,
+    .heads = 2,
+    .kv_heads = 1,
+    .ffn = 12,
+    .content = TOY_CONTENT,
+    .items = TOY_ITEMS,
+    .levels = TOY_LEVELS,
+    .tiles = TOY_TILES,
+    .rope_base = 10000,
+    .norm_eps = 1e-5,
 };
 
 /* names, rising; some items share their quantised tiles */
 static const uint16_t TOY_CODES[TOY_ITEMS * (TOY_LEVELS + 1)] = {
-    0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 2, 0, 1, 0, 0, 1, 0, 1, 1, 0, 2, 1, 2, 0, 2, 0, 0, 2, 1, 0, 2, 1, 1, 2, 2, 0,
+    0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 2, 0, 1, 0, 0, 1, 0, 1,
+    1, 0, 2, 1, 2, 0, 2, 0, 0, 2, 1, 0, 2, 1, 1, 2, 2, 0,
 };
 
 /* The trie as a plain search over the names: nothing to do with index/. */
-static inline size_t toy_children(const void *self, struct tile_child *children, struct tile_node node, size_t level)
+static inline size_t toy_children(const void *self, struct tile_child *children,
+                                  struct tile_node node, size_t level)
 {
     size_t count = 0;
     const unsigned char *hidden = self;
@@ -35,7 +46,8 @@ static inline size_t toy_children(const void *self, struct tile_child *children,
 
 static inline struct legal_tiles toy_legal(const unsigned char *hidden)
 {
-    return (struct legal_tiles){toy_children, {0, TOY_ITEMS, 0, 0}, TOY_LEVELS + 1, TOY_TILES, hidden};
+    return (struct legal_tiles){
+        toy_children, {0, TOY_ITEMS, 0, 0}, TOY_LEVELS + 1, TOY_TILES, hidden};
 }
 
 struct toy {
