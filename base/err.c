@@ -3,19 +3,18 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-bool err_set(struct err *err, enum err_code code, const char *format, ...)
+void err_record(struct err *err, enum err_code code, const char *format, ...)
 {
     if (err->code != ERR_NONE)
-        return false;
+        return;
     err->code = code;
     va_list args;
     va_start(args, format);
     vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
-    return false;
 }
 
-bool err_prefix(struct err *err, const char *format, ...)
+void err_place(struct err *err, const char *format, ...)
 {
     char prefix[160];
     struct err old = *err;
@@ -24,5 +23,5 @@ bool err_prefix(struct err *err, const char *format, ...)
     vsnprintf(prefix, sizeof prefix, format, args);
     va_end(args);
     err->code = ERR_NONE;
-    return err_set(err, old.code, "%s: %s", prefix, old.text);
+    err_record(err, old.code, "%s: %s", prefix, old.text);
 }

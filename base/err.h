@@ -33,10 +33,21 @@ struct err {
     char text[400];
 };
 
-/* Records the first failure; always returns false, so `return err_set(...)` ends a function. */
-bool err_set(struct err *err, enum err_code code, const char *format, ...) PRINTF(3, 4);
+static inline bool err_is_false(void)
+{
+    return false;
+}
 
-/* Puts `prefix: ` before the recorded text: where it happened, added by who knows it. */
-bool err_prefix(struct err *err, const char *format, ...) PRINTF(2, 3);
+/*
+ * Records the first failure.  err_set() is always false, so `return err_set(...)` ends a function;
+ * it is a macro so that compilers and analysers see that.
+ */
+void err_record(struct err *err, enum err_code code, const char *format, ...) PRINTF(3, 4);
+#define err_set(err, code, ...) (err_record(err, code, __VA_ARGS__), err_is_false())
+
+/* Puts `prefix: ` before the recorded text: where it happened, added by who knows it.  False too.
+ */
+void err_place(struct err *err, const char *format, ...) PRINTF(2, 3);
+#define err_prefix(err, ...) (err_place(err, __VA_ARGS__), err_is_false())
 
 #endif

@@ -161,7 +161,7 @@ size_t events_of_user(struct stored_event *events, size_t max, const struct stor
     for (bool more = seek_last(cursor, &key, &value, user);
          more && count < max && get_be32(key.mv_data) == user;
          more = mdb_cursor_get(cursor, &key, &value, MDB_PREV) == 0) {
-        struct stored_event event;
+        struct stored_event event = {0};
         if (!event_read(&event, &key, &value, err))
             break;
         if (event.sequence <= upto)

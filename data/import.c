@@ -80,25 +80,26 @@ bool import_item(struct import_counts *counts, const struct store_txn *txn, cons
     return true;
 }
 
-bool import_event(struct import_counts *counts, const struct store_txn *txn, struct event *event,
-                  struct err *err)
+bool import_event(struct import_counts *counts, const struct store_txn *txn,
+                  const struct event *row, struct err *err)
 {
+    struct event event = *row;
     char user[ID_SIZE_MAX + 1];
     char item[ID_SIZE_MAX + 1];
-    char row[2 * ID_SIZE_MAX + EVENT_TYPE_MAX + 80];
-    if (!id_normalise(user, event->user, strlen(event->user), "user", err) ||
-        !id_normalise(item, event->item, strlen(event->item), "item", err) ||
-        !event_type_check(event->type, err))
+    char bytes[2 * ID_SIZE_MAX + EVENT_TYPE_MAX + 80];
+    if (!id_normalise(user, event.user, strlen(event.user), "user", err) ||
+        !id_normalise(item, event.item, strlen(event.item), "item", err) ||
+        !event_type_check(event.type, err))
         return false;
-    int size = snprintf(row, sizeof row, "%s%c%s%c%s%c%lld%c%.9g", user, 0, item, 0, event->type, 0,
-                        (long long)event->time_ms, 0, event->value);
-    event_key(event->key, row, (size_t)size);
-    event->user = user;
-    event->item = item;
-    event->request_id = event->properties = "";
+    int size = snprintf(bytes, sizeof bytes, "%s%c%s%c%s%c%lld%c%.9g", user, 0, item, 0, event.type,
+                        0, (long long)event.time_ms, 0, event.value);
+    event_key(event.key, bytes, (size_t)size);
+    event.user = user;
+    event.item = item;
+    event.request_id = event.properties = "";
     enum event_result result;
     bool joined;
-    if (!events_append(&result, &joined, txn, event, err))
+    if (!events_append(&result, &joined, txn, &event, err))
         return false;
     if (result == EVENT_DUPLICATE)
         counts->duplicates++;

@@ -18,7 +18,8 @@ bool import_lines(struct import_counts *counts, const struct importer *importer,
 /* One item or one event, counted. */
 bool import_item(struct import_counts *counts, const struct store_txn *txn, const char *id,
                  const json_t *record, struct err *err) MUST_CHECK;
-bool import_event(struct import_counts *counts, const struct store_txn *txn, struct event *event,
+bool import_event(struct import_counts *counts, const struct store_txn *txn,
+                  const struct event *row,
                   struct err *err) MUST_CHECK; /* makes the key from the row itself */
 bool import_dialogue(struct import_counts *counts, const struct store_txn *txn, const char *id,
                      const json_t *dialogue, struct err *err) MUST_CHECK;

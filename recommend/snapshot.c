@@ -174,6 +174,14 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+static bool add_category(struct snapshot *s, const char *name)
+{
+    char *copy = strdup(name);
+    if (copy)
+        s->category_names[s->categories++] = copy;
+    return copy != NULL;
+}
+
 static bool gather_categories(struct builder *b, struct err *err)
 {
     struct snapshot *s = b->out;
@@ -195,7 +203,7 @@ static bool gather_categories(struct builder *b, struct err *err)
         qsort(all, count, sizeof *all, compare_names);
     for (size_t i = 0; fine && i < count; i++)
         if (i == 0 || strcmp(all[i], all[i - 1]) != 0)
-            fine = (s->category_names[s->categories++] = strdup(all[i])) != NULL;
+            fine = add_category(s, all[i]);
     size_t at = 0;
     for (size_t r = 0; fine && r < s->rows; r++) {
         for (size_t c = 0; c < json_array_size(b->facts[r].categories); c++) {
@@ -259,8 +267,10 @@ static bool builder_open(struct builder *b, struct version *version, struct stor
 {
     *b = (struct builder){.version = version};
     b->out = calloc(1, sizeof *b->out);
-    if (!b->out)
+    if (!b->out) {
+        version_drop(version);
         return err_set(err, ERR_SYSTEM, "no memory for a snapshot");
+    }
     atomic_init(&b->out->uses, 1);
     b->out->version = version;
     return facts_reserve(b, version->index->items + 1, err) &&
@@ -269,7 +279,7 @@ static bool builder_open(struct builder *b, struct version *version, struct stor
 
 static struct snapshot *builder_close(struct builder *b, bool fine, struct err *err)
 {
-    fine = fine && finish(b, err);
+    fine = fine && b->out && finish(b, err);
     if (b->txn.txn && fine && b->wrote)
         fine = store_commit(&b->txn, err);
     store_abort(&b->txn);
@@ -278,7 +288,7 @@ static struct snapshot *builder_close(struct builder *b, bool fine, struct err *
     free(b->facts);
     if (fine)
         return b->out;
-    snapshot_drop(b->out);
+    snapshot_drop(b->out); /* NULL if it never opened; the version went with it */
     return NULL;
 }
 
@@ -344,11 +354,9 @@ struct snapshot *snapshot_update(const struct snapshot *old, struct store *store
                                  const uint32_t *numbers, size_t count, struct err *err)
 {
     struct builder b;
-    bool fine = builder_open(&b, old->version, store, err);
-    if (b.out)
-        version_hold(old->version);
-    fine = fine && facts_reserve(&b, old->rows + 1, err) &&
-           (old->late == 0 || copy_late(&b, old, err));
+    bool fine = builder_open(&b, version_hold(old->version), store, err) &&
+                facts_reserve(&b, old->rows + 1, err) &&
+                (old->late == 0 || copy_late(&b, old, err));
     for (size_t r = 0; fine && r < old->rows; r++)
         b.facts[r] = (struct row_facts){true, !bit_get(old->hidden, r), categories_of(old, r)};
     for (size_t i = 0; fine && i < count; i++) {

@@ -420,7 +420,7 @@ void answer_similar(struct call *call, struct slate_work *work, struct snapshot 
     struct gathering *g = calloc(1, sizeof *g);
     if (!g)
         err_set(&err, ERR_SYSTEM, "no memory");
-    bool fine = err.code == ERR_NONE && store_begin(&txn, call->service->store, false, &err);
+    bool fine = g && err.code == ERR_NONE && store_begin(&txn, call->service->store, false, &err);
     uint32_t row = NO_ITEM;
     if (fine) {
         *g = (struct gathering){.work = work, .snapshot = snapshot, .txn = &txn};

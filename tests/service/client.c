@@ -1,0 +1,195 @@
+#include "tests/service/client.h"
+
+#include <curl/curl.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+
+void home_copy(char *home, size_t room, const char *name)
+{
+    char command[1600];
+    snprintf(home, room, "%s", scratch_folder(name));
+    snprintf(command, sizeof command, "cp -a " SCRATCH "/trained/. %s/", home);
+    assert_int_equal(system(command), 0);
+}
+
+void home_versions(char first[64], char second[64], const char *home)
+{
+    char path[600];
+    snprintf(path, sizeof path, "%s/models", home);
+    DIR *dir = opendir(path);
+    assert_non_null(dir);
+    first[0] = second[0] = 0;
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        if (strncmp(entry->d_name, "0001-", 5) == 0)
+            snprintf(first, 64, "%.60s", entry->d_name);
+        if (strncmp(entry->d_name, "0002-", 5) == 0)
+            snprintf(second, 64, "%.60s", entry->d_name);
+    }
+    closedir(dir);
+    assert_true(first[0] && second[0]);
+}
+
+struct server server_start(const char *home, const char *extra, const char *preload)
+{
+    int fds[2];
+    char line[256] = "";
+    char command[2048];
+    struct server server = {0};
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    snprintf(command, sizeof command, "exec " TESSERA " --home '%s' serve --port 0 --listeners 2 --workers 2 %s 2>>'%s/serve.log'", home,
+             extra ? extra : "", home);
+    server.pid = fork();
+    if (server.pid == 0) {
+        dup2(fds[1], STDOUT_FILENO);
+        if (preload)
+            setenv("LD_PRELOAD", preload, 1);
+        execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+        _exit(127);
+    }
+    close(fds[1]);
+    server.out = fds[0];
+    FILE *out = fdopen(dup(fds[0]), "r");
+    while (fgets(line, sizeof line, out) && sscanf(line, "listening on http://%*[0-9.]:%u/", &server.port) != 1)
+        ;
+    fclose(out);
+    if (server.port == 0)
+        fail_msg("the server did not start: see %s/serve.log", home);
+    return server;
+}
+
+void server_kill(struct server *server)
+{
+    kill(server->pid, SIGKILL);
+    waitpid(server->pid, NULL, 0);
+    close(server->out);
+}
+
+int server_stop(struct server *server)
+{
+    int status;
+    kill(server->pid, SIGTERM);
+    assert_int_equal(waitpid(server->pid, &status, 0), server->pid);
+    close(server->out);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+void server_ready(const struct server *server)
+{
+    for (int i = 0; i < 600; i++) {
+        const struct timespec pause = {0, 50000000};
+        struct reply reply = ask(server, "GET", "/readyz", NULL);
+        long status = reply.status;
+        reply_drop(&reply);
+        if (status == 200)
+            return;
+        nanosleep(&pause, NULL);
+    }
+    fail_msg("not ready after 30 s");
+}
+
+int tessera(char *err, size_t room, const char *home, const char *args)
+{
+    char command[2048];
+    snprintf(command, sizeof command, TESSERA " --home '%s' %s 2>&1 >/dev/null", home, args);
+    FILE *pipe = popen(command, "r");
+    assert_non_null(pipe);
+    size_t size = fread(err, 1, room - 1, pipe);
+    err[size] = 0;
+    int status = pclose(pipe);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+struct sink {
+    char *bytes;
+    size_t size;
+};
+
+static size_t take(char *bytes, size_t size, size_t count, void *self)
+{
+    struct sink *sink = self;
+    char *more = realloc(sink->bytes, sink->size + size * count + 1);
+    if (!more)
+        return 0;
+    sink->bytes = more;
+    memcpy(more + sink->size, bytes, size * count);
+    sink->size += size * count;
+    more[sink->size] = 0;
+    return size * count;
+}
+
+struct reply ask_with(const struct server *server, const char *method, const char *path, const char *body, size_t body_size,
+                      const char *header)
+{
+    char url[4096];
+    struct reply reply = {0};
+    struct sink out = {0};
+    struct sink headers = {0};
+    struct curl_slist *list = curl_slist_append(NULL, "Expect:");
+    CURL *curl = curl_easy_init();
+    snprintf(url, sizeof url, "http://127.0.0.1:%u%s", server->port, path);
+    if (header)
+        list = curl_slist_append(list, header);
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, 60L);
+    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, list);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &out);
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take);
+    curl_easy_setopt(curl, CURLOPT_HEADERDATA, &headers);
+    if (body) {
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)body_size);
+    }
+    if (curl_easy_perform(curl) == CURLE_OK)
+        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &reply.status);
+    if (out.bytes) {
+        snprintf(reply.text, sizeof reply.text, "%s", out.bytes);
+        reply.json = json_loadb(out.bytes, out.size, 0, NULL);
+    }
+    if (headers.bytes)
+        snprintf(reply.headers, sizeof reply.headers, "%s", headers.bytes);
+    free(out.bytes);
+    free(headers.bytes);
+    curl_slist_free_all(list);
+    curl_easy_cleanup(curl);
+    return reply;
+}
+
+struct reply ask(const struct server *server, const char *method, const char *path, const char *body)
+{
+    return ask_with(server, method, path, body, body ? strlen(body) : 0, NULL);
+}
+
+void reply_drop(struct reply *reply)
+{
+    json_decref(reply->json);
+    reply->json = NULL;
+}
+
+json_t *expect(const struct server *server, long status, const char *method, const char *path, const char *body)
+{
+    struct reply reply = ask(server, method, path, body);
+    if (reply.status != status)
+        fail_msg("%s %s %.200s: expected %ld, found %ld %.400s", method, path, body ? body : "", status, reply.status, reply.text);
+    return reply.json;
+}
+
+const char *slate_item(const json_t *slate, size_t rank)
+{
+    const char *id = json_string_value(json_object_get(json_array_get(json_object_get(slate, "items"), rank), "item_id"));
+    return id ? id : "";
+}
+
+bool slate_has(const json_t *slate, const char *id)
+{
+    for (size_t i = 0; i < json_array_size(json_object_get(slate, "items")); i++)
+        if (strcmp(slate_item(slate, i), id) == 0)
+            return true;
+    return false;
+}
