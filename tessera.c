@@ -13,6 +13,7 @@
 #include "train/jobs.h"
 
 #include <cblas.h>
+#include <omp.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -385,6 +386,7 @@ int main(int argc, char **argv)
     if (sodium_init() < 0)
         return 1;
     openblas_set_num_threads(1); /* our threads each call it; see model/real.h */
+    omp_set_num_threads(1);      /* Faiss: k-means must not depend on the number of cores */
     front.home = getenv("TESSERA_HOME");
     front_tables(tables, &front);
     settings_start(tables, TABLES);

@@ -442,11 +442,13 @@ size_t snapshot_category(const struct snapshot *s, const char *name)
     size_t high = s->categories;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
+        /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): they are all set */
         if (strcmp(s->category_names[middle], name) < 0)
             low = middle + 1;
         else
             high = middle;
     }
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): they are all set */
     return low < s->categories && strcmp(s->category_names[low], name) == 0 ? low : SIZE_MAX;
 }
 

@@ -39,8 +39,10 @@ struct server server_start(const char *home, const char *extra, const char *prel
     char command[2048];
     struct server server = {0};
     assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-    snprintf(command, sizeof command, "exec " TESSERA " --home '%s' serve --port 0 --listeners 2 --workers 2 %s 2>>'%s/serve.log'", home,
-             extra ? extra : "", home);
+    snprintf(command, sizeof command,
+             "exec " TESSERA
+             " --home '%s' serve --port 0 --listeners 2 --workers 2 %s 2>>'%s/serve.log'",
+             home, extra ? extra : "", home);
     server.pid = fork();
     if (server.pid == 0) {
         dup2(fds[1], STDOUT_FILENO);
@@ -52,7 +54,8 @@ struct server server_start(const char *home, const char *extra, const char *prel
     close(fds[1]);
     server.out = fds[0];
     FILE *out = fdopen(dup(fds[0]), "r");
-    while (fgets(line, sizeof line, out) && sscanf(line, "listening on http://%*[0-9.]:%u/", &server.port) != 1)
+    while (fgets(line, sizeof line, out) &&
+           sscanf(line, "listening on http://%*[0-9.]:%u/", &server.port) != 1)
         ;
     fclose(out);
     if (server.port == 0)
@@ -120,8 +123,8 @@ static size_t take(char *bytes, size_t size, size_t count, void *self)
     return size * count;
 }
 
-struct reply ask_with(const struct server *server, const char *method, const char *path, const char *body, size_t body_size,
-                      const char *header)
+struct reply ask_with(const struct server *server, const char *method, const char *path,
+                      const char *body, size_t body_size, const char *header)
 {
     char url[4096];
     struct reply reply = {0};
@@ -161,7 +164,8 @@ struct reply ask_with(const struct server *server, const char *method, const cha
     return reply;
 }
 
-struct reply ask(const struct server *server, const char *method, const char *path, const char *body)
+struct reply ask(const struct server *server, const char *method, const char *path,
+                 const char *body)
 {
     return ask_with(server, method, path, body, body ? strlen(body) : 0, NULL);
 }
@@ -172,17 +176,20 @@ void reply_drop(struct reply *reply)
     reply->json = NULL;
 }
 
-json_t *expect(const struct server *server, long status, const char *method, const char *path, const char *body)
+json_t *expect(const struct server *server, long status, const char *method, const char *path,
+               const char *body)
 {
     struct reply reply = ask(server, method, path, body);
     if (reply.status != status)
-        fail_msg("%s %s %.200s: expected %ld, found %ld %.400s", method, path, body ? body : "", status, reply.status, reply.text);
+        fail_msg("%s %s %.200s: expected %ld, found %ld %.400s", method, path, body ? body : "",
+                 status, reply.status, reply.text);
     return reply.json;
 }
 
 const char *slate_item(const json_t *slate, size_t rank)
 {
-    const char *id = json_string_value(json_object_get(json_array_get(json_object_get(slate, "items"), rank), "item_id"));
+    const char *id = json_string_value(
+        json_object_get(json_array_get(json_object_get(slate, "items"), rank), "item_id"));
     return id ? id : "";
 }
 

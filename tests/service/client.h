@@ -1,4 +1,5 @@
-/* client.h: a server of our own on a free port, and requests to it.  Test code: any failure aborts the test. */
+/* client.h: a server of our own on a free port, and requests to it.  Test code: any failure aborts
+ * the test. */
 #ifndef TESTS_SERVICE_CLIENT_H
 #define TESTS_SERVICE_CLIENT_H
 
@@ -19,27 +20,29 @@ void home_versions(char first[64], char second[64], const char *home);
 
 /* extra: more arguments, or NULL.  preload: a library for LD_PRELOAD, or NULL. */
 struct server server_start(const char *home, const char *extra, const char *preload);
-void server_kill(struct server *server);     /* -9 */
-int server_stop(struct server *server);      /* SIGTERM; returns the exit status */
+void server_kill(struct server *server); /* -9 */
+int server_stop(struct server *server);  /* SIGTERM; returns the exit status */
 void server_ready(const struct server *server);
 
 /* Runs `tessera --home HOME ARGS`, its stderr into err[room]; returns the exit status. */
 int tessera(char *err, size_t room, const char *home, const char *args);
 
 struct reply {
-    long status; /* 0: no reply */
+    long status;  /* 0: no reply */
     json_t *json; /* owned; NULL if it was no JSON */
     char text[4096];
     char headers[2048];
 };
 
-struct reply ask(const struct server *server, const char *method, const char *path, const char *body);
-struct reply ask_with(const struct server *server, const char *method, const char *path, const char *body,
-                      size_t body_size, const char *header);
+struct reply ask(const struct server *server, const char *method, const char *path,
+                 const char *body);
+struct reply ask_with(const struct server *server, const char *method, const char *path,
+                      const char *body, size_t body_size, const char *header);
 void reply_drop(struct reply *reply);
 
 /* Asks and checks the status; the JSON is the caller's. */
-json_t *expect(const struct server *server, long status, const char *method, const char *path, const char *body);
+json_t *expect(const struct server *server, long status, const char *method, const char *path,
+               const char *body);
 
 /* The id at a rank of a slate, or "". */
 const char *slate_item(const json_t *slate, size_t rank);

@@ -1,4 +1,5 @@
-/* make_home.c: the fixture of the service tests: a part of the sample, indexed and trained twice. */
+/* make_home.c: the fixture of the service tests: a part of the sample, indexed and trained twice.
+ */
 #include "tests/service/client.h"
 
 #include "data/lines.h"
@@ -21,8 +22,8 @@ int main(void)
 {
     char why[4096];
     static const char *const steps[] = {
-        "import --items " SAMPLE "/items.jsonl.zst --interactions " SCRATCH "/trained/part.csv --conversations " SAMPLE
-        "/conversations.jsonl.zst",
+        "import --items " SAMPLE "/items.jsonl.zst --interactions " SCRATCH
+        "/trained/part.csv --conversations " SAMPLE "/conversations.jsonl.zst",
         "index",
         "train --epochs 2 --check_users 50 --dim 32 --ffn 64 --seed 1",
         "train --epochs 2 --check_users 50 --dim 32 --ffn 64 --seed 2",

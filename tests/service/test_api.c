@@ -28,7 +28,8 @@ static int end(void **state)
 static void a_slate_says_what_why_and_how_likely(void **state)
 {
     (void)state;
-    json_t *slate = expect(&server, 200, "POST", "/v1/recommendations", "{\"history\":[\"tt0133093\",\"tt9999999\"],\"n\":7}");
+    json_t *slate = expect(&server, 200, "POST", "/v1/recommendations",
+                           "{\"history\":[\"tt0133093\",\"tt9999999\"],\"n\":7}");
     json_t *items = json_object_get(slate, "items");
     assert_int_equal(json_array_size(items), 7);
     double last = INFINITY;
@@ -39,13 +40,16 @@ static void a_slate_says_what_why_and_how_likely(void **state)
         last = json_number_value(json_object_get(item, "score"));
         assert_true(json_number_value(json_object_get(item, "propensity")) == 1);
         assert_int_equal(json_array_size(json_object_get(item, "semantic_id")), 4);
-        assert_true(json_string_length(json_object_get(json_object_get(item, "item"), "title")) > 0);
+        assert_true(json_string_length(json_object_get(json_object_get(item, "item"), "title")) >
+                    0);
         assert_int_equal(json_array_size(json_object_get(item, "reasons")), 1);
         assert_string_not_equal(slate_item(slate, i), "tt0133093"); /* seen */
     }
     assert_true(json_is_true(json_object_get(json_object_get(slate, "policy"), "deterministic")));
     assert_true(json_is_false(json_object_get(json_object_get(slate, "fallback"), "used")));
-    assert_int_equal(json_array_size(json_object_get(json_object_get(slate, "ignored"), "item_ids")), 1); /* nobody knows it */
+    assert_int_equal(
+        json_array_size(json_object_get(json_object_get(slate, "ignored"), "item_ids")),
+        1); /* nobody knows it */
     json_decref(slate);
 }
 
@@ -54,15 +58,21 @@ static void an_event_changes_the_next_answer(void **state)
 {
     char body[200];
     (void)state;
-    json_t *cold = expect(&server, 200, "POST", "/v1/recommendations", "{\"user_id\":\"ann\",\"n\":5}");
-    assert_string_equal(json_string_value(json_object_get(json_object_get(cold, "fallback"), "reason")), "cold_user");
-    json_decref(expect(&server, 202, "POST", "/v1/events", "{\"user_id\":\"ann\",\"item_id\":\"tt0133093\",\"type\":\"like\"}"));
-    json_t *warm = expect(&server, 200, "POST", "/v1/recommendations", "{\"user_id\":\"ann\",\"n\":5}");
+    json_t *cold =
+        expect(&server, 200, "POST", "/v1/recommendations", "{\"user_id\":\"ann\",\"n\":5}");
+    assert_string_equal(
+        json_string_value(json_object_get(json_object_get(cold, "fallback"), "reason")),
+        "cold_user");
+    json_decref(expect(&server, 202, "POST", "/v1/events",
+                       "{\"user_id\":\"ann\",\"item_id\":\"tt0133093\",\"type\":\"like\"}"));
+    json_t *warm =
+        expect(&server, 200, "POST", "/v1/recommendations", "{\"user_id\":\"ann\",\"n\":5}");
     assert_true(json_is_false(json_object_get(json_object_get(warm, "fallback"), "used")));
     for (int round = 0; round < 3; round++) {
         char first[64];
         snprintf(first, sizeof first, "%s", slate_item(warm, 0));
-        snprintf(body, sizeof body, "{\"user_id\":\"ann\",\"item_id\":\"%s\",\"type\":\"seen\"}", first);
+        snprintf(body, sizeof body, "{\"user_id\":\"ann\",\"item_id\":\"%s\",\"type\":\"seen\"}",
+                 first);
         json_decref(expect(&server, 202, "POST", "/v1/events", body));
         json_decref(warm);
         warm = expect(&server, 200, "POST", "/v1/recommendations", "{\"user_id\":\"ann\",\"n\":5}");
@@ -76,9 +86,12 @@ static void an_event_changes_the_next_answer(void **state)
 static void exclusions_and_categories_hold(void **state)
 {
     (void)state;
-    json_t *open = expect(&server, 200, "POST", "/v1/recommendations", "{\"history\":[\"tt0133093\"],\"n\":50}");
+    json_t *open = expect(&server, 200, "POST", "/v1/recommendations",
+                          "{\"history\":[\"tt0133093\"],\"n\":50}");
     char body[300];
-    snprintf(body, sizeof body, "{\"history\":[\"tt0133093\"],\"n\":200,\"categories\":[\"Comedy\"],\"exclude\":{\"item_ids\":[\"%s\",\"%s\"],\"seen\":\"any\"}}",
+    snprintf(body, sizeof body,
+             "{\"history\":[\"tt0133093\"],\"n\":200,\"categories\":[\"Comedy\"],\"exclude\":{"
+             "\"item_ids\":[\"%s\",\"%s\"],\"seen\":\"any\"}}",
              slate_item(open, 0), slate_item(open, 1));
     json_t *shut = expect(&server, 200, "POST", "/v1/recommendations", body);
     assert_int_equal(json_array_size(json_object_get(shut, "items")), 200);
@@ -93,18 +106,23 @@ static void exclusions_and_categories_hold(void **state)
         for (size_t j = 0; j < i; j++)
             assert_string_not_equal(slate_item(shut, i), slate_item(shut, j));
     }
-    json_t *none = expect(&server, 200, "POST", "/v1/recommendations", "{\"history\":[\"tt0133093\"],\"categories\":[\"No such genre\"]}");
+    json_t *none = expect(&server, 200, "POST", "/v1/recommendations",
+                          "{\"history\":[\"tt0133093\"],\"categories\":[\"No such genre\"]}");
     assert_int_equal(json_array_size(json_object_get(none, "items")), 0);
-    assert_string_equal(json_string_value(json_object_get(json_object_get(none, "fallback"), "reason")), "filter_exhausted");
+    assert_string_equal(
+        json_string_value(json_object_get(json_object_get(none, "fallback"), "reason")),
+        "filter_exhausted");
     json_decref(open);
     json_decref(shut);
     json_decref(none);
 }
 
-/* Plackett-Luce: the same seed draws the same list, p is exp(s/T) over what remains, and it is stored. */
+/* Plackett-Luce: the same seed draws the same list, p is exp(s/T) over what remains, and it is
+ * stored. */
 static void exploring_says_its_propensities(void **state)
 {
-    static const char *const body = "{\"history\":[\"tt0133093\"],\"n\":5,\"explore\":{\"temperature\":0.7},\"seed\":11}";
+    static const char *const body =
+        "{\"history\":[\"tt0133093\"],\"n\":5,\"explore\":{\"temperature\":0.7},\"seed\":11}";
     char path[200];
     (void)state;
     json_t *a = expect(&server, 200, "POST", "/v1/recommendations", body);
@@ -119,9 +137,11 @@ static void exploring_says_its_propensities(void **state)
         assert_true(fabs(p - exp(s - z) / (1 - taken)) < 1e-6);
         taken += exp(s - z);
     }
-    snprintf(path, sizeof path, "/v1/recommendations/%s", json_string_value(json_object_get(a, "request_id")));
+    snprintf(path, sizeof path, "/v1/recommendations/%s",
+             json_string_value(json_object_get(a, "request_id")));
     struct reply kept = {0};
-    for (int tries = 0; tries < 50 && kept.status != 200; tries++) { /* written behind, within 100 ms */
+    for (int tries = 0; tries < 50 && kept.status != 200;
+         tries++) { /* written behind, within 100 ms */
         usleep(20000);
         reply_drop(&kept);
         kept = ask(&server, "GET", path, NULL);
@@ -137,8 +157,12 @@ static void items_are_put_found_listed_and_deleted(void **state)
 {
     (void)state;
     json_decref(expect(&server, 404, "GET", "/v1/items/new%2Ffilm", NULL));
-    json_decref(expect(&server, 201, "PUT", "/v1/items/new%2Ffilm", "{\"title\":\"Brandnew Matrix\",\"categories\":[\"Sci-Fi\",\"Onlyone\"]}"));
-    json_decref(expect(&server, 200, "PUT", "/v1/items/new%2Ffilm", "{\"title\":\"Brandnew Matrix\",\"categories\":[\"Sci-Fi\",\"Onlyone\"],\"attributes\":{\"year\":1999}}"));
+    json_decref(expect(&server, 201, "PUT", "/v1/items/new%2Ffilm",
+                       "{\"title\":\"Brandnew Matrix\",\"categories\":[\"Sci-Fi\",\"Onlyone\"]}"));
+    json_decref(
+        expect(&server, 200, "PUT", "/v1/items/new%2Ffilm",
+               "{\"title\":\"Brandnew "
+               "Matrix\",\"categories\":[\"Sci-Fi\",\"Onlyone\"],\"attributes\":{\"year\":1999}}"));
     json_t *item = expect(&server, 200, "GET", "/v1/items/new%2Ffilm", NULL);
     assert_string_equal(json_string_value(json_object_get(item, "item_id")), "new/film");
     assert_non_null(json_object_get(item, "semantic_id_text"));
@@ -146,15 +170,21 @@ static void items_are_put_found_listed_and_deleted(void **state)
     json_t *found = expect(&server, 200, "GET", "/v1/items?q=brandNEW+matrix", NULL);
     assert_int_equal(json_array_size(json_object_get(found, "data")), 1);
     json_decref(found);
-    json_t *slate = expect(&server, 200, "POST", "/v1/recommendations", "{\"history\":[\"tt0133093\"],\"categories\":[\"Onlyone\"],\"n\":3}");
+    json_t *slate = expect(&server, 200, "POST", "/v1/recommendations",
+                           "{\"history\":[\"tt0133093\"],\"categories\":[\"Onlyone\"],\"n\":3}");
     assert_string_equal(slate_item(slate, 0), "new/film"); /* recommendable at once */
-    assert_string_not_equal(json_string_value(json_object_get(json_array_get(json_object_get(slate, "items"), 0), "source")), "popular");
+    assert_string_not_equal(json_string_value(json_object_get(
+                                json_array_get(json_object_get(slate, "items"), 0), "source")),
+                            "popular");
     json_decref(slate);
     json_t *similar = expect(&server, 200, "GET", "/v1/items/new%2Ffilm/similar?n=3", NULL);
     assert_int_equal(json_array_size(json_object_get(similar, "items")), 3);
     json_decref(similar);
-    json_decref(expect(&server, 200, "PUT", "/v1/items/new%2Ffilm", "{\"title\":\"Brandnew Matrix\",\"categories\":[\"Onlyone\"],\"available\":false}"));
-    slate = expect(&server, 200, "POST", "/v1/recommendations", "{\"history\":[\"tt0133093\"],\"categories\":[\"Onlyone\"],\"n\":3}");
+    json_decref(
+        expect(&server, 200, "PUT", "/v1/items/new%2Ffilm",
+               "{\"title\":\"Brandnew Matrix\",\"categories\":[\"Onlyone\"],\"available\":false}"));
+    slate = expect(&server, 200, "POST", "/v1/recommendations",
+                   "{\"history\":[\"tt0133093\"],\"categories\":[\"Onlyone\"],\"n\":3}");
     assert_int_equal(json_array_size(json_object_get(slate, "items")), 0);
     json_decref(slate);
     json_decref(expect(&server, 204, "DELETE", "/v1/items/new%2Ffilm", NULL));
@@ -165,17 +195,25 @@ static void items_are_put_found_listed_and_deleted(void **state)
 static void events_come_in_every_shape_and_once(void **state)
 {
     (void)state;
-    static const char *const lines = "{\"event_id\":\"e1\",\"user_id\":\"u\",\"item_id\":\"tt0133093\",\"type\":\"click\"}\n\n"
-                                     "{\"event_id\":\"e2\",\"user_id\":\"u\",\"item_id\":\"nobody\",\"type\":\"click\",\"timestamp\":\"2026-01-02T03:04:05+01:00\"}\n";
-    struct reply reply = ask_with(&server, "POST", "/v1/events", lines, strlen(lines), "Content-Type: application/x-ndjson");
+    static const char *const lines =
+        "{\"event_id\":\"e1\",\"user_id\":\"u\",\"item_id\":\"tt0133093\",\"type\":\"click\"}\n\n"
+        "{\"event_id\":\"e2\",\"user_id\":\"u\",\"item_id\":\"nobody\",\"type\":\"click\","
+        "\"timestamp\":\"2026-01-02T03:04:05+01:00\"}\n";
+    struct reply reply = ask_with(&server, "POST", "/v1/events", lines, strlen(lines),
+                                  "Content-Type: application/x-ndjson");
     assert_int_equal(reply.status, 202);
     assert_int_equal(json_integer_value(json_object_get(reply.json, "accepted")), 2);
     assert_int_equal(json_integer_value(json_object_get(reply.json, "unjoined")), 1);
     reply_drop(&reply);
-    json_t *again = expect(&server, 202, "POST", "/v1/events", "{\"events\":[{\"event_id\":\"e1\",\"user_id\":\"u\",\"item_id\":\"tt0133093\",\"type\":\"click\"},{\"user_id\":\"u\",\"item_id\":\"x\",\"type\":\"Bad\"}]}");
+    json_t *again =
+        expect(&server, 202, "POST", "/v1/events",
+               "{\"events\":[{\"event_id\":\"e1\",\"user_id\":\"u\",\"item_id\":\"tt0133093\","
+               "\"type\":\"click\"},{\"user_id\":\"u\",\"item_id\":\"x\",\"type\":\"Bad\"}]}");
     assert_int_equal(json_integer_value(json_object_get(again, "duplicates")), 1);
     assert_int_equal(json_integer_value(json_object_get(again, "rejected")), 1);
-    assert_int_equal(json_integer_value(json_object_get(json_array_get(json_object_get(again, "errors"), 0), "index")), 1);
+    assert_int_equal(json_integer_value(json_object_get(
+                         json_array_get(json_object_get(again, "errors"), 0), "index")),
+                     1);
     json_decref(again);
 }
 
@@ -191,20 +229,31 @@ static void bad_input_gets_a_clear_error(void **state)
         {"POST", "/v1/recommendations", "", 400, "not JSON"},
         {"POST", "/v1/recommendations", "[1]", 422, "expected an object, found an array"},
         {"POST", "/v1/recommendations", "{}", 422, "user_id, history, or both"},
-        {"POST", "/v1/recommendations", "{\"user_id\":5}", 422, "user_id: expected a string, found a whole number"},
+        {"POST", "/v1/recommendations", "{\"user_id\":5}", 422,
+         "user_id: expected a string, found a whole number"},
         {"POST", "/v1/recommendations", "{\"user_id\":\"\"}", 422, "1 to 256 bytes"},
         {"POST", "/v1/recommendations", "{\"user_id\":\"a\",\"usr\":1}", 422, "usr: unknown field"},
         {"POST", "/v1/recommendations", "{\"user_id\":\"a\",\"user_id\":\"b\"}", 400, "duplicate"},
-        {"POST", "/v1/recommendations", "{\"user_id\":\"a\",\"n\":0}", 422, "n: expected 1 to 200, found 0"},
-        {"POST", "/v1/recommendations", "{\"user_id\":\"a\",\"n\":1000000}", 422, "n: expected 1 to 200, found 1000000"},
-        {"POST", "/v1/recommendations", "{\"user_id\":\"a\",\"n\":2.5}", 422, "n: expected a whole number"},
+        {"POST", "/v1/recommendations", "{\"user_id\":\"a\",\"n\":0}", 422,
+         "n: expected 1 to 200, found 0"},
+        {"POST", "/v1/recommendations", "{\"user_id\":\"a\",\"n\":1000000}", 422,
+         "n: expected 1 to 200, found 1000000"},
+        {"POST", "/v1/recommendations", "{\"user_id\":\"a\",\"n\":2.5}", 422,
+         "n: expected a whole number"},
         {"POST", "/v1/recommendations", "{\"history\":[1]}", 422, "history[0]"},
-        {"POST", "/v1/recommendations", "{\"user_id\":\"a\",\"exclude\":{\"seen\":\"maybe\"}}", 422, "any, positive or none"},
-        {"POST", "/v1/recommendations", "{\"user_id\":\"a\",\"explore\":{\"temperature\":-1}}", 422, "temperature"},
-        {"POST", "/v1/recommendations", "{\"user_id\":\"\xff\"}", 400, "unable to decode byte 0xff"},
+        {"POST", "/v1/recommendations", "{\"user_id\":\"a\",\"exclude\":{\"seen\":\"maybe\"}}", 422,
+         "any, positive or none"},
+        {"POST", "/v1/recommendations", "{\"user_id\":\"a\",\"explore\":{\"temperature\":-1}}", 422,
+         "temperature"},
+        {"POST", "/v1/recommendations", "{\"user_id\":\"\xff\"}", 400,
+         "unable to decode byte 0xff"},
         {"POST", "/v1/events", "{\"user_id\":\"a\",\"item_id\":\"b\"}", 422, "type: missing"},
-        {"POST", "/v1/events", "{\"user_id\":\"a\",\"item_id\":\"b\",\"type\":\"x\",\"timestamp\":\"yesterday\"}", 422, "RFC 3339"},
-        {"POST", "/v1/events", "{\"user_id\":\"a\",\"item_id\":\"b\",\"type\":\"x\",\"timestamp\":9999999999999999}", 422, "future"},
+        {"POST", "/v1/events",
+         "{\"user_id\":\"a\",\"item_id\":\"b\",\"type\":\"x\",\"timestamp\":\"yesterday\"}", 422,
+         "RFC 3339"},
+        {"POST", "/v1/events",
+         "{\"user_id\":\"a\",\"item_id\":\"b\",\"type\":\"x\",\"timestamp\":9999999999999999}", 422,
+         "future"},
         {"POST", "/v1/events", "[]", 422, "1 to 10000"},
         {"POST", "/v1/events", "7", 422, "expected an event"},
         {"PUT", "/v1/items/x", "{\"title\":7}", 422, "title: expected a string"},
@@ -226,10 +275,12 @@ static void bad_input_gets_a_clear_error(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct reply reply = ask(&server, cases[i].method, cases[i].path, cases[i].body);
         if (reply.status != cases[i].status || !strstr(reply.text, cases[i].says))
-            fail_msg("%s %s %s: expected %ld with '%s', found %ld %s", cases[i].method, cases[i].path,
-                     cases[i].body ? cases[i].body : "", cases[i].status, cases[i].says, reply.status, reply.text);
+            fail_msg("%s %s %s: expected %ld with '%s', found %ld %s", cases[i].method,
+                     cases[i].path, cases[i].body ? cases[i].body : "", cases[i].status,
+                     cases[i].says, reply.status, reply.text);
         json_t *error = json_object_get(reply.json, "error");
-        assert_true(json_is_string(json_object_get(error, "message")) && json_is_string(json_object_get(error, "type")));
+        assert_true(json_is_string(json_object_get(error, "message")) &&
+                    json_is_string(json_object_get(error, "type")));
         assert_non_null(strstr(reply.headers, "application/problem+json"));
         reply_drop(&reply);
     }
@@ -249,12 +300,15 @@ static void it_describes_and_counts_itself(void **state)
 {
     (void)state;
     json_t *api = expect(&server, 200, "GET", "/openapi.json", NULL);
-    assert_non_null(json_object_get(json_object_get(json_object_get(api, "paths"), "/v1/items/{id}"), "put"));
-    assert_true(json_object_size(json_object_get(json_object_get(api, "components"), "schemas")) >= 8);
+    assert_non_null(
+        json_object_get(json_object_get(json_object_get(api, "paths"), "/v1/items/{id}"), "put"));
+    assert_true(json_object_size(json_object_get(json_object_get(api, "components"), "schemas")) >=
+                8);
     json_decref(api);
     struct reply metrics = ask(&server, "GET", "/metrics", NULL);
     assert_int_equal(metrics.status, 200);
-    assert_non_null(strstr(metrics.text, "tessera_requests_total{route=\"POST /v1/recommendations\",status=\"2xx\"}"));
+    assert_non_null(strstr(
+        metrics.text, "tessera_requests_total{route=\"POST /v1/recommendations\",status=\"2xx\"}"));
     reply_drop(&metrics);
     struct reply page = ask(&server, "GET", "/", NULL);
     assert_int_equal(page.status, 200);
@@ -269,14 +323,10 @@ static void it_describes_and_counts_itself(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_slate_says_what_why_and_how_likely),
-        TEST(an_event_changes_the_next_answer),
-        TEST(exclusions_and_categories_hold),
-        TEST(exploring_says_its_propensities),
-        TEST(items_are_put_found_listed_and_deleted),
-        TEST(events_come_in_every_shape_and_once),
-        TEST(bad_input_gets_a_clear_error),
-        TEST(it_describes_and_counts_itself),
+        TEST(a_slate_says_what_why_and_how_likely),   TEST(an_event_changes_the_next_answer),
+        TEST(exclusions_and_categories_hold),         TEST(exploring_says_its_propensities),
+        TEST(items_are_put_found_listed_and_deleted), TEST(events_come_in_every_shape_and_once),
+        TEST(bad_input_gets_a_clear_error),           TEST(it_describes_and_counts_itself),
     };
     return cmocka_run_group_tests(tests, start, end);
 }

@@ -1,0 +1,259 @@
+/*
+ * Training is a function of its inputs: the same bytes on 1, 2 and 4 threads and after kill -9; and
+ * what an item is called by others changes nothing.
+ */
+#include "tests/service/client.h"
+
+#include "base/files.h"
+#include "base/rng.h"
+#include "data/lines.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#define SMALL "--dim 32 --ffn 64 --heads 2 --check_users 60 --window 20 --state_every_steps 3"
+
+static void run(const char *home, const char *args)
+{
+    char why[4000];
+    if (tessera(why, sizeof why, home, args) != 0)
+        fail_msg("tessera %s: %s", args, why);
+}
+
+/* A fresh home with the fixture's store and index, and no models. */
+static void home_without_models(char *home, size_t room, const char *name)
+{
+    char command[1300];
+    home_copy(home, room, name);
+    snprintf(command, sizeof command, "rm -rf %s/models %s/production %s/training", home, home,
+             home);
+    assert_int_equal(system(command), 0);
+}
+
+/* SHA-256 of the two weight files of the only version. */
+static void weights_of(char digests[2][SHA256_TEXT], const char *home)
+{
+    struct err err = {0};
+    char path[PATH_SIZE];
+    snprintf(path, sizeof path, "%s/models", home);
+    DIR *dir = opendir(path);
+    char version[64] = "";
+    assert_non_null(dir);
+    for (struct dirent *entry; (entry = readdir(dir));)
+        if (entry->d_name[0] != '.')
+            snprintf(version, sizeof version, "%.60s", entry->d_name);
+    closedir(dir);
+    static const char *const files[] = {"model.safetensors", "items.safetensors"};
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/models/%s/%s", home, version, files[i]);
+        assert_fine(file_sha256(digests[i], path, &err), err);
+    }
+}
+
+static char want[2][SHA256_TEXT];
+
+static void the_same_bytes_on_1_2_and_4_threads(void **state)
+{
+    (void)state;
+    for (int threads = 1; threads <= 4; threads *= 2) {
+        char home[512];
+        char args[300];
+        char got[2][SHA256_TEXT];
+        home_without_models(home, sizeof home, "threads");
+        snprintf(args, sizeof args, "train --epochs 3 " SMALL " --threads %d", threads);
+        run(home, args);
+        weights_of(threads == 1 ? want : got, home);
+        if (threads > 1) {
+            assert_string_equal(want[0], got[0]);
+            assert_string_equal(want[1], got[1]);
+        }
+        scratch_drop(home);
+    }
+}
+
+/* Killed again and again at ever later moments, it still ends in the same bytes. */
+static void the_same_bytes_after_kill_9(void **state)
+{
+    char home[512];
+    char got[2][SHA256_TEXT];
+    unsigned kills = 0;
+    (void)state;
+    home_without_models(home, sizeof home, "killed");
+    for (unsigned wait_ms = 150;; wait_ms += 100) {
+        pid_t child = fork();
+        if (child == 0) {
+            if (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr))
+                _exit(9);
+            execl(TESSERA, "tessera", "--home", home, "train", "--epochs", "3", "--dim", "32",
+                  "--ffn", "64", "--heads", "2", "--check_users", "60", "--window", "20",
+                  "--state_every_steps", "3", (char *)NULL);
+            _exit(9);
+        }
+        usleep(wait_ms * 1000);
+        int status;
+        if (waitpid(child, &status, WNOHANG) == child) {
+            assert_int_equal(status, 0);
+            break;
+        }
+        kill(child, SIGKILL);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        kills++;
+    }
+    assert_true(kills >= 2);
+    weights_of(got, home);
+    assert_string_equal(want[0], got[0]);
+    assert_string_equal(want[1], got[1]);
+    scratch_drop(home);
+}
+
+static void run_again_does_nothing(void **state)
+{
+    char home[512];
+    char command[1400];
+    char line[200] = "";
+    (void)state;
+    home_copy(home, sizeof home, "again");
+    snprintf(command, sizeof command,
+             TESSERA " --home %s index && " TESSERA
+                     " --home %s train --epochs 2 --check_users 50 --dim 32 --ffn 64 --seed 1",
+             home, home);
+    FILE *pipe = popen(command, "r");
+    assert_non_null(fgets(line, sizeof line, pipe));
+    assert_non_null(strstr(line, "is up to date"));
+    assert_non_null(fgets(line, sizeof line, pipe));
+    assert_non_null(strstr(line, "is up to date"));
+    assert_int_equal(pclose(pipe), 0);
+    scratch_drop(home);
+}
+
+/* Validation NDCG@10 of the fused slate, from the table that evaluate prints. */
+static double ndcg_of(const char *home)
+{
+    char command[700];
+    char line[400];
+    double found = -1;
+    snprintf(command, sizeof command, TESSERA " --home %s evaluate", home);
+    FILE *pipe = popen(command, "r");
+    while (fgets(line, sizeof line, pipe))
+        if (strncmp(line, "fused ", 6) == 0)
+            assert_int_equal(sscanf(line, "fused %*f %*f %*f %*f %*f %*f %lf", &found), 1);
+    assert_int_equal(pclose(pipe), 0);
+    assert_true(found >= 0);
+    return found;
+}
+
+enum { LINES = 20000, ITEMS = 8000 };
+
+/* Writes items in another order and under other ids, and the interactions to match. */
+static void write_permuted(const char *home, uint64_t seed)
+{
+    struct err err = {0};
+    struct line line;
+    char path[600];
+    static char *rows[ITEMS];
+    static uint32_t order[ITEMS];
+    size_t count = 0;
+    struct lines *in = lines_open(SAMPLE "/items.jsonl.zst", &err);
+    while (lines_next(&line, in, &err)) {
+        order[count] = (uint32_t)count;
+        rows[count++] = strdup(line.bytes);
+    }
+    lines_close(in);
+    struct rng rng = rng_stream(seed, 0, 0);
+    if (seed)
+        rng_shuffle(&rng, order, count);
+    snprintf(path, sizeof path, "%s/items.jsonl", home);
+    FILE *out = fopen(path, "wb");
+    for (size_t i = 0; i < count; i++) {
+        json_t *row = json_loads(rows[order[i]], 0, NULL);
+        char id[80];
+        snprintf(id, sizeof id, "%llx-%s",
+                 (unsigned long long)(seed ? rng_mix(seed + order[i]) & 0xffff : 0),
+                 json_string_value(json_object_get(row, "id")));
+        json_object_set_new(row, "id", json_string(id));
+        json_dumpf(row, out, JSON_COMPACT);
+        fputc('\n', out);
+        json_decref(row);
+    }
+    assert_int_equal(fclose(out), 0);
+    json_t *numbers = json_object(); /* id -> place, to give events the same new id */
+    for (size_t i = 0; i < count; i++) {
+        json_t *row = json_loads(rows[i], 0, NULL);
+        json_object_set_new(numbers, json_string_value(json_object_get(row, "id")),
+                            json_integer((json_int_t)i));
+        json_decref(row);
+        free(rows[i]);
+    }
+    snprintf(path, sizeof path, "%s/events.csv", home);
+    out = fopen(path, "wb");
+    in = lines_open(SAMPLE "/interactions.csv.zst", &err);
+    for (size_t i = 0; i < LINES && lines_next(&line, in, &err); i++) {
+        char user[40];
+        char item[40];
+        char rest[80];
+        if (i == 0 || sscanf(line.bytes, "%39[^,],%39[^,],%79s", user, item, rest) != 3) {
+            fprintf(out, "%s\n", line.bytes);
+            continue;
+        }
+        uint64_t place = (uint64_t)json_integer_value(json_object_get(numbers, item));
+        fprintf(out, "%s,%llx-%s,%s\n", user,
+                (unsigned long long)(seed ? rng_mix(seed + place) & 0xffff : 0), item, rest);
+    }
+    lines_close(in);
+    json_decref(numbers);
+    assert_int_equal(fclose(out), 0);
+}
+
+/*
+ * Item numbers and file order carry no information, so permuting them may move a metric no further
+ * than another seed does.
+ */
+static void permuting_items_moves_metrics_no_further_than_seeds_do(void **state)
+{
+    double seeds[3];
+    double permuted[3];
+    (void)state;
+    for (int i = 0; i < 6; i++) {
+        char home[512];
+        char args[1600];
+        bool permutes = i >= 3;
+        snprintf(home, sizeof home, "%s", scratch_folder("permuted"));
+        write_permuted(home, permutes ? (uint64_t)i : 0);
+        snprintf(args, sizeof args, "import --items %s/items.jsonl --interactions %s/events.csv",
+                 home, home);
+        run(home, args);
+        snprintf(args, sizeof args, "index --index_seed %d", permutes ? 1 : i + 1);
+        run(home, args);
+        snprintf(args, sizeof args,
+                 "train --epochs 6 --check_every 3 --check_users 300 --dim 32 --ffn 64 --seed %d "
+                 "--index_seed %d",
+                 permutes ? 1 : i + 1, permutes ? 1 : i + 1);
+        run(home, args);
+        *(permutes ? &permuted[i - 3] : &seeds[i]) = ndcg_of(home);
+        scratch_drop(home);
+    }
+    double low = 1;
+    double high = 0;
+    double difference = 0;
+    for (int i = 0; i < 3; i++) {
+        low = seeds[i] < low ? seeds[i] : low;
+        high = seeds[i] > high ? seeds[i] : high;
+        difference += (permuted[i] - seeds[i]) / 3;
+        printf("seed %d: %.4f   permutation %d: %.4f\n", i + 1, seeds[i], i + 1, permuted[i]);
+    }
+    double spread = high - low > 0.004 ? high - low : 0.004; /* three seeds may happen to agree */
+    printf("mean difference %+.4f, seed spread %.4f\n", difference, spread);
+    assert_true(difference <= spread && difference >= -spread);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_same_bytes_on_1_2_and_4_threads),
+        TEST(the_same_bytes_after_kill_9),
+        TEST(run_again_does_nothing),
+        TEST(permuting_items_moves_metrics_no_further_than_seeds_do),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
