@@ -3,8 +3,11 @@
  *
  * Before each write to a file under $POWERCUT_DIR the old bytes are noted; fsync, fdatasync and
  * msync forget the notes of that file.  A write through a descriptor opened with O_DSYNC or O_SYNC
- * counts as synced by itself.  On SIGUSR1 the power goes: every noted write is undone, newest
- * first, the file gets the length it had, and the process ends at once.
+ * counts as synced by itself.  On SIGUSR1 the power goes: no write begins any more, every noted one
+ * is undone, newest first, the file gets the length it had, and the process ends at once.
+ *
+ * The cut is made by a thread of its own that holds the lock of all writes, so it falls between two
+ * of them, as a real one does, and never into the middle of a commit that then goes on.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -18,7 +21,6 @@
 
 struct note {
     struct note *before;
-    ino_t inode;
     off_t at, length_was;
     ssize_t size;
     char bytes[];
@@ -42,9 +44,15 @@ static void hold(int signal_number)
         pause();
 }
 
-static void power_cut(int signal_number)
+static void *power_cut(void *self)
 {
-    (void)signal_number;
+    sigset_t signals;
+    int got;
+    (void)self;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGUSR1);
+    sigwait(&signals, &got);
+    pthread_mutex_lock(&lock); /* for good */
     signal(SIGBUS, hold);
     signal(SIGSEGV, hold);
     signal(SIGABRT, hold); /* LMDB, finding pages that changed under it */
@@ -63,6 +71,8 @@ static void power_cut(int signal_number)
 __attribute__((constructor)) static void begin(void)
 {
     const char *dir = getenv("POWERCUT_DIR");
+    pthread_t thread;
+    sigset_t signals;
     *(void **)&real_pwrite = dlsym(RTLD_NEXT, "pwrite");
     *(void **)&real_pwritev = dlsym(RTLD_NEXT, "pwritev");
     *(void **)&real_write = dlsym(RTLD_NEXT, "write");
@@ -72,55 +82,61 @@ __attribute__((constructor)) static void begin(void)
         return;
     strncpy(data_path, dir, sizeof data_path - 20);
     strcat(data_path, "/data.mdb");
-    signal(SIGUSR1, power_cut);
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL); /* all later threads inherit it */
+    pthread_create(&thread, NULL, power_cut, NULL);
 }
 
-/* The store's data file, written without O_DSYNC. */
+/* The store's data file. */
 static int is_ours(int fd, struct stat *info)
 {
     struct stat data;
-    int flags = fcntl(fd, F_GETFL);
     return *data_path && fstat(fd, info) == 0 && stat(data_path, &data) == 0 &&
-           info->st_ino == data.st_ino && info->st_dev == data.st_dev &&
-           (flags & O_DSYNC) != O_DSYNC;
+           info->st_ino == data.st_ino && info->st_dev == data.st_dev;
 }
 
-static void take_note(int fd, size_t size, off_t at)
+/* With the lock held.  A write that is synced by itself needs no note. */
+static void take_note(int fd, const struct stat *info, size_t size, off_t at)
 {
-    struct stat info;
-    if (!is_ours(fd, &info))
+    if ((fcntl(fd, F_GETFL) & O_DSYNC) == O_DSYNC)
         return;
     int reader = open(data_path, O_RDONLY);
     struct note *note = malloc(sizeof *note + size);
-    pthread_mutex_lock(&lock);
-    note->inode = info.st_ino;
     note->at = at;
-    note->length_was = info.st_size;
+    note->length_was = info->st_size;
     note->size = pread(reader, note->bytes, size, at);
     note->before = notes;
     notes = note;
-    pthread_mutex_unlock(&lock);
     close(reader);
 }
 
-static void forget(int fd)
+static int sync_and_forget(int fd, int (*real_sync)(int))
 {
     struct stat info;
     if (!is_ours(fd, &info))
-        return;
+        return real_sync(fd);
     pthread_mutex_lock(&lock);
-    while (notes) {
+    int code = real_sync(fd);
+    while (code == 0 && notes) {
         struct note *gone = notes;
         notes = gone->before;
         free(gone);
     }
     pthread_mutex_unlock(&lock);
+    return code;
 }
 
 ssize_t pwrite(int fd, const void *bytes, size_t size, off_t at)
 {
-    take_note(fd, size, at);
-    return real_pwrite(fd, bytes, size, at);
+    struct stat info;
+    if (!is_ours(fd, &info))
+        return real_pwrite(fd, bytes, size, at);
+    pthread_mutex_lock(&lock);
+    take_note(fd, &info, size, at);
+    ssize_t done = real_pwrite(fd, bytes, size, at);
+    pthread_mutex_unlock(&lock);
+    return done;
 }
 
 ssize_t pwrite64(int fd, const void *bytes, size_t size, off_t at)
@@ -130,11 +146,17 @@ ssize_t pwrite64(int fd, const void *bytes, size_t size, off_t at)
 
 ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t at)
 {
+    struct stat info;
     size_t size = 0;
+    if (!is_ours(fd, &info))
+        return real_pwritev(fd, parts, count, at);
     for (int i = 0; i < count; i++)
         size += parts[i].iov_len;
-    take_note(fd, size, at);
-    return real_pwritev(fd, parts, count, at);
+    pthread_mutex_lock(&lock);
+    take_note(fd, &info, size, at);
+    ssize_t done = real_pwritev(fd, parts, count, at);
+    pthread_mutex_unlock(&lock);
+    return done;
 }
 
 ssize_t pwritev64(int fd, const struct iovec *parts, int count, off_t at)
@@ -145,23 +167,21 @@ ssize_t pwritev64(int fd, const struct iovec *parts, int count, off_t at)
 ssize_t write(int fd, const void *bytes, size_t size)
 {
     struct stat info;
-    if (is_ours(fd, &info))
-        take_note(fd, size, lseek(fd, 0, SEEK_CUR));
-    return real_write(fd, bytes, size);
+    if (!is_ours(fd, &info))
+        return real_write(fd, bytes, size);
+    pthread_mutex_lock(&lock);
+    take_note(fd, &info, size, lseek(fd, 0, SEEK_CUR));
+    ssize_t done = real_write(fd, bytes, size);
+    pthread_mutex_unlock(&lock);
+    return done;
 }
 
 int fsync(int fd)
 {
-    int code = real_fsync(fd);
-    if (code == 0)
-        forget(fd);
-    return code;
+    return sync_and_forget(fd, real_fsync);
 }
 
 int fdatasync(int fd)
 {
-    int code = real_fdatasync(fd);
-    if (code == 0)
-        forget(fd);
-    return code;
+    return sync_and_forget(fd, real_fdatasync);
 }
