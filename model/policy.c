@@ -109,6 +109,7 @@ static void find_learn(struct policy_work *w, struct params *grads, struct losse
     size_t d = s->dim;
     size_t rows = examples->packed.positions;
     product_nt(w->query, w->trunk.z, policy->params.find_query, rows, d, d, 0);
+    real scale = options->scale * options->find_weight;
     for (size_t begin = 0; begin < rows; begin += w->chunk_rows) {
         size_t count = rows - begin < w->chunk_rows ? rows - begin : w->chunk_rows;
         product_nt(w->logits, w->query + begin * d, policy->find_vectors, count, s->items, d, 0);
@@ -120,13 +121,10 @@ static void find_learn(struct policy_work *w, struct params *grads, struct losse
                 continue;
             }
             real logit = row[target];
-            losses->find += (double)(policy->kernels->softmax(row, s->items) - logit);
+            losses->find += (double)(policy->kernels->softmax(row, s->items, scale) - logit);
             losses->targets++;
-            row[target] -= 1;
+            row[target] -= scale;
         }
-        real scale = options->scale * options->find_weight;
-        for (size_t i = 0; i < count * s->items; i++)
-            w->logits[i] *= scale;
         product_nn(w->dquery + begin * d, w->logits, policy->find_vectors, count, d, s->items, 0);
         product_tn(grads->own_out, w->logits, w->query + begin * d, s->items, d, count, 1);
     }
@@ -152,7 +150,7 @@ static double tile_learn(struct policy_work *w, real *logits, struct tile_node *
     }
     assert(at != SIZE_MAX);
     real logit = w->picked[at];
-    double loss = (double)(policy->kernels->softmax(w->picked, count) - logit);
+    double loss = (double)(policy->kernels->softmax(w->picked, count, 1) - logit);
     w->picked[at] -= 1;
     memset(logits, 0, policy->shape.tiles * sizeof(real));
     for (size_t c = 0; c < count; c++)
@@ -181,7 +179,7 @@ static double member_learn(struct policy_work *w, struct params *grads, real *dh
     }
     assert(at != SIZE_MAX);
     real logit = w->picked[at];
-    double loss = (double)(policy->kernels->softmax(w->picked, count) - logit);
+    double loss = (double)(policy->kernels->softmax(w->picked, count, 1) - logit);
     w->picked[at] -= 1;
     for (size_t c = 0; c < count; c++) {
         const real *content = policy->items.content + (size_t)w->children[c].item * s->content;
@@ -310,11 +308,18 @@ void policy_learn(struct policy_work *w, struct params *grads, struct losses *lo
     inputs_backward(w, grads, policy, examples, options->dropout);
 }
 
-void policy_finish_gradients(struct params *grads, const struct policy *policy)
+void policy_finish_gradients(struct params *grads, const struct policy *policy, size_t first,
+                             size_t last)
 {
     const struct shape *s = &policy->shape;
-    product_tn(grads->find_content, grads->own_out, policy->items.content, s->dim, s->content,
-               s->items, 1);
+    REAL_GEMM(CblasRowMajor, CblasTrans, CblasNoTrans, (int)(last - first), (int)s->content,
+              (int)s->items, 1, grads->own_out + first, (int)s->dim, policy->items.content,
+              (int)s->content, 1, grads->find_content + first * s->content, (int)s->content);
+}
+
+void policy_clear_unseen(struct params *grads, const struct policy *policy)
+{
+    const struct shape *s = &policy->shape;
     for (size_t i = 0; i < s->items; i++)
         if (!policy->items.seen[i]) {
             memset(grads->own_out + i * s->dim, 0, s->dim * sizeof(real));

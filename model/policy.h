@@ -99,6 +99,10 @@ void policy_find_vectors(real *find_vectors, const struct policy *policy, size_t
 void policy_learn(struct policy_work *work, struct params *grads, struct losses *losses,
                   const struct policy *policy, const struct examples *examples,
                   const struct loss_options *options);
-void policy_finish_gradients(struct params *grads, const struct policy *policy);
+/* Rows [first, last) of find_content's gradient; all of them before the next. */
+void policy_finish_gradients(struct params *grads, const struct policy *policy, size_t first,
+                             size_t last);
+/* Items without training events keep no embedding of their own. */
+void policy_clear_unseen(struct params *grads, const struct policy *policy);
 
 #endif

@@ -19,11 +19,11 @@ const struct setting INDEX_SETTINGS[] = {
 const size_t INDEX_SETTINGS_COUNT = COUNT(INDEX_SETTINGS);
 
 const struct setting TRAIN_SETTINGS[] = {
-    SETTING(SIZE, train_settings, dim, "64", 16, 4096, "width of the residual stream"),
+    SETTING(SIZE, train_settings, dim, "128", 16, 4096, "width of the residual stream"),
     SETTING(SIZE, train_settings, layers, "1", 1, 64, "transformer layers"),
-    SETTING(SIZE, train_settings, heads, "2", 1, 64, "attention heads"),
-    SETTING(SIZE, train_settings, kv_heads, "2", 1, 64, "key and value heads; divides heads"),
-    SETTING(SIZE, train_settings, ffn, "176", 1, 65536, "width inside the MLP"),
+    SETTING(SIZE, train_settings, heads, "4", 1, 64, "attention heads"),
+    SETTING(SIZE, train_settings, kv_heads, "4", 1, 64, "key and value heads; divides heads"),
+    SETTING(SIZE, train_settings, ffn, "352", 1, 65536, "width inside the MLP"),
     SETTING(SIZE, train_settings, epochs, "40", 1, 10000,
             "passes over the training sequences, at most"),
     SETTING(SIZE, train_settings, batch, "128", 4, 65536, "sequences in a step"),
@@ -39,7 +39,7 @@ const struct setting TRAIN_SETTINGS[] = {
             "decay of AdamW's second moment"),
     SETTING(REAL, train_settings, clip_norm, "1", 0.001, 1e9,
             "longest gradient; longer ones are scaled down"),
-    SETTING(REAL, train_settings, dropout, "0.2", 0, 0.9, "on the input and in every block"),
+    SETTING(REAL, train_settings, dropout, "0.3", 0, 0.9, "on the input and in every block"),
     SETTING(REAL, train_settings, own_drop, "0.15", 0, 1,
             "share of inputs without the item's own embedding"),
     SETTING(REAL, train_settings, find_weight, "1", 0, 100, "weight of the find loss"),

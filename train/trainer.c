@@ -8,7 +8,6 @@
 struct slice {
     struct examples examples;
     uint32_t *input, *target, *first;
-    size_t targets;
 };
 
 /* A run of values of one tensor: what one piece of the optimiser takes. */
@@ -16,7 +15,7 @@ struct span {
     size_t param, begin, count;
 };
 
-enum { SPAN = 1 << 15, FIND_PIECE = 1024 };
+enum { SPAN = 1 << 15, FIND_PIECE = 1024, FINISH_DIMS = 32 };
 
 static size_t part_windows(const struct train_settings *s)
 {
@@ -132,34 +131,54 @@ size_t trainer_epoch(const struct trainer *t)
     return t->step / t->steps_per_epoch;
 }
 
-/* The batch of this step, cut into parts by place. */
+static int compare_lengths(const void *a, const void *b, void *self)
+{
+    const struct trainer *t = self;
+    uint32_t x = *(const uint32_t *)a;
+    uint32_t y = *(const uint32_t *)b;
+    if (t->windows[x].length != t->windows[y].length)
+        return t->windows[x].length > t->windows[y].length ? -1 : 1;
+    return x < y ? -1 : x > y;
+}
+
+static void take_window(struct slice *p, const struct trainer *t, struct window window)
+{
+    size_t at = p->examples.packed.positions;
+    memcpy(p->input + at, t->item + window.first, window.length * sizeof(uint32_t));
+    memcpy(p->target + at, t->item + window.first + 1, window.length * sizeof(uint32_t));
+    p->examples.packed.positions += window.length;
+    p->first[++p->examples.packed.sequences] = (uint32_t)p->examples.packed.positions;
+}
+
+/*
+ * The batch of this step: the longest window first, each to the part with the fewest positions (of
+ * those with room), so that the parts take about the same time.
+ */
 static size_t fill_parts(struct trainer *t)
 {
-    size_t in_epoch = t->step % t->steps_per_epoch;
+    size_t begin = t->step % t->steps_per_epoch * t->settings->batch;
+    size_t end =
+        begin + t->settings->batch < t->window_count ? begin + t->settings->batch : t->window_count;
+    size_t total = 0;
     for (size_t i = 0; i < t->window_count; i++)
         t->order[i] = (uint32_t)i;
     struct rng rng = rng_stream(t->settings->seed, 0x0e90c4, trainer_epoch(t));
     rng_shuffle(&rng, t->order, t->window_count);
-    size_t begin = in_epoch * t->settings->batch;
-    size_t end =
-        begin + t->settings->batch < t->window_count ? begin + t->settings->batch : t->window_count;
-    size_t each = (end - begin + GRADIENTS - 1) / GRADIENTS;
-    size_t total = 0;
+    qsort_r(t->order + begin, end - begin, sizeof *t->order, compare_lengths, t);
     for (size_t g = 0; g < GRADIENTS; g++) {
         struct slice *p = &t->parts[g];
-        size_t positions = 0;
-        size_t sequences = 0;
         p->first[0] = 0;
-        for (size_t i = begin + g * each; i < begin + (g + 1) * each && i < end; i++) {
-            struct window window = t->windows[t->order[i]];
-            memcpy(p->input + positions, t->item + window.first, window.length * sizeof(uint32_t));
-            memcpy(p->target + positions, t->item + window.first + 1,
-                   window.length * sizeof(uint32_t));
-            positions += window.length;
-            p->first[++sequences] = (uint32_t)positions;
-        }
-        p->examples = (struct examples){{positions, sequences, p->first}, p->input, p->target};
-        total += positions;
+        p->examples = (struct examples){{0, 0, p->first}, p->input, p->target};
+    }
+    for (size_t i = begin; i < end; i++) {
+        size_t best = SIZE_MAX;
+        for (size_t g = 0; g < GRADIENTS; g++)
+            if (t->parts[g].examples.packed.sequences < part_windows(t->settings) &&
+                (best == SIZE_MAX ||
+                 t->parts[g].examples.packed.positions < t->parts[best].examples.packed.positions))
+                best = g;
+        take_window(&t->parts[best], t, t->windows[t->order[i]]);
+        total += t->windows[t->order[i]].length;
     }
     return total;
 }
@@ -214,6 +233,15 @@ static void sum_piece(void *self, size_t piece, size_t worker)
             from[i] = 0;
         }
     }
+}
+
+static void finish_piece(void *self, size_t piece, size_t worker)
+{
+    struct trainer *t = self;
+    size_t first = piece * FINISH_DIMS;
+    size_t last = first + FINISH_DIMS < t->shape.dim ? first + FINISH_DIMS : t->shape.dim;
+    (void)worker;
+    policy_finish_gradients(&t->gradient[0], &t->policy, first, last);
 }
 
 static void norm_piece(void *self, size_t piece, size_t worker)
@@ -275,7 +303,8 @@ void trainer_step(struct trainer *t, struct step_report *report)
     thread_pool_run(t->pool, (t->shape.items + FIND_PIECE - 1) / FIND_PIECE, find_piece, t);
     thread_pool_run(t->pool, GRADIENTS, learn_piece, &s);
     thread_pool_run(t->pool, t->span_count, sum_piece, &s);
-    policy_finish_gradients(&t->gradient[0], &t->policy);
+    thread_pool_run(t->pool, (t->shape.dim + FINISH_DIMS - 1) / FINISH_DIMS, finish_piece, t);
+    policy_clear_unseen(&t->gradient[0], &t->policy);
     thread_pool_run(t->pool, t->span_count, norm_piece, &s);
     double squares = 0;
     for (size_t i = 0; i < t->span_count; i++)

@@ -56,8 +56,8 @@ struct kernels {
                                const real *q, const real *k, const real *v,
                                const struct attention *attention);
 
-    /* x becomes softmax(x); returns log(sum(exp(x))) of what it was. */
-    real (*softmax)(real *x, size_t count);
+    /* x becomes scale * softmax(x); returns log(sum(exp(x))) of what it was. */
+    real (*softmax)(real *x, size_t count, real scale);
 
     /* AdamW (Loshchilov and Hutter, ICLR 2019) on one run of values; `grad` is read and set to 0.
      */

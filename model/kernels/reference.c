@@ -133,7 +133,7 @@ static void attention_backward(real *dq, real *dk, real *dv, const real *dout, c
     }
 }
 
-static real softmax(real *x, size_t count)
+static real softmax(real *x, size_t count, real scale)
 {
     real most = -INFINITY;
     for (size_t i = 0; i < count; i++)
@@ -142,7 +142,7 @@ static real softmax(real *x, size_t count)
     for (size_t i = 0; i < count; i++)
         sum += x[i] = (real)exp((double)(x[i] - most));
     for (size_t i = 0; i < count; i++)
-        x[i] /= sum;
+        x[i] *= scale / sum;
     return most + (real)log((double)sum);
 }
 

@@ -25,8 +25,8 @@ int main(void)
         "import --items " SAMPLE "/items.jsonl.zst --interactions " SCRATCH
         "/trained/part.csv --conversations " SAMPLE "/conversations.jsonl.zst",
         "index",
-        "train --epochs 2 --check_users 50 --dim 32 --ffn 64 --seed 1",
-        "train --epochs 2 --check_users 50 --dim 32 --ffn 64 --seed 2",
+        "train --epochs 2 --check_users 50 --dim 32 --heads 2 --kv_heads 2 --ffn 64 --seed 1",
+        "train --epochs 2 --check_users 50 --dim 32 --heads 2 --kv_heads 2 --ffn 64 --seed 2",
     };
     if (system("rm -rf " SCRATCH "/trained && mkdir -p " SCRATCH "/trained") != 0)
         return 1;

@@ -12,7 +12,8 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#define SMALL "--dim 32 --ffn 64 --heads 2 --check_users 60 --window 20 --state_every_steps 3"
+#define SMALL                                                                                      \
+    "--dim 32 --ffn 64 --heads 2 --kv_heads 2 --check_users 60 --window 20 --state_every_steps 3"
 
 static void run(const char *home, const char *args)
 {
@@ -86,8 +87,8 @@ static void the_same_bytes_after_kill_9(void **state)
             if (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr))
                 _exit(9);
             execl(TESSERA, "tessera", "--home", home, "train", "--epochs", "3", "--dim", "32",
-                  "--ffn", "64", "--heads", "2", "--check_users", "60", "--window", "20",
-                  "--state_every_steps", "3", (char *)NULL);
+                  "--ffn", "64", "--heads", "2", "--kv_heads", "2", "--check_users", "60",
+                  "--window", "20", "--state_every_steps", "3", (char *)NULL);
             _exit(9);
         }
         usleep(wait_ms * 1000);
@@ -116,7 +117,8 @@ static void run_again_does_nothing(void **state)
     home_copy(home, sizeof home, "again");
     snprintf(command, sizeof command,
              TESSERA " --home %s index && " TESSERA
-                     " --home %s train --epochs 2 --check_users 50 --dim 32 --ffn 64 --seed 1",
+                     " --home %s train --epochs 2 --check_users 50 --dim 32 --heads 2 --kv_heads 2 "
+                     "--ffn 64 --seed 1",
              home, home);
     FILE *pipe = popen(command, "r");
     assert_non_null(fgets(line, sizeof line, pipe));
@@ -226,7 +228,8 @@ static void permuting_items_moves_metrics_no_further_than_seeds_do(void **state)
         snprintf(args, sizeof args, "index --index_seed %d", permutes ? 1 : i + 1);
         run(home, args);
         snprintf(args, sizeof args,
-                 "train --epochs 6 --check_every 3 --check_users 300 --dim 32 --ffn 64 --seed %d "
+                 "train --epochs 6 --check_every 3 --check_users 300 --dim 32 --heads 2 --kv_heads "
+                 "2 --ffn 64 --seed %d "
                  "--index_seed %d",
                  permutes ? 1 : i + 1, permutes ? 1 : i + 1);
         run(home, args);
