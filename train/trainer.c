@@ -249,11 +249,13 @@ static void norm_piece(void *self, size_t piece, size_t worker)
     struct stepping *s = self;
     const struct span *span = &s->t->spans[piece];
     const real *grad = *param_slot(&s->t->gradient[0], &PARAMS[span->param]) + span->begin;
-    real sum = 0;
+    real sums[16] = {0}; /* sixteen chains: one would wait for each addition */
     (void)worker;
     for (size_t i = 0; i < span->count; i++)
-        sum += grad[i] * grad[i];
-    s->norms[piece] = (double)sum;
+        sums[i % 16] += grad[i] * grad[i];
+    s->norms[piece] = 0;
+    for (size_t k = 0; k < 16; k++)
+        s->norms[piece] += (double)sums[k];
 }
 
 static void adam_piece(void *self, size_t piece, size_t worker)
@@ -267,8 +269,7 @@ static void adam_piece(void *self, size_t piece, size_t worker)
     (void)worker;
     if (!spec->decays)
         adamw.decay = 0;
-    for (size_t i = 0; i < span->count && s->shrink < 1; i++)
-        grad[i] *= s->shrink;
+    adamw.grad_scale = s->shrink;
     t->policy.kernels->adamw(*param_slot(&t->policy.params, spec) + span->begin, grad,
                              *param_slot(&t->first, spec) + span->begin,
                              *param_slot(&t->second, spec) + span->begin, span->count, &adamw);
@@ -292,13 +293,16 @@ void trainer_step(struct trainer *t, struct step_report *report)
     double step = (double)t->step + 1;
     struct stepping s = {.t = t, .scale = 1 / (real)positions, .shrink = 1};
     *report = (struct step_report){.rate = rate_at(t), .positions = positions};
-    s.adamw = (struct adamw){(real)report->rate,
-                             REAL(0.9),
-                             (real)settings->adam_beta2,
-                             REAL(1e-8),
-                             (real)settings->weight_decay,
-                             (real)(1 / (1 - pow(0.9, step))),
-                             (real)(1 / (1 - pow(settings->adam_beta2, step)))};
+    s.adamw = (struct adamw){
+        .rate = (real)report->rate,
+        .beta1 = REAL(0.9),
+        .beta2 = (real)settings->adam_beta2,
+        .eps = REAL(1e-8),
+        .decay = (real)settings->weight_decay,
+        .correct1 = (real)(1 / (1 - pow(0.9, step))),
+        .correct2 = (real)(1 / (1 - pow(settings->adam_beta2, step))),
+        .grad_scale = 1,
+    };
     s.norms = t->norms;
     thread_pool_run(t->pool, (t->shape.items + FIND_PIECE - 1) / FIND_PIECE, find_piece, t);
     thread_pool_run(t->pool, GRADIENTS, learn_piece, &s);

@@ -26,6 +26,7 @@ struct attention {
 struct adamw {
     real rate, beta1, beta2, eps, decay;
     real correct1, correct2; /* 1 / (1 - beta^step) */
+    real grad_scale;         /* of the gradient as it is read: 1, or less where it was too long */
 };
 
 struct kernels {

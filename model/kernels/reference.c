@@ -150,8 +150,9 @@ static void adamw_step(real *value, real *grad, real *m, real *v, size_t count,
                        const struct adamw *s)
 {
     for (size_t i = 0; i < count; i++) {
-        m[i] = s->beta1 * m[i] + (1 - s->beta1) * grad[i];
-        v[i] = s->beta2 * v[i] + (1 - s->beta2) * grad[i] * grad[i];
+        real g = grad[i] * s->grad_scale;
+        m[i] = s->beta1 * m[i] + (1 - s->beta1) * g;
+        v[i] = s->beta2 * v[i] + (1 - s->beta2) * g * g;
         real step = m[i] * s->correct1 / ((real)sqrt((double)(v[i] * s->correct2)) + s->eps);
         value[i] -= s->rate * (step + s->decay * value[i]);
         grad[i] = 0;

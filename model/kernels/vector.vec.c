@@ -197,8 +197,9 @@ static void adamw_step(float *restrict value, float *restrict grad, float *restr
     struct adamw a = *s;
 #pragma omp simd
     for (size_t i = 0; i < count; i++) {
-        float mi = a.beta1 * m[i] + (1 - a.beta1) * grad[i];
-        float vi = a.beta2 * v[i] + (1 - a.beta2) * grad[i] * grad[i];
+        float g = grad[i] * a.grad_scale;
+        float mi = a.beta1 * m[i] + (1 - a.beta1) * g;
+        float vi = a.beta2 * v[i] + (1 - a.beta2) * g * g;
         m[i] = mi;
         v[i] = vi;
         value[i] -=

@@ -43,7 +43,7 @@ static void run_all(float out[4][N], float *probs, const struct kernels *k, int 
                                         .first = 3,
                                         .last = ROWS,
                                         .positions = ROWS};
-    const struct adamw adamw = {1e-3F, 0.9F, 0.98F, 1e-8F, 0.05F, 1.5F, 2.5F};
+    const struct adamw adamw = {1e-3F, 0.9F, 0.98F, 1e-8F, 0.05F, 1.5F, 2.5F, 0.7F};
     memset(out, 0, sizeof(float) * 4 * N);
     switch (which) {
     case 0:
