@@ -39,7 +39,7 @@ struct call_queue {
     pthread_mutex_t lock;
     pthread_cond_t filled;
     struct call *first, *last;
-    size_t length;
+    atomic_size_t length; /* metrics look at it without the lock */
     bool closed;
 };
 

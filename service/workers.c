@@ -58,6 +58,12 @@ void *worker_main(void *self)
     struct slate_work work = {0};
     const struct version *laid_out = NULL; /* compared, never followed */
     struct call *call;
+    struct err first = {0};
+    struct snapshot *ready = service_snapshot(service);
+    if (ready && !work_ready(&work, &laid_out, service, ready,
+                             &first)) /* before the first request needs it */
+        log_error("worker.start why=\"%s\"", first.text);
+    snapshot_drop(ready);
     while ((call = queue_take(&service->model_queue))) {
         struct err err = {0};
         struct snapshot *snapshot = service_snapshot(service);

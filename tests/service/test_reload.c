@@ -330,6 +330,55 @@ static void empty_and_full_homes_are_told_plainly(void **state)
     scratch_drop(empty);
 }
 
+/* A disk without room: writes are refused with 507, reads go on, nothing stored is lost. */
+static void a_full_disk_is_told_plainly(void **state)
+{
+    char small[512];
+    char command[700];
+    char body[5000];
+    char why[2000];
+    (void)state;
+    snprintf(small, sizeof small, "%s", scratch_folder("disk"));
+    snprintf(command, sizeof command, "mount -t tmpfs -o size=3m tmpfs %s 2>/dev/null", small);
+    if (geteuid() != 0 || system(command) != 0) {
+        scratch_drop(small);
+        skip(); /* only root can make a small disk */
+    }
+    struct server server = server_start(small, NULL, NULL);
+    json_decref(
+        expect(&server, 202, "POST", "/v1/events",
+               "{\"event_id\":\"one\",\"user_id\":\"u\",\"item_id\":\"x\",\"type\":\"click\"}"));
+    memset(body, 'x', sizeof body);
+    memcpy(body, "{\"title\":\"t\",\"text\":\"", 21);
+    snprintf(body + 4000, 4, "\"}");
+    bool full = false;
+    for (int i = 0; i < 2000 && !full; i++) {
+        char path[60];
+        snprintf(path, sizeof path, "/v1/items/item%d", i);
+        struct reply reply = ask(&server, "PUT", path, body);
+        full = reply.status == 507;
+        if (full)
+            assert_non_null(strstr(reply.text, "disk"));
+        else
+            assert_int_equal(reply.status, 201);
+        reply_drop(&reply);
+    }
+    assert_true(full);
+    json_decref(expect(&server, 200, "GET", "/healthz", NULL));
+    assert_int_equal(server_stop(&server), 0);
+    server = server_start(small, NULL, NULL); /* and once more from what is on the disk */
+    json_t *again =
+        expect(&server, 202, "POST", "/v1/events",
+               "{\"event_id\":\"one\",\"user_id\":\"u\",\"item_id\":\"x\",\"type\":\"click\"}");
+    assert_int_equal(json_integer_value(json_object_get(again, "duplicates")), 1);
+    json_decref(again);
+    assert_int_equal(server_stop(&server), 0);
+    assert_int_equal(tessera(why, sizeof why, small, "verify"), 0);
+    snprintf(command, sizeof command, "umount %s", small);
+    assert_int_equal(system(command), 0);
+    scratch_drop(small);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
