@@ -16,10 +16,10 @@
 #define TEXT(a) TEXT_(a)
 
 /*
- * exp(x) = 2^n * e^r with n = round(x / ln 2) and |r| <= ln 2 / 2; e^r by a polynomial of degree 6 with
- * the coefficients of Cephes' expf (S. Moshier).  Adding 1.5 * 2^23 rounds to a whole number and leaves
- * it in the low bits, which saves both conversions.  Relative error below 2e-7 on [-87, 88]; outside
- * it saturates.
+ * exp(x) = 2^n * e^r with n = round(x / ln 2) and |r| <= ln 2 / 2; e^r by a polynomial of degree 6
+ * with the coefficients of Cephes' expf (S. Moshier).  Adding 1.5 * 2^23 rounds to a whole number
+ * and leaves it in the low bits, which saves both conversions.  Relative error below 2e-7 on [-87,
+ * 88]; outside it saturates.
  */
 static inline float fast_exp(float x)
 {
