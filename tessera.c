@@ -9,11 +9,11 @@
 #include "data/export.h"
 #include "data/import.h"
 #include "data/records.h"
+#include "index/faiss_c.h"
 #include "service/service.h"
 #include "train/jobs.h"
 
 #include <cblas.h>
-#include <omp.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>

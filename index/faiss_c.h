@@ -20,4 +20,9 @@
 #include <faiss/c_api/index_io_c.h>
 #pragma GCC diagnostic pop
 
+#ifndef __cplusplus
+/* libgomp's: Faiss runs its loops on that many threads.  Its header belongs to one compiler. */
+void omp_set_num_threads(int threads);
+#endif
+
 #endif
