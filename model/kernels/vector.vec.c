@@ -37,7 +37,7 @@ static inline float fast_exp(float x)
     p = p * r + 1.6666665459e-1F;
     p = p * r + 5.0000001201e-1F;
     p = p * (r * r) + r + 1;
-    int bits;
+    uint32_t bits;
     memcpy(&bits, &shifted, sizeof bits);
     bits = (bits + 127) << 23; /* the shift's own bits fall off the top */
     float scale;
