@@ -17,25 +17,44 @@
 #include <string.h>
 #include <time.h>
 
-static void print_table(const struct judgement *seen, const struct cases *cases,
-                        const struct snapshot *snapshot)
+static void print_row(const char *name, const char *metric, const double *values)
 {
-    printf("%-11s", "method");
+    printf("%-11s %-5s", name, metric);
     for (size_t c = 0; c < CUTS; c++)
-        printf("  HR@%-3zu", CUT_AT[c]);
-    for (size_t c = 1; c < CUTS; c++)
-        printf(" NDCG@%-3zu", CUT_AT[c]);
-    printf("  MRR@10  coverage@10  gini@10\n");
+        printf("  %.4f", values[c]);
+}
+
+static void report_metric(struct report *report, const char *part, const char *method,
+                          const char *metric, const double *values)
+{
+    char what[96];
+    for (size_t c = 0; c < CUTS; c++) {
+        snprintf(what, sizeof what, "%s: %s@%zu, %s", part, metric, CUT_AT[c], method);
+        report_add(report, what, values[c], metric);
+    }
+}
+
+static void print_table(struct report *report, const struct judgement *seen,
+                        const struct cases *cases, const struct snapshot *snapshot,
+                        const char *part)
+{
+    printf("%-11s %-5s", "method", "");
+    for (size_t c = 0; c < CUTS; c++)
+        printf("     @%-2zu", CUT_AT[c]);
+    printf("\n");
     for (size_t m = 0; m < METHODS; m++) {
         struct ranking r;
+        const char *name = METHOD_NAMES[m];
         ranking_measure(&r, seen->rank[m], cases->count);
-        printf("%-11s", METHOD_NAMES[m]);
-        for (size_t c = 0; c < CUTS; c++)
-            printf("  %.4f", r.hr[c]);
-        for (size_t c = 1; c < CUTS; c++)
-            printf("   %.4f ", r.ndcg[c]);
-        printf("  %.4f  %11.4f  %7.4f\n", r.mrr[2], lists_coverage(seen->shown[m], snapshot->rows),
-               lists_gini(seen->shown[m], snapshot->rows));
+        print_row(name, "HR", r.hr);
+        printf("   coverage@10 %.4f\n", lists_coverage(seen->shown[m], snapshot->rows));
+        print_row("", "NDCG", r.ndcg);
+        printf("   gini@10     %.4f\n", lists_gini(seen->shown[m], snapshot->rows));
+        print_row("", "MRR", r.mrr);
+        printf("\n");
+        report_metric(report, part, name, "HR", r.hr);
+        report_metric(report, part, name, "NDCG", r.ndcg);
+        report_metric(report, part, name, "MRR", r.mrr);
     }
 }
 
@@ -145,8 +164,8 @@ bool job_evaluate(const struct job *job, const struct evaluate_options *options,
                "find %.3f count %.3f\n",
                name, part, cases.count, snapshot->rows, version->fusion.name, version->fusion.find,
                version->fusion.count);
-        print_table(&seen, &cases, snapshot);
         fine = report_open(&report, options->targets_path, err);
+        print_table(&report, &seen, &cases, snapshot, part);
         compare(&report, &seen, &cases, part);
         printf("time of a slate %.3f ms\n", seen.slate_ms);
         if (fine && options->json_path)
