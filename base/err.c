@@ -1,5 +1,7 @@
 #include "base/err.h"
 
+#include "base/text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -12,6 +14,7 @@ void err_record(struct err *err, enum err_code code, const char *format, ...)
     va_start(args, format);
     vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
+    utf8_repair(err->text); /* a text cut inside a character could not become JSON */
 }
 
 void err_place(struct err *err, const char *format, ...)

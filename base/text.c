@@ -121,6 +121,17 @@ bool utf8_valid(const char *bytes, size_t size)
     return true;
 }
 
+void utf8_repair(char *text)
+{
+    size_t size = strlen(text);
+    for (size_t at = 0; at < size;) {
+        size_t length = utf8_length((const unsigned char *)text + at, size - at);
+        if (length == 0)
+            text[at] = '?';
+        at += length ? length : 1;
+    }
+}
+
 static int hex_digit(char c)
 {
     if (c >= '0' && c <= '9')

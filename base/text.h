@@ -27,6 +27,7 @@ void text_addf(struct text *text, const char *format, ...) PRINTF(2, 3);
 void text_add_json(struct text *text, const char *string); /* quoted and escaped */
 
 bool utf8_valid(const char *bytes, size_t size);
+void utf8_repair(char *text); /* what is not UTF-8 becomes '?' */
 
 /* Replaces %XX in place and returns the new size, or SIZE_MAX for a broken escape or %00. */
 size_t percent_decode(char *bytes, size_t size);

@@ -1,5 +1,6 @@
 #include "recommend/snapshot.h"
 
+#include "base/log.h"
 #include "data/catalogue.h"
 #include "data/records.h"
 #include "recommend/item_document.h"
@@ -55,6 +56,40 @@ static bool late_reserve(struct builder *b, size_t count, struct err *err)
     return true;
 }
 
+static size_t after_ordinal(size_t next, const uint16_t *late, const uint16_t *codes, size_t levels)
+{
+    bool same = memcmp(late, codes, (levels - 1) * sizeof *codes) == 0;
+    return same && late[levels - 1] >= next ? late[levels - 1] + 1u : next;
+}
+
+/*
+ * The store may know late items that this snapshot does not hold: deleted ones, ones that are rows
+ * of the version again, ones that another process added.  Their ordinals are taken too.
+ */
+static bool after_stored(size_t *next, const struct builder *b, const uint16_t *codes,
+                         struct err *err)
+{
+    const char *name = b->version->name;
+    size_t size = strlen(name) + 1;
+    size_t levels = b->version->trie.levels;
+    MDB_val key = {size, (void *)(uintptr_t)name};
+    MDB_val value;
+    MDB_cursor *cursor = store_cursor(&b->txn, TABLE_LATE_ITEMS, err);
+    if (!cursor)
+        return false;
+    for (int code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+         code == 0 && key.mv_size == size + 4 && memcmp(key.mv_data, name, size) == 0;
+         code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
+        uint16_t stored[LEVELS_MAX];
+        if (value.mv_size != levels * sizeof *stored)
+            continue;
+        memcpy(stored, value.mv_data, value.mv_size);
+        *next = after_ordinal(*next, stored, codes, levels);
+    }
+    mdb_cursor_close(cursor);
+    return true;
+}
+
 /* One more than the largest ordinal among all items, old and late, with these quantised tiles. */
 static bool next_ordinal(uint16_t *ordinal, const struct builder *b, const uint16_t *codes,
                          struct err *err)
@@ -80,15 +115,31 @@ static bool next_ordinal(uint16_t *ordinal, const struct builder *b, const uint1
     }
     if (low > 0 && memcmp(trie->codes + (low - 1) * levels, codes, size) == 0)
         next = trie->codes[(low - 1) * levels + levels - 1] + 1u;
-    for (size_t i = 0; i < b->out->late; i++) {
-        const uint16_t *late = b->out->late_codes + i * levels;
-        if (memcmp(late, codes, size) == 0 && late[levels - 1] >= next)
-            next = late[levels - 1] + 1u;
-    }
+    for (size_t i = 0; i < b->out->late; i++)
+        next = after_ordinal(next, b->out->late_codes + i * levels, codes, levels);
+    if (!after_stored(&next, b, codes, err))
+        return false;
     if (next > UINT16_MAX)
         return err_set(err, ERR_LIMIT, "more than %d items share one name; run `tessera index`",
                        UINT16_MAX + 1);
     *ordinal = (uint16_t)next;
+    return true;
+}
+
+/* What follows from the text of a late item: its vectors, and the tiles a new one would get. */
+static bool late_content(struct builder *b, size_t late, uint16_t *codes, const json_t *record,
+                         struct err *err)
+{
+    const struct version *v = b->version;
+    const struct shape *shape = &v->policy.shape;
+    struct item_document document;
+    float *content = b->out->late_content + late * shape->content;
+    item_document_make(&document, record);
+    if (!index_code(content, codes, v->index, &document.document, err))
+        return false;
+    product_nt(b->out->late_find + late * shape->dim, content, v->policy.params.find_content, 1,
+               shape->dim, shape->content, 0);
+    name_members(b->out->late_members + late * shape->dim, content, &v->policy, 0, 1);
     return true;
 }
 
@@ -97,16 +148,12 @@ static bool late_add(struct builder *b, uint32_t number, const json_t *record, s
 {
     struct snapshot *s = b->out;
     const struct version *v = b->version;
-    const struct shape *shape = &v->policy.shape;
     size_t levels = v->trie.levels;
     uint16_t kept[LEVELS_MAX];
-    struct item_document document;
     if (!late_reserve(b, s->late + 1, err))
         return false;
-    float *content = s->late_content + s->late * shape->content;
     uint16_t *codes = s->late_codes + s->late * levels;
-    item_document_make(&document, record);
-    if (!index_code(content, codes, v->index, &document.document, err))
+    if (!late_content(b, s->late, codes, record, err))
         return false;
     if (late_item_get(kept, levels, &b->txn, v->name, number, err)) {
         memcpy(codes, kept, levels * sizeof *codes);
@@ -116,9 +163,6 @@ static bool late_add(struct builder *b, uint32_t number, const json_t *record, s
             return false;
         b->wrote = v->name[0] != 0; /* a version without a name is still being trained */
     }
-    product_nt(s->late_find + s->late * shape->dim, content, v->policy.params.find_content, 1,
-               shape->dim, shape->content, 0);
-    name_members(s->late_members + s->late * shape->dim, content, &v->policy, 0, 1);
     s->late_number[s->late++] = number;
     return true;
 }
@@ -152,12 +196,23 @@ static uint32_t row_in(const struct builder *b, uint32_t number)
 static bool note_item(struct builder *b, uint32_t number, const json_t *record, struct err *err)
 {
     uint32_t row = row_in(b, number);
+    size_t items = b->version->index->items;
+    uint16_t ignored[LEVELS_MAX]; /* an item keeps the tiles it has */
+    if (row != NO_ITEM && row >= items && record &&
+        !late_content(b, row - items, ignored, record, err))
+        return false;
     if (row == NO_ITEM) {
         if (!record)
             return true;
-        if (!late_add(b, number, record, err))
-            return false;
-        row = (uint32_t)(b->version->index->items + b->out->late - 1);
+        if (!late_add(b, number, record, err)) {
+            if (err->code != ERR_LIMIT)
+                return false;
+            log_error("item.not_named number=%u why=\"%s\"", number, err->text);
+            *err = (struct err){
+                0}; /* one item too many of a name must not keep the rest from serving */
+            return true;
+        }
+        row = (uint32_t)(items + b->out->late - 1);
     }
     if (!facts_reserve(b, row + 1, err))
         return false;

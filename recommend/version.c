@@ -127,7 +127,9 @@ struct version *version_from(struct item_index *index, const struct shape *shape
         err_set(err, ERR_SYSTEM, "no memory for a version");
         return NULL;
     }
+    static atomic_ulong opened;
     atomic_init(&version->uses, 1);
+    version->serial = atomic_fetch_add(&opened, 1) + 1;
     version->index = index;
     if (place(version, shape, err) && order_by_popularity(version, err) &&
         map_numbers(version, store, err)) {

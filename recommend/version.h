@@ -39,6 +39,7 @@ struct version {
     uint32_t *row_of_number; /* [numbers] or NO_ITEM */
     size_t numbers;
     struct arena arena;
+    unsigned long serial; /* of this opening; an address may come again, a serial does not */
     atomic_uint uses;
 };
 

@@ -1,6 +1,7 @@
 #include "service/call.h"
 
 #include "base/files.h"
+#include "base/log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,6 +103,10 @@ void call_reply_json(struct call *call, unsigned status, json_t *json)
     text_reset(&call->reply);
     if (text)
         text_add(&call->reply, text, strlen(text));
+    if (call->reply.full) {
+        text_reset(&call->reply);
+        call->status = 500;
+    }
     free(text);
     json_decref(json);
 }
@@ -161,6 +166,8 @@ void call_fail(struct call *call, const struct err *err)
 {
     char field[64];
     const char *param = field_of(field, sizeof field, err->text);
+    if (err->code == ERR_FORMAT || err->code == ERR_SYSTEM)
+        log_error("request.failed id=%s why=\"%s\"", call->request_id, err->text);
     switch (err->code) {
     case ERR_INPUT:
     case ERR_LIMIT:

@@ -200,10 +200,12 @@ static json_t *rows_of(struct call *call, struct err *err)
     if (json_is_object(call->json) && json_object_get(call->json, "events")) {
         json_t *inner = NULL;
         static const char *const fields[] = {"events"};
-        return json_fields(call->json, fields, 1, err) &&
-                       json_list(&inner, call->json, "events", err)
-                   ? inner
-                   : NULL;
+        if (!json_fields(call->json, fields, 1, err) ||
+            !json_list(&inner, call->json, "events", err))
+            return NULL;
+        if (!inner)
+            err_set(err, ERR_INPUT, "events: expected an array, found null");
+        return inner;
     }
     if (json_is_object(call->json)) {
         json_t *array = json_array();

@@ -133,20 +133,36 @@ static void lower(char *text)
         *text = (char)tolower((unsigned char)*text);
 }
 
+/*
+ * The title as it stands in a record's JSON.  Records are written with sorted keys and `title` is
+ * the last of them, so it is what follows the last `"title":"`; inside a string those quotes are
+ * escaped.
+ */
+static bool title_of(char *title, size_t room, const MDB_val *record)
+{
+    static const char mark[] = "\"title\":\"";
+    const char *bytes = record->mv_data;
+    size_t size = record->mv_size;
+    for (size_t at = size; at-- > 0;) {
+        if (size - at < sizeof mark - 1 + 2 || memcmp(bytes + at, mark, sizeof mark - 1) != 0)
+            continue;
+        size_t length = size - 2 - (at + sizeof mark - 1); /* without the closing quote and brace */
+        length = length < room ? length : room - 1;
+        memcpy(title, bytes + at + sizeof mark - 1, length);
+        title[length] = 0;
+        return true;
+    }
+    return false;
+}
+
 /* Every word must stand in the title; a title that begins with the first one comes first. */
 static bool match(void *self, const MDB_val *key, const MDB_val *value, struct err *err)
 {
     struct search *s = self;
-    char head[2048];
+    char title[TITLE_MAX + 64];
     (void)err;
-    size_t size = value->mv_size < sizeof head - 1 ? value->mv_size : sizeof head - 1;
-    memcpy(head, value->mv_data, size);
-    head[size] = 0;
-    char *title = strstr(head, "\"title\":\"");
-    if (!title)
+    if (!title_of(title, sizeof title, value))
         return true;
-    title += 9;
-    title[strcspn(title, "\"")] = 0;
     lower(title);
     for (size_t i = 0; i < s->count; i++)
         if (!strstr(title, s->words[i]))

@@ -69,6 +69,9 @@ static bool parse_query(struct query *q, const json_t *body, struct err *err)
         !(json_fields(explore, explore_fields, COUNT(explore_fields), err) &&
           json_real64(&q->temperature, explore, "temperature", 0, 100, err)))
         return err_prefix(err, "explore");
+    if (q->temperature > 0 && q->temperature < 1e-3)
+        return err_set(err, ERR_INPUT, "explore.temperature: expected 0 or 0.001 to 100, found %g",
+                       q->temperature);
     if (json_array_size(q->history) > HISTORY_MAX)
         return err_set(err, ERR_LIMIT, "history: expected at most %d, found %zu", HISTORY_MAX,
                        json_array_size(q->history));
@@ -320,8 +323,15 @@ static void log_slate(struct call *call, const struct query *q, const char *requ
     json_object_set_new(note, "items", items);
     if (q->user)
         json_object_set_new(note, "user_id", json_string(q->user));
-    if (q->history)
-        json_object_set(note, "history", q->history);
+    if (q->history) {
+        json_t *ids = json_array(); /* the ids alone: entries may hold anything */
+        for (size_t i = 0; i < json_array_size(q->history); i++) {
+            json_t *entry = json_array_get(q->history, i);
+            json_array_append(ids,
+                              json_is_object(entry) ? json_object_get(entry, "item_id") : entry);
+        }
+        json_object_set_new(note, "history", ids);
+    }
     char *text = json_dumps(note, JSON_COMPACT | JSON_REAL_PRECISION(9));
     json_decref(note);
     if (text)

@@ -294,17 +294,19 @@ static struct MHD_Daemon *listen_on(struct service *service, struct err *err)
 }
 
 struct threads {
-    pthread_t worker[256], committer, watcher;
-    size_t workers;
+    pthread_t list[256 + 2]; /* workers, then committer and watcher */
+    size_t workers, writers;
 };
 
 static bool start_threads(struct threads *threads, struct service *service, struct err *err)
 {
-    int code = pthread_create(&threads->committer, NULL, committer_main, service);
-    if (!code)
-        code = pthread_create(&threads->watcher, NULL, watcher_main, service);
+    int code = 0;
     for (; !code && threads->workers < service->settings->workers; threads->workers += !code)
-        code = pthread_create(&threads->worker[threads->workers], NULL, worker_main, service);
+        code = pthread_create(&threads->list[threads->workers], NULL, worker_main, service);
+    void *(*const writers[])(void *) = {committer_main, watcher_main};
+    for (; !code && threads->writers < COUNT(writers); threads->writers += !code)
+        code = pthread_create(&threads->list[threads->workers + threads->writers], NULL,
+                              writers[threads->writers], service);
     return code == 0 || err_set(err, ERR_SYSTEM, "cannot start a thread: %s", strerror(code));
 }
 
@@ -312,10 +314,10 @@ static void stop_threads(struct threads *threads, struct service *service)
 {
     queue_close(&service->model_queue);
     for (size_t i = 0; i < threads->workers; i++)
-        pthread_join(threads->worker[i], NULL);
+        pthread_join(threads->list[i], NULL);
     queue_close(&service->write_queue); /* after the workers: their slates are written too */
-    pthread_join(threads->committer, NULL);
-    pthread_join(threads->watcher, NULL);
+    for (size_t i = 0; i < threads->writers; i++)
+        pthread_join(threads->list[threads->workers + i], NULL);
 }
 
 static void say_where(const struct serve_settings *s, struct MHD_Daemon *daemon)
@@ -352,8 +354,10 @@ bool job_serve(const struct serve_job *job, struct err *err)
     if (!service_reload(service, &first)) /* nothing to serve yet is no reason not to take events */
         log_error("version.not_taken why=\"%s\"", first.text);
     snprintf(service->reload_error, sizeof service->reload_error, "%s", first.text);
-    struct MHD_Daemon *daemon = listen_on(service, err);
-    bool fine = daemon && start_threads(&threads, service, err);
+    bool fine =
+        start_threads(&threads, service, err); /* before any call can wait for one of them */
+    struct MHD_Daemon *daemon = fine ? listen_on(service, err) : NULL;
+    fine = fine && daemon;
     if (fine) {
         int got;
         say_where(job->settings, daemon);
@@ -361,14 +365,12 @@ bool job_serve(const struct serve_job *job, struct err *err)
         log_info("serve.stopping signal=%d", got);
     }
     atomic_store(&service->stopping, true);
-    if (daemon) {
-        MHD_socket listening = MHD_quiesce_daemon(daemon);
-        if (fine)
-            stop_threads(&threads, service);
+    MHD_socket listening = daemon ? MHD_quiesce_daemon(daemon) : MHD_INVALID_SOCKET;
+    stop_threads(&threads, service);
+    if (daemon)
         MHD_stop_daemon(daemon);
-        if (listening != MHD_INVALID_SOCKET)
-            close(listening);
-    }
+    if (listening != MHD_INVALID_SOCKET)
+        close(listening);
     snapshot_drop(service->snapshot);
     queue_release(&service->model_queue);
     queue_release(&service->write_queue);

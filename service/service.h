@@ -71,6 +71,9 @@ struct service {
     pthread_mutex_t slate_lock;
     struct slate_note *slates, **slates_end; /* under slate_lock, with slates_length */
     size_t slates_length;
+    uint32_t pending[256]; /* the committer's own: items that the snapshot has yet to follow */
+    size_t pending_count;
+    double pending_at_s;
     atomic_bool stopping;
     bool open_to_all; /* no keys and loopback only */
 };

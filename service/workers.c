@@ -38,17 +38,17 @@ static void set_snapshot(struct service *service, struct snapshot *next)
 
 /* ---- model workers: one call at a time each, in scratch of their own ---- */
 
-static bool work_ready(struct slate_work *work, const struct version **laid_out,
-                       struct service *service, const struct snapshot *snapshot, struct err *err)
+static bool work_ready(struct slate_work *work, unsigned long *laid_out, struct service *service,
+                       const struct snapshot *snapshot, struct err *err)
 {
-    if (*laid_out == snapshot->version && slate_work_fits(work, snapshot))
+    if (*laid_out == snapshot->version->serial && slate_work_fits(work, snapshot))
         return true;
     slate_work_close(work);
-    *laid_out = NULL;
+    *laid_out = 0;
     if (!slate_work_open(work, snapshot, service->settings->late_items_max,
                          service->settings->history_max, err))
         return false;
-    *laid_out = snapshot->version;
+    *laid_out = snapshot->version->serial;
     return true;
 }
 
@@ -56,7 +56,7 @@ void *worker_main(void *self)
 {
     struct service *service = self;
     struct slate_work work = {0};
-    const struct version *laid_out = NULL; /* compared, never followed */
+    unsigned long laid_out = 0; /* serial of the version that `work` fits */
     struct call *call;
     struct err first = {0};
     struct snapshot *ready = service_snapshot(service);
@@ -73,9 +73,6 @@ void *worker_main(void *self)
             call_fail(call, &err);
         else
             call->route->answer(call, &work, snapshot);
-        if (call->status == 500)
-            log_error("request.failed id=%s path=\"%s\" why=\"%s\"", call->request_id,
-                      call->route->path, err.text);
         snapshot_drop(snapshot);
         call_done(call);
     }
@@ -153,6 +150,51 @@ static bool commit_group(struct service *service, struct call *chain,
     return store_commit(&txn, err);
 }
 
+static bool update_snapshot(struct service *service, const uint32_t *numbers, size_t count,
+                            struct err *err)
+{
+    struct snapshot *old = service_snapshot(service);
+    struct snapshot *next = old ? snapshot_update(old, service->store, numbers, count, err) : NULL;
+    bool fine = next || !old; /* without a version there is nothing to update: it reads them all */
+    if (next)
+        set_snapshot(service, next);
+    snapshot_drop(old);
+    return fine;
+}
+
+/* Items whose change did not get into the snapshot (a full disk, no memory) wait for another try.
+ */
+static void follow_numbers(struct service *service, const uint32_t *numbers, size_t count)
+{
+    struct err err = {0};
+    if (count == 0 || update_snapshot(service, numbers, count, &err))
+        return;
+    log_error("snapshot.update items=%zu why=\"%s\"", count, err.text);
+    for (size_t i = 0; i < count; i++) {
+        struct err own = {0};
+        if (update_snapshot(service, &numbers[i], 1, &own))
+            continue;
+        if (service->pending_count < COUNT(service->pending))
+            service->pending[service->pending_count++] = numbers[i];
+        else
+            log_error("snapshot.update item=%u lost until the next reload", numbers[i]);
+    }
+}
+
+static void retry_pending(struct service *service)
+{
+    uint32_t numbers[COUNT(service->pending)];
+    size_t count = service->pending_count;
+    if (count == 0 || clock_s() < service->pending_at_s)
+        return;
+    memcpy(numbers, service->pending, count * sizeof *numbers);
+    service->pending_count = 0;
+    service->pending_at_s = clock_s() + 1;
+    pthread_mutex_lock(&service->snapshot_change);
+    follow_numbers(service, numbers, count);
+    pthread_mutex_unlock(&service->snapshot_change);
+}
+
 /* The items that a group changed become part of the next snapshot before anybody is told. */
 static void follow_items(struct service *service, struct call *chain)
 {
@@ -164,21 +206,13 @@ static void follow_items(struct service *service, struct call *chain)
     if (!any)
         return;
     pthread_mutex_lock(&service->snapshot_change);
-    for (struct call *call = chain; call || count; call = call ? call->next : NULL) {
-        if (call && call->status == 0 && call_changed_item(call, &numbers[count]))
+    for (struct call *call = chain; call; call = call->next) {
+        if (call->status == 0 && call_changed_item(call, &numbers[count]))
             count++;
-        if (count < COUNT(numbers) && call)
-            continue;
-        struct err err = {0};
-        struct snapshot *old = service_snapshot(service);
-        struct snapshot *next =
-            old ? snapshot_update(old, service->store, numbers, count, &err) : NULL;
-        if (next)
-            set_snapshot(service, next);
-        else if (old)
-            log_error("snapshot.update why=\"%s\"", err.text);
-        snapshot_drop(old);
-        count = 0;
+        if (count == COUNT(numbers) || !call->next) {
+            follow_numbers(service, numbers, count);
+            count = 0;
+        }
     }
     pthread_mutex_unlock(&service->snapshot_change);
 }
@@ -188,7 +222,7 @@ static void commit_calls(struct service *service, struct call *chain, struct sla
     struct err err = {0};
     if (!commit_group(service, chain, notes, &err)) {
         log_error("commit.failed why=\"%s\"", err.text);
-        if (notes)
+        for (const struct slate_note *note = notes; note; note = note->next)
             atomic_fetch_add(&service->metrics.slates_dropped, 1);
         for (struct call *next, *call = chain; call;
              call = next) { /* one of them may be to blame */
@@ -219,6 +253,7 @@ void *committer_main(void *self)
         struct slate_note *notes = take_slates(service);
         if (chain || notes)
             commit_calls(service, chain, notes);
+        retry_pending(service);
         for (struct slate_note *next; notes; notes = next) {
             next = notes->next;
             free(notes->json);
@@ -262,6 +297,8 @@ bool service_reload(struct service *service, struct err *err)
 void *watcher_main(void *self)
 {
     struct service *service = self;
+    const struct timespec longer = {
+        1, 0}; /* after a failure: reading a broken version again is not free */
     const struct timespec pause = {(time_t)(service->settings->watch_ms / 1000),
                                    (long)(service->settings->watch_ms % 1000) * 1000000};
     while (!atomic_load(&service->stopping)) {
@@ -275,7 +312,7 @@ void *watcher_main(void *self)
             atomic_fetch_add(&service->metrics.reload_failures, 1);
             log_error("version.not_taken why=\"%s\"", err.text);
         }
-        nanosleep(&pause, NULL);
+        nanosleep(fine ? &pause : &longer, NULL);
     }
     return NULL;
 }

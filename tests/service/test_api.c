@@ -261,6 +261,15 @@ static void bad_input_gets_a_clear_error(void **state)
         {"PUT", "/v1/items/x", "{\"categories\":\"Drama\"}", 422, "categories: expected an array"},
         {"GET", "/v1/items/nobody", NULL, 404, "no item"},
         {"GET", "/v1/items/nobody/similar", NULL, 404, "no item"},
+        {"GET",
+         "/v1/items/"
+         "%E3%81%82%E3%81%82%E3%81%82%E3%81%82%E3%81%82%E3%81%82%E3%81%82%E3%81%82%E3%81%82%E3%81%"
+         "82%E3%81%82%E3%81%82%E3%81%82%E3%81%82%E3%81%82%E3%81%82%E3%81%82%E3%81%82%E3%81%82%E3%"
+         "81%82%E3%81%82%E3%81%82%E3%81%82%E3%81%82%E3%81%82%E3%81%82%E3%81%82%E3%81%82",
+         NULL, 404, "no item"},
+        {"POST", "/v1/events", "{\"events\":null}", 422, "events: expected an array"},
+        {"POST", "/v1/recommendations", "{\"user_id\":\"a\",\"explore\":{\"temperature\":1e-308}}",
+         422, "0.001 to 100"},
         {"GET", "/v1/items/tt0133093/similar?n=0", NULL, 422, "1 to 200"},
         {"GET", "/v1/items/a%00b", NULL, 400, "%00"},
         {"GET", "/v1/items/a%zz", NULL, 400, "broken"},
