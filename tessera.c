@@ -306,7 +306,7 @@ static const struct command {
     {"train", "a model version from the current index and the events", run_train, false,
      T_TRAIN | T_INDEX | T_EVENTS},
     {"evaluate", "the version in production against the baselines", run_evaluate, false,
-     T_EVALUATE | T_TRAIN},
+     T_EVALUATE | T_TRAIN | T_INDEX | T_EVENTS},
     {"recommend", "slates for all users at once", run_recommend, false, T_RECOMMEND},
     {"serve", "the HTTP service", run_serve, true, T_SERVE | T_EVENTS | T_STORE},
     {"promote", "another version into production, or back", run_promote, false, T_OTHER},

@@ -5,8 +5,11 @@
 #include "index/faiss_c.h"
 #include "index/scan.h"
 
+#include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct catalogue_index {
     const float *vectors; /* borrowed [items, dims] */
@@ -21,7 +24,7 @@ static bool faiss_failed(struct err *err, const char *path, const char *doing)
 
 static double lists_for(size_t items)
 {
-    return floor(4 * sqrt((double)items));
+    return fmin((double)items, floor(4 * sqrt((double)items)));
 }
 
 static bool set_probes(struct catalogue_index *index, const char *path, struct err *err)
@@ -59,9 +62,16 @@ static bool faiss_open(struct catalogue_index *index, const char *path, struct e
         code = faiss_Index_train(index->faiss, (idx_t)index->items, index->vectors);
     if (!code)
         code = faiss_Index_add(index->faiss, (idx_t)index->items, index->vectors);
+    char aside[PATH_SIZE];
+    if (!path_make(aside, err, "%s.part", path))
+        return false;
     if (!code)
-        code = faiss_write_index_fname(index->faiss, path);
-    return code ? faiss_failed(err, path, "build") : set_probes(index, path, err);
+        code = faiss_write_index_fname(index->faiss, aside);
+    if (code)
+        return faiss_failed(err, path, "build");
+    if (rename(aside, path) != 0)
+        return err_set(err, ERR_SYSTEM, "%s: cannot rename: %s", path, strerror(errno));
+    return set_probes(index, path, err);
 }
 
 struct catalogue_index *catalogue_index_open(const float *vectors, size_t items, size_t dims,

@@ -153,6 +153,8 @@ static bool read_ids(struct item_index *index, const char *folder, struct err *e
     index->events = tensors_find(file, "events", TENSOR_U32, index->items, 0, err);
     index->id_at = tensors_find(file, "id_at", TENSOR_I64, index->items + 1, 0, err);
     const struct tensor *bytes = tensors_get(file, "id_bytes");
+    if (bytes && (bytes->type != TENSOR_U8 || bytes->dims != 1))
+        return err_set(err, ERR_FORMAT, "%s: tensor id_bytes: expected U8 of one dim", path);
     if (!index->content || !index->events || !index->id_at || !bytes)
         return err_set(err, ERR_FORMAT, "%s: tensor id_bytes is missing", path);
     index->id_bytes = bytes->data;

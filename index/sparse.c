@@ -128,10 +128,12 @@ static bool finish(float *left, float *right, const struct sparse *a, size_t dim
     memset(right, 0, a->columns * dims * sizeof *right);
     for (size_t d = 0; d < take; d++) {
         size_t from = k - 1 - d; /* ssyev orders by rising value */
-        float scale = w->values[from] > 1e-10F ? sqrtf(w->values[from]) : 0;
+        bool real = w->values[from] > 1e-6F * w->values[k - 1] && w->values[from] > 1e-10F;
+        float scale = real ? sqrtf(w->values[from]) : 0; /* beyond the rank lies rounding */
         for (size_t r = 0; r < a->rows; r++)
-            left[r * dims + d] =
-                scale * cblas_sdot((int)k, w->q + r * k, 1, w->gram + from, (int)k);
+            if (a->first[r + 1] > a->first[r]) /* an empty row has no direction */
+                left[r * dims + d] =
+                    scale * cblas_sdot((int)k, w->q + r * k, 1, w->gram + from, (int)k);
         for (size_t c = 0; c < a->columns && scale > 0; c++)
             right[c * dims + d] =
                 cblas_sdot((int)k, w->b + c * k, 1, w->gram + from, (int)k) / scale;

@@ -118,18 +118,20 @@ static bool append_run(const char *path, const struct version *version,
 }
 
 /* The settings the version was trained with, from its manifest: what a test run is filed under. */
-static bool read_manifest(char hash[SHA256_TEXT], uint64_t *upto, const char *home,
+static bool read_manifest(char hash[SHA256_TEXT], uint64_t *upto, const struct job *job,
                           const char *name, struct err *err)
 {
     char path[PATH_SIZE];
+    char folder[PATH_SIZE];
     size_t size;
-    if (!path_make(path, err, "%s/models/%s/manifest.json", home, name))
+    if (!path_make(folder, err, "%s/models/%s", job->home, name) ||
+        !rows_check_meaning(upto, folder, job, err) ||
+        !path_make(path, err, "%s/manifest.json", folder))
         return false;
     char *text = file_read(path, 1 << 22, &size, err);
     json_t *manifest = text ? json_parse(text, size, path, err) : NULL;
     const char *run = json_string_value(json_object_get(manifest, "run"));
     snprintf(hash, SHA256_TEXT, "%s", run ? run : "unknown");
-    *upto = (uint64_t)json_integer_value(json_object_get(manifest, "upto"));
     json_decref(manifest);
     free(text);
     return manifest != NULL;
@@ -146,7 +148,7 @@ bool job_evaluate(const struct job *job, const struct evaluate_options *options,
     struct snapshot *snapshot = NULL;
     const char *part = options->test ? "test" : "validation";
     bool fine = production_name(name, job->home, err) &&
-                read_manifest(hash, &upto, job->home, name, err) &&
+                read_manifest(hash, &upto, job, name, err) &&
                 rows_load_events(&data, job, upto, err);
     struct version *version =
         fine ? version_open(job->home, name, job->store, job->train->scan_items_max, err) : NULL;

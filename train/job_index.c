@@ -10,7 +10,7 @@
 #include "index/cooccurrence.h"
 #include "recommend/item_document.h"
 #include "train/jobs.h"
-#include "train/split.h"
+#include "train/rows.h"
 
 #include <cblas.h>
 #include <math.h>
@@ -75,8 +75,16 @@ static bool load_events(struct indexing *x, struct err *err)
     x->histories = histories_load(x->job->store, x->job->events, 0, err);
     if (!x->histories)
         return false;
-    for (size_t e = 0; e < x->histories->events; e++)
-        x->histories->item[e] = x->slot_of_number[x->histories->item[e]];
+    for (size_t e = 0; e < x->histories->events; e++) {
+        uint32_t number = x->histories->item[e];
+        uint32_t slot = number < x->numbers ? x->slot_of_number[number] : UINT32_MAX;
+        if (slot ==
+            UINT32_MAX) { /* an item that came between reading the catalogue and the events */
+            x->histories->kind[e] = EVENT_IGNORED;
+            slot = 0;
+        }
+        x->histories->item[e] = slot;
+    }
     if (!split_make(&x->split, x->histories, x->job->index->split, err) ||
         !split_sequences(&x->sequences, x->histories, &x->split, err))
         return false;
@@ -255,10 +263,12 @@ static void source_hash(char digest[SHA256_TEXT], const struct indexing *x)
     text_release(&data);
 }
 
+/* A damaged index is not up to date: making it again mends it. */
 static bool up_to_date(const char *link, const char *digest)
 {
     char target[PATH_SIZE];
-    return link_read(target, link) && strstr(target, digest) != NULL && path_exists(link);
+    struct err damage = {0};
+    return link_read(target, link) && strcmp(target, digest) == 0 && manifest_check(link, &damage);
 }
 
 static bool publish(struct indexing *x, const char *digest, struct err *err)
@@ -277,6 +287,7 @@ static bool publish(struct indexing *x, const char *digest, struct err *err)
         return false;
     json_t *facts = json_pack("{s:s, s:s, s:I, s:I}", "kind", "index", "source", digest, "items",
                               (json_int_t)x->items, "upto", (json_int_t)x->histories->upto);
+    rows_note_meaning(facts, x->job);
     bool fine = manifest_write(aside, facts, err);
     json_decref(facts);
     folder_remove(final); /* a damaged or half-known one of the same source */

@@ -5,6 +5,7 @@
  *                        └─ every state_every_steps: state.safetensors, atomically
  *   end: best params ─► fit fusion on validation ─► version folder ─► gate ─► production
  */
+#include "base/json.h"
 #include "base/log.h"
 #include "model/checkpoint.h"
 #include "train/judge.h"
@@ -231,7 +232,7 @@ static bool write_fusion(const struct fusion *f, const char *folder, struct err 
     return fine;
 }
 
-static json_t *manifest_facts(const struct training *t, const struct judgement *seen)
+static json_t *manifest_facts(const struct training *t, const struct judgement *seen, bool promotes)
 {
     char when[40];
     time_t now = time(NULL);
@@ -253,11 +254,13 @@ static json_t *manifest_facts(const struct training *t, const struct judgement *
         "upto", (json_int_t)t->data.histories->upto, "best_step", (json_int_t)t->best_step,
         "settings", settings.bytes, "validation_ndcg10", metrics);
     text_release(&settings);
+    rows_note_meaning(facts, t->job);
+    json_object_set_new(facts, "promote", json_boolean(promotes));
     return facts;
 }
 
 static bool write_version(struct training *t, const char *folder, const struct judgement *seen,
-                          struct err *err)
+                          bool promotes, struct err *err)
 {
     char path[PATH_SIZE];
     const struct shape *shape = &t->trainer.shape;
@@ -277,7 +280,7 @@ static bool write_version(struct training *t, const char *folder, const struct j
     catalogue_index_close(index);
     if (!index)
         return false;
-    json_t *facts = manifest_facts(t, seen);
+    json_t *facts = manifest_facts(t, seen, promotes);
     bool fine = manifest_write(folder, facts, err);
     json_decref(facts);
     return fine;
@@ -377,7 +380,8 @@ static bool finish(struct training *t, const char *name, struct err *err)
                 path_make(final, err, "%s/models/%s", t->job->home, name);
     if (fine) {
         folder_remove(aside);
-        fine = folder_make(aside, err) && write_version(t, aside, &seen, err) &&
+        fine = folder_make(aside, err) &&
+               write_version(t, aside, &seen, passes && s->promote, err) &&
                folder_publish(aside, final, err);
     }
     judgement_release(&seen, t->cases.count);
@@ -453,6 +457,27 @@ static bool make_hash(struct training *t, struct err *err)
            path_make(t->index_folder, err, "%s/indexes/%s", t->job->home, t->data.index_name);
 }
 
+/* Killed between publishing and promoting: the state folder, which goes last, is still there. */
+static bool finish_promotion(const struct training *t, const char *name, struct err *err)
+{
+    char path[PATH_SIZE];
+    size_t size;
+    if (!path_exists(t->folder))
+        return true;
+    if (!path_make(path, err, "%s/models/%s/manifest.json", t->job->home, name))
+        return false;
+    char *text = file_read(path, 1 << 22, &size, err);
+    json_t *manifest = text ? json_parse(text, size, path, err) : NULL;
+    bool fine = manifest != NULL;
+    if (fine && json_is_true(json_object_get(manifest, "promote")))
+        fine = production_set(t->job->home, name, err);
+    json_decref(manifest);
+    free(text);
+    if (fine)
+        folder_remove(t->folder);
+    return fine;
+}
+
 bool job_train(const struct job *job, struct err *err)
 {
     struct training t = {.job = job, .best = -1};
@@ -461,7 +486,7 @@ bool job_train(const struct job *job, struct err *err)
     bool fine = rows_load(&t.data, job, err) && make_hash(&t, err) &&
                 find_version(name, sizeof name, job->home, t.hash, &there, err);
     if (fine && there)
-        printf("version %s is up to date\n", name);
+        fine = finish_promotion(&t, name, err) && printf("version %s is up to date\n", name) > 0;
     if (fine && !there) {
         fine = open_training(&t, err) && run(&t, err) && finish(&t, name, err);
         if (fine)

@@ -13,7 +13,7 @@ static void add_case(struct cases *c, const struct histories *h, size_t user, si
     size_t history = c->history_first[c->count];
     size_t seen = c->seen_first[c->count];
     for (size_t e = h->first[user]; e < target; e++) {
-        if (h->item[e] == NO_ITEM || h->item[e] == h->item[target])
+        if (h->item[e] == NO_ITEM)
             continue;
         if (h->kind[e] == EVENT_POSITIVE)
             c->history[history++] = h->item[e];
@@ -23,6 +23,17 @@ static void add_case(struct cases *c, const struct histories *h, size_t user, si
     c->user[c->count++] = h->user[user];
     c->history_first[c->count] = history;
     c->seen_first[c->count] = seen;
+}
+
+/* A target the user has met before cannot be judged: what was seen is never recommended again. */
+static bool is_case(const struct histories *h, size_t user, size_t target)
+{
+    if (target == SIZE_MAX || h->item[target] == NO_ITEM)
+        return false;
+    for (size_t e = h->first[user]; e < target; e++)
+        if (h->item[e] == h->item[target])
+            return false;
+    return true;
 }
 
 bool cases_make(struct cases *c, const struct histories *h, const struct split *split,
@@ -44,7 +55,7 @@ bool cases_make(struct cases *c, const struct histories *h, const struct split *
     }
     size_t count = 0;
     for (size_t u = 0; u < h->users; u++)
-        if (split->target[part][u] != SIZE_MAX && h->item[split->target[part][u]] != NO_ITEM)
+        if (is_case(h, u, split->target[part][u]))
             order[count++] = (uint32_t)u;
     if (max_cases && max_cases < count) {
         struct rng rng = rng_stream(seed, 0xca5e, 0);
@@ -185,6 +196,7 @@ bool judge(struct judgement *out, const struct cases *cases, const struct snapsh
            const struct fusion *fusion, size_t beam, size_t history_max, bool features,
            struct thread_pool *pool, struct err *err)
 {
+    *out = (struct judgement){0};
     size_t threads = thread_pool_count(pool);
     struct judging j = {out, cases, snapshot, fusion, beam, NULL, NULL, NULL, features, NULL};
     j.works = calloc(threads, sizeof *j.works);

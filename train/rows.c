@@ -1,5 +1,7 @@
 #include "train/rows.h"
 
+#include "base/json.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,11 +25,59 @@ bool rows_load_events(struct row_data *data, const struct job *job, uint64_t upt
     return split_make(&data->split, h, job->index->split, err);
 }
 
+static void print_meaning(struct text *text, const struct job *job)
+{
+    const struct settings events = {EVENT_SETTINGS, EVENT_SETTINGS_COUNT,
+                                    (void *)(uintptr_t)job->events};
+    text_init(text, 65536);
+    text_addf(text, "split = %s\n", job->index->split);
+    settings_print(text, &events);
+}
+
+void rows_note_meaning(json_t *facts, const struct job *job)
+{
+    struct text text;
+    print_meaning(&text, job);
+    json_object_set_new(facts, "meaning", json_string(text.bytes));
+    text_release(&text);
+}
+
+bool rows_check_meaning(uint64_t *upto, const char *folder, const struct job *job, struct err *err)
+{
+    char path[PATH_SIZE];
+    size_t size;
+    struct text mine;
+    if (!path_make(path, err, "%s/manifest.json", folder))
+        return false;
+    char *bytes = file_read(path, 1 << 22, &size, err);
+    json_t *manifest = bytes ? json_parse(bytes, size, path, err) : NULL;
+    const char *theirs = json_string_value(json_object_get(manifest, "meaning"));
+    print_meaning(&mine, job);
+    bool fine = manifest && theirs && strcmp(theirs, mine.bytes) == 0;
+    if (manifest && !fine) {
+        size_t at = 0; /* the line that differs */
+        for (size_t i = 0; theirs && theirs[i] && theirs[i] == mine.bytes[i]; i++)
+            at = theirs[i] == '\n' ? i + 1 : at;
+        const char *their = theirs ? theirs + at : "nothing";
+        err_set(err, ERR_INPUT,
+                "%s was made with '%.*s', this command has '%.*s': give it the same setting, or "
+                "make it anew",
+                folder, (int)strcspn(their, "\n"), their, (int)strcspn(mine.bytes + at, "\n"),
+                mine.bytes + at);
+    }
+    *upto = (uint64_t)json_integer_value(json_object_get(manifest, "upto"));
+    text_release(&mine);
+    json_decref(manifest);
+    free(bytes);
+    return fine;
+}
+
 bool rows_load(struct row_data *data, const struct job *job, struct err *err)
 {
     char link[PATH_SIZE];
     char target[PATH_SIZE];
     char folder[PATH_SIZE];
+    uint64_t upto = 0;
     if (!path_make(link, err, "%s/indexes/current", job->home))
         return false;
     if (!link_read(target, link) || strlen(target) >= sizeof data->index_name)
@@ -38,7 +88,7 @@ bool rows_load(struct row_data *data, const struct job *job, struct err *err)
     if (!path_make(folder, err, "%s/indexes/%s", job->home, target) || !manifest_check(folder, err))
         return false;
     data->index = index_open(folder, err);
-    return data->index && rows_load_events(data, job, 0, err);
+    return data->index && rows_load_events(data, job, upto, err);
 }
 
 static void rename_items(struct row_data *data, const struct snapshot *snapshot)

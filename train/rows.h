@@ -15,6 +15,15 @@ struct row_data {
     const struct job *job;
 };
 
+/*
+ * What events mean and which of them train is part of an index and of a version: it stands in their
+ * manifests, and a job that was asked for something else is refused.  upto: the manifest's
+ * watermark.
+ */
+void rows_note_meaning(json_t *facts, const struct job *job);
+bool rows_check_meaning(uint64_t *upto, const char *folder, const struct job *job,
+                        struct err *err) MUST_CHECK;
+
 bool rows_load(struct row_data *data, const struct job *job,
                struct err *err) MUST_CHECK; /* current index and events */
 bool rows_load_events(struct row_data *data, const struct job *job, uint64_t upto,
