@@ -5,6 +5,8 @@
  * apart (0 for an item that is alone).  Within a collision the nearest to the centroids comes
  * first. Rows of a version are numbered by rising name, so the row of an item, and every tie broken
  * by it, follows from what the item is and not from its number, its id or its place in a file.
+ * (Given the centroids: k-means starts from random items, so another order of the items is another
+ * draw of its seed.)
  */
 #ifndef INDEX_SEMANTIC_IDS_H
 #define INDEX_SEMANTIC_IDS_H
