@@ -85,7 +85,8 @@ bool rows_load(struct row_data *data, const struct job *job, struct err *err)
                        "%s: there is no index; run `tessera --home %s index` first", link,
                        job->home);
     memcpy(data->index_name, target, strlen(target) + 1);
-    if (!path_make(folder, err, "%s/indexes/%s", job->home, target) || !manifest_check(folder, err))
+    if (!path_make(folder, err, "%s/indexes/%s", job->home, target) ||
+        !manifest_check(folder, err) || !rows_check_meaning(&upto, folder, job, err))
         return false;
     data->index = index_open(folder, err);
     return data->index && rows_load_events(data, job, upto, err);

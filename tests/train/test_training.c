@@ -129,6 +129,23 @@ static void run_again_does_nothing(void **state)
     scratch_drop(home);
 }
 
+/* An index that counted other events would leak them into training: it is refused, and told why. */
+static void an_index_of_another_split_is_refused(void **state)
+{
+    char home[512];
+    char why[4000];
+    (void)state;
+    home_without_models(home, sizeof home, "split");
+    run(home, "index --split time");
+    assert_int_equal(tessera(why, sizeof why, home, "train --epochs 1 " SMALL), 2);
+    assert_non_null(strstr(why, "'split = time', this command has 'split = leave_one_out'"));
+    run(home, "train --split time --epochs 1 " SMALL);
+    assert_int_equal(tessera(why, sizeof why, home, "evaluate"), 2);
+    assert_non_null(strstr(why, "split = time"));
+    run(home, "evaluate --split time");
+    scratch_drop(home);
+}
+
 /* Validation NDCG@10 of the fused slate, from the table that evaluate prints. */
 static double ndcg_of(const char *home)
 {
@@ -258,6 +275,7 @@ int main(void)
         TEST(the_same_bytes_on_1_2_and_4_threads),
         TEST(the_same_bytes_after_kill_9),
         TEST(run_again_does_nothing),
+        TEST(an_index_of_another_split_is_refused),
         TEST(permuting_items_moves_metrics_no_further_than_seeds_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
