@@ -60,11 +60,3 @@ void *arena_take(struct arena *arena, size_t count, size_t size)
     assert(arena->used <= arena->size); /* asking for more than was measured is a bug */
     return memset(arena->block + start, 0, bytes);
 }
-
-char *arena_text(struct arena *arena, const char *text, size_t size)
-{
-    char *copy = arena_try(arena, size + 1, 1);
-    if (copy)
-        memcpy(copy, text, size);
-    return copy;
-}

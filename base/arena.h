@@ -29,6 +29,5 @@ void arena_close(struct arena *arena);
 void arena_reset(struct arena *arena);
 void *arena_take(struct arena *arena, size_t count, size_t size);
 void *arena_try(struct arena *arena, size_t count, size_t size);
-char *arena_text(struct arena *arena, const char *text, size_t size); /* a copy with a final 0 */
 
 #endif

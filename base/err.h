@@ -25,7 +25,7 @@ enum err_code {
     ERR_LIMIT,   /* a configured limit was reached                           -> exit 1, HTTP 4xx */
     ERR_FORMAT,  /* a file is not what its header says                       -> refuse to start */
     ERR_FULL,    /* the disk or the store's map is full                      -> HTTP 507 */
-    ERR_SYSTEM,  /* the OS said no; the text carries strerror()              -> HTTP 503 */
+    ERR_SYSTEM,  /* the OS said no; the text carries strerror()              -> HTTP 500 */
 };
 
 struct err {

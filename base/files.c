@@ -138,8 +138,9 @@ static bool parent_sync(const char *path, struct err *err)
     return file_sync(parent, err);
 }
 
-static bool write_all(int fd, const char *bytes, size_t size)
+bool fd_write(int fd, const void *from, size_t size)
 {
+    const char *bytes = from;
     while (size > 0) {
         ssize_t done = write(fd, bytes, size);
         if (done < 0 && errno == EINTR)
@@ -160,7 +161,7 @@ bool file_write_atomic(const char *path, const void *bytes, size_t size, struct 
     int fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0)
         return os_error(err, aside, "create");
-    bool fine = write_all(fd, bytes, size) && fsync(fd) == 0;
+    bool fine = fd_write(fd, bytes, size) && fsync(fd) == 0;
     if (!fine)
         os_error(err, aside, "write");
     if (close(fd) != 0 && fine)

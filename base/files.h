@@ -31,6 +31,7 @@ bool file_map_open(struct file_map *map, const char *path, struct err *err) MUST
 void file_map_close(struct file_map *map);
 bool file_write_atomic(const char *path, const void *bytes, size_t size,
                        struct err *err) MUST_CHECK;
+bool fd_write(int fd, const void *bytes, size_t size);        /* all of it; false: errno says why */
 bool file_sync(const char *path, struct err *err) MUST_CHECK; /* a file or a folder */
 bool file_copy(const char *to, const char *from, struct err *err) MUST_CHECK;
 bool file_sha256(char digest[SHA256_TEXT], const char *path, struct err *err) MUST_CHECK;

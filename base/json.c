@@ -1,5 +1,8 @@
 #include "base/json.h"
 
+#include "base/files.h"
+
+#include <stdlib.h>
 #include <string.h>
 
 json_t *json_parse(const char *bytes, size_t size, const char *what, struct err *err)
@@ -10,6 +13,26 @@ json_t *json_parse(const char *bytes, size_t size, const char *what, struct err 
         err_set(err, ERR_INPUT, "%s: not JSON: %s (line %d, column %d)", what, why.text, why.line,
                 why.column);
     return value;
+}
+
+json_t *json_read(const char *path, struct err *err)
+{
+    size_t size;
+    char *text = file_read(path, JSON_FILE_MAX, &size, err);
+    json_t *value = text ? json_parse(text, size, path, err) : NULL;
+    if (text && !value)
+        err->code = ERR_FORMAT;
+    free(text);
+    return value;
+}
+
+bool json_write(const char *path, const json_t *value, size_t flags, struct err *err)
+{
+    char *text = value ? json_dumps(value, flags) : NULL;
+    bool fine = text ? file_write_atomic(path, text, strlen(text), err)
+                     : err_set(err, ERR_SYSTEM, "%s: no memory for its JSON", path);
+    free(text);
+    return fine;
 }
 
 const char *json_kind(const json_t *value)

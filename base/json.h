@@ -15,6 +15,14 @@
 /* Strict: duplicate keys, bad UTF-8, NaN and anything after the value are refused. */
 json_t *json_parse(const char *bytes, size_t size, const char *what, struct err *err) MUST_CHECK;
 
+/*
+ * A file of JSON, at most JSON_FILE_MAX bytes; one that is not JSON is ERR_FORMAT.  Writing is
+ * atomic, `flags` are jansson's.
+ */
+enum { JSON_FILE_MAX = 1 << 22 };
+json_t *json_read(const char *path, struct err *err) MUST_CHECK;
+bool json_write(const char *path, const json_t *value, size_t flags, struct err *err) MUST_CHECK;
+
 const char *json_kind(const json_t *value);
 bool json_fields(const json_t *object, const char *const *names, size_t count,
                  struct err *err) MUST_CHECK;

@@ -174,35 +174,20 @@ static json_t *make_header(const struct tensor *list, size_t count, const json_t
     return header;
 }
 
-static bool write_bytes(int fd, const void *bytes, size_t size)
-{
-    const char *at = bytes;
-    while (size > 0) {
-        ssize_t done = write(fd, at, size);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return false;
-        at += done;
-        size -= (size_t)done;
-    }
-    return true;
-}
-
 static bool write_file(int fd, const char *header, const struct tensor *list, size_t count)
 {
     static const char zeros[64];
     uint64_t length = strlen(header);
     uint64_t padded = (8 + length + 63) / 64 * 64 - 8; /* the format allows spaces after the JSON */
-    if (!write_bytes(fd, &padded, 8) || !write_bytes(fd, header, length))
+    if (!fd_write(fd, &padded, 8) || !fd_write(fd, header, length))
         return false;
     for (uint64_t i = length; i < padded; i++)
-        if (!write_bytes(fd, " ", 1))
+        if (!fd_write(fd, " ", 1))
             return false;
     for (size_t i = 0; i < count; i++) {
         size_t size;
-        if (!tensor_size(&size, &list[i]) || !write_bytes(fd, list[i].data, size) ||
-            (size % 64 && i + 1 < count && !write_bytes(fd, zeros, 64 - size % 64)))
+        if (!tensor_size(&size, &list[i]) || !fd_write(fd, list[i].data, size) ||
+            (size % 64 && i + 1 < count && !fd_write(fd, zeros, 64 - size % 64)))
             return false;
     }
     return true;

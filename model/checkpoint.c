@@ -90,11 +90,8 @@ bool checkpoint_write(const char *folder, const struct shape *shape, const struc
 {
     char path[PATH_SIZE];
     json_t *config = make_config(shape, fingerprint);
-    char *text = config ? json_dumps(config, JSON_INDENT(2)) : NULL;
-    bool fine = text ? path_make(path, err, "%s/config.json", folder) &&
-                           file_write_atomic(path, text, strlen(text), err)
-                     : err_set(err, ERR_SYSTEM, "no memory for config.json");
-    free(text);
+    bool fine = path_make(path, err, "%s/config.json", folder) &&
+                json_write(path, config, JSON_INDENT(2), err);
     json_decref(config);
     return fine &&
            write_tensors(folder, "model.safetensors", true, shape, params, fingerprint, err) &&
@@ -104,15 +101,11 @@ bool checkpoint_write(const char *folder, const struct shape *shape, const struc
 bool checkpoint_shape(struct shape *s, const char *folder, const char *fingerprint, struct err *err)
 {
     char path[PATH_SIZE];
-    size_t size;
     if (!path_make(path, err, "%s/config.json", folder))
         return false;
-    char *text = file_read(path, 1 << 20, &size, err);
-    json_t *config = text ? json_parse(text, size, path, err) : NULL;
+    json_t *config = json_read(path, err);
     json_t *own = json_object_get(config, "tessera");
     bool fine = config != NULL;
-    if (!fine && err->code == ERR_INPUT)
-        err->code = ERR_FORMAT;
     *s = (struct shape){.rope_base = 10000, .norm_eps = 1e-5};
     size_t most = UINT32_MAX - 1;
     const char *found = "";
@@ -135,7 +128,6 @@ bool checkpoint_shape(struct shape *s, const char *folder, const char *fingerpri
     else if (!fine && config)
         err_prefix(err, "%s", path);
     json_decref(config);
-    free(text);
     return fine && shape_check(s, path, err);
 }
 

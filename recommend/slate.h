@@ -35,7 +35,7 @@ struct slate_item {
 };
 
 struct slate_request {
-    const uint32_t *history; /* rows, oldest first; late rows are read by their content */
+    const uint32_t *history; /* rows, oldest first; late rows are not read by the policy */
     size_t history_count;
     size_t n; /* 1 .. SLATE_MAX */
     size_t beam;

@@ -153,17 +153,14 @@ struct version *version_from(struct item_index *index, const struct shape *shape
 static bool read_fusion(struct fusion *fusion, const char *folder, struct err *err)
 {
     char path[PATH_SIZE];
-    size_t size;
     if (!path_make(path, err, "%s/fusion.json", folder))
         return false;
-    char *text = file_read(path, 65536, &size, err);
-    json_t *json = text ? json_parse(text, size, path, err) : NULL;
+    json_t *json = json_read(path, err);
     bool fine = json && json_real64(&fusion->name, json, "name", 0, 1e6, err) &&
                 json_real64(&fusion->find, json, "find", 0, 1e6, err) &&
                 json_real64(&fusion->count, json, "count", 0, 1e6, err) &&
                 json_real64(&fusion->count_floor, json, "count_floor", 1e-9, 1, err);
     json_decref(json);
-    free(text);
     return fine;
 }
 
@@ -277,20 +274,19 @@ bool production_back(const char *home, struct err *err)
     return name_of(previous, home, "previous", err) && production_set(home, previous, err);
 }
 
-bool manifest_check(const char *folder, struct err *err)
+json_t *manifest_read(const char *folder, struct err *err)
 {
     char path[PATH_SIZE];
-    size_t size;
-    if (!path_make(path, err, "%s/manifest.json", folder))
-        return false;
-    char *text = file_read(path, 1 << 22, &size, err);
-    json_t *manifest = text ? json_parse(text, size, path, err) : NULL;
-    if (!manifest && err->code == ERR_INPUT)
-        err->code = ERR_FORMAT;
+    return path_make(path, err, "%s/manifest.json", folder) ? json_read(path, err) : NULL;
+}
+
+bool manifest_check(const char *folder, struct err *err)
+{
+    json_t *manifest = manifest_read(folder, err);
     const json_t *files = json_object_get(manifest, "files");
     bool fine = manifest != NULL;
     if (fine && !json_object_size(files))
-        fine = err_set(err, ERR_FORMAT, "%s: lists no files", path);
+        fine = err_set(err, ERR_FORMAT, "%s/manifest.json: lists no files", folder);
     const char *name;
     json_t *digest;
     json_object_foreach ((json_t *)(uintptr_t)files, name, digest) {
@@ -306,7 +302,6 @@ bool manifest_check(const char *folder, struct err *err)
                            want ? want : "none", found);
     }
     json_decref(manifest);
-    free(text);
     return fine;
 }
 
@@ -336,9 +331,6 @@ bool manifest_write(const char *folder, json_t *facts, struct err *err)
     json_t *files = json_object();
     bool fine = list_files(files, folder, err);
     json_object_set_new(facts, "files", files);
-    char *text = json_dumps(facts, JSON_INDENT(2) | JSON_SORT_KEYS);
-    fine = fine && text && path_make(path, err, "%s/manifest.json", folder) &&
-           file_write_atomic(path, text, strlen(text), err);
-    free(text);
-    return fine;
+    return fine && path_make(path, err, "%s/manifest.json", folder) &&
+           json_write(path, facts, JSON_INDENT(2) | JSON_SORT_KEYS, err);
 }

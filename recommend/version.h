@@ -62,6 +62,7 @@ bool production_set(const char *home, const char *name,
                     struct err *err) MUST_CHECK; /* keeps the old as previous */
 bool production_back(const char *home, struct err *err) MUST_CHECK;
 
+json_t *manifest_read(const char *folder, struct err *err) MUST_CHECK; /* new reference */
 bool manifest_check(const char *folder,
                     struct err *err) MUST_CHECK; /* files against their SHA-256 */
 bool manifest_write(const char *folder, json_t *facts,

@@ -121,20 +121,16 @@ static bool append_run(const char *path, const struct version *version,
 static bool read_manifest(char hash[SHA256_TEXT], uint64_t *upto, const struct job *job,
                           const char *name, struct err *err)
 {
-    char path[PATH_SIZE];
     char folder[PATH_SIZE];
-    size_t size;
     if (!path_make(folder, err, "%s/models/%s", job->home, name) ||
-        !rows_check_meaning(upto, folder, job, err) ||
-        !path_make(path, err, "%s/manifest.json", folder))
+        !rows_check_meaning(upto, folder, job, err))
         return false;
-    char *text = file_read(path, 1 << 22, &size, err);
-    json_t *manifest = text ? json_parse(text, size, path, err) : NULL;
+    json_t *manifest = manifest_read(folder, err);
+    bool fine = manifest != NULL;
     const char *run = json_string_value(json_object_get(manifest, "run"));
     snprintf(hash, SHA256_TEXT, "%s", run ? run : "unknown");
     json_decref(manifest);
-    free(text);
-    return manifest != NULL;
+    return fine;
 }
 
 bool job_evaluate(const struct job *job, const struct evaluate_options *options, struct err *err)

@@ -224,10 +224,8 @@ static bool write_fusion(const struct fusion *f, const char *folder, struct err 
     char path[PATH_SIZE];
     json_t *json = json_pack("{s:f, s:f, s:f, s:f}", "name", f->name, "find", f->find, "count",
                              f->count, "count_floor", f->count_floor);
-    char *text = json_dumps(json, JSON_INDENT(2));
-    bool fine = text && path_make(path, err, "%s/fusion.json", folder) &&
-                file_write_atomic(path, text, strlen(text), err);
-    free(text);
+    bool fine = path_make(path, err, "%s/fusion.json", folder) &&
+                json_write(path, json, JSON_INDENT(2), err);
     json_decref(json);
     return fine;
 }
@@ -460,19 +458,16 @@ static bool make_hash(struct training *t, struct err *err)
 /* Killed between publishing and promoting: the state folder, which goes last, is still there. */
 static bool finish_promotion(const struct training *t, const char *name, struct err *err)
 {
-    char path[PATH_SIZE];
-    size_t size;
+    char folder[PATH_SIZE];
     if (!path_exists(t->folder))
         return true;
-    if (!path_make(path, err, "%s/models/%s/manifest.json", t->job->home, name))
+    if (!path_make(folder, err, "%s/models/%s", t->job->home, name))
         return false;
-    char *text = file_read(path, 1 << 22, &size, err);
-    json_t *manifest = text ? json_parse(text, size, path, err) : NULL;
+    json_t *manifest = manifest_read(folder, err);
     bool fine = manifest != NULL;
     if (fine && json_is_true(json_object_get(manifest, "promote")))
         fine = production_set(t->job->home, name, err);
     json_decref(manifest);
-    free(text);
     if (fine)
         folder_remove(t->folder);
     return fine;

@@ -8,13 +8,10 @@
 
 bool report_open(struct report *report, const char *targets_path, struct err *err)
 {
-    size_t size;
     *report = (struct report){json_array(), NULL};
     if (!targets_path || !path_exists(targets_path))
         return true;
-    char *text = file_read(targets_path, 1 << 20, &size, err);
-    report->targets = text ? json_parse(text, size, targets_path, err) : NULL;
-    free(text);
+    report->targets = json_read(targets_path, err);
     return report->targets != NULL;
 }
 
@@ -39,11 +36,7 @@ void report_add(struct report *report, const char *what, double figure, const ch
 
 bool report_write(const struct report *report, const char *path, struct err *err)
 {
-    char *text = json_dumps(report->rows, JSON_INDENT(2) | JSON_REAL_PRECISION(8));
-    bool fine = text ? file_write_atomic(path, text, strlen(text), err)
-                     : err_set(err, ERR_SYSTEM, "no memory for a report");
-    free(text);
-    return fine;
+    return json_write(path, report->rows, JSON_INDENT(2) | JSON_REAL_PRECISION(8), err);
 }
 
 void report_close(struct report *report)

@@ -44,13 +44,8 @@ void rows_note_meaning(json_t *facts, const struct job *job)
 
 bool rows_check_meaning(uint64_t *upto, const char *folder, const struct job *job, struct err *err)
 {
-    char path[PATH_SIZE];
-    size_t size;
     struct text mine;
-    if (!path_make(path, err, "%s/manifest.json", folder))
-        return false;
-    char *bytes = file_read(path, 1 << 22, &size, err);
-    json_t *manifest = bytes ? json_parse(bytes, size, path, err) : NULL;
+    json_t *manifest = manifest_read(folder, err);
     const char *theirs = json_string_value(json_object_get(manifest, "meaning"));
     print_meaning(&mine, job);
     bool fine = manifest && theirs && strcmp(theirs, mine.bytes) == 0;
@@ -68,7 +63,6 @@ bool rows_check_meaning(uint64_t *upto, const char *folder, const struct job *jo
     *upto = (uint64_t)json_integer_value(json_object_get(manifest, "upto"));
     text_release(&mine);
     json_decref(manifest);
-    free(bytes);
     return fine;
 }
 
