@@ -24,7 +24,8 @@ bool checkpoint_read(struct params *params, const struct shape *shape, const cha
                      struct err *err) MUST_CHECK;
 
 struct training_state {
-    struct params params, first, second, best; /* with Adam's moments and the best so far */
+    struct params params, first, second; /* with Adam's moments */
+    struct params average, best;         /* of the last steps, and the best so far */
     const struct shape *shape;
     const char *fingerprint; /* of settings, data and index: another run is refused */
     json_t *counters;        /* owned by the caller on write; a new reference on read */

@@ -32,19 +32,6 @@ void decode_prepare(struct decode_work *w, const struct shape *s)
         w->ones[i] = 1;
 }
 
-static const uint16_t *codes_of(const struct names *names, const struct shape *shape, uint32_t row)
-{
-    size_t levels = shape->levels + 1;
-    return row < names->items ? names->codes + row * levels
-                              : names->late_codes + (row - names->items) * levels;
-}
-
-static const real *member_of(const struct names *names, const struct shape *shape, uint32_t row)
-{
-    return row < names->items ? names->members + (size_t)row * shape->dim
-                              : names->late_members + (size_t)(row - names->items) * shape->dim;
-}
-
 static real dot(const real *a, const real *b, size_t count)
 {
     real sum = 0;
@@ -56,8 +43,7 @@ static real dot(const real *a, const real *b, size_t count)
 /* Logits of the children of one state into w->picked; returns log(sum(exp)).  Leaves them as
  * logits. */
 static real child_logits(struct decode_work *w, const struct tile_child *children, size_t count,
-                         size_t state, size_t level, const struct policy *policy,
-                         const struct names *names)
+                         size_t state, size_t level, const struct policy *policy)
 {
     const struct shape *s = &policy->shape;
     real most = -INFINITY;
@@ -67,7 +53,7 @@ static real child_logits(struct decode_work *w, const struct tile_child *childre
                            policy->params.tile_bias[level * s->tiles + children[c].tile];
         else
             w->picked[c] =
-                dot(w->h + state * s->dim, member_of(names, s, children[c].item), s->dim);
+                dot(w->h + state * s->dim, policy_find_vector(policy, children[c].item), s->dim);
         most = w->picked[c] > most ? w->picked[c] : most;
     }
     real sum = 0;
@@ -109,7 +95,7 @@ static void tile_logits(struct decode_work *w, const struct policy *policy, size
 
 /* One level: the best children of all beams become the beams, or the hits at the last level. */
 static size_t beam_step(struct decode_work *w, struct hit *hits, size_t beam, size_t beams,
-                        size_t level, const struct policy *policy, const struct names *names,
+                        size_t level, const struct policy *policy,
                         const struct legal_tiles *legal)
 {
     bool last = level == policy->shape.levels;
@@ -119,7 +105,7 @@ static size_t beam_step(struct decode_work *w, struct hit *hits, size_t beam, si
     for (size_t b = 0; b < beams; b++) {
         struct tile_child *children = w->children + used;
         size_t count = legal->children(legal->self, children, w->node[b], level);
-        real total = count ? child_logits(w, children, count, b, level, policy, names) : 0;
+        real total = count ? child_logits(w, children, count, b, level, policy) : 0;
         for (size_t c = 0; c < count; c++) {
             real score = w->score[b] + w->picked[c] - total;
             w->parent[used + c] = (uint32_t)b;
@@ -147,7 +133,7 @@ static size_t beam_step(struct decode_work *w, struct hit *hits, size_t beam, si
 }
 
 size_t name_beam(struct hit *hits, size_t beam, struct decode_work *w, const struct policy *policy,
-                 const struct names *names, const real *z, const struct legal_tiles *legal)
+                 const real *z, const struct legal_tiles *legal)
 {
     const struct shape *s = &policy->shape;
     assert(beam <= w->beam_max && beam <= 512 && legal->width <= w->width_max);
@@ -156,13 +142,13 @@ size_t name_beam(struct hit *hits, size_t beam, struct decode_work *w, const str
     w->score[0] = 0;
     size_t beams = 1;
     for (size_t l = 0; l <= s->levels && beams > 0; l++)
-        beams = beam_step(w, hits, beam, beams, l, policy, names, legal);
+        beams = beam_step(w, hits, beam, beams, l, policy, legal);
     hits_sort(hits, beams); /* equal scores by row, not by place in the beam */
     return beams;
 }
 
 void name_score(float *score, const uint32_t *rows, size_t count, struct decode_work *w,
-                const struct policy *policy, const struct names *names, const real *z,
+                const struct policy *policy, const real *z,
                 const struct legal_tiles *legal)
 {
     const struct shape *s = &policy->shape;
@@ -187,11 +173,11 @@ void name_score(float *score, const uint32_t *rows, size_t count, struct decode_
         for (size_t i = 0; i < count; i++) {
             if (score[i] == -INFINITY)
                 continue;
-            const uint16_t *codes = codes_of(names, s, rows[i]);
+            const uint16_t *codes = policy_codes(policy, rows[i]);
             if (w->state[i] != open) {
                 open = w->state[i];
                 width = legal->children(legal->self, w->children, w->node[open], l);
-                total = width ? child_logits(w, w->children, width, open, l, policy, names) : 0;
+                total = width ? child_logits(w, w->children, width, open, l, policy) : 0;
             }
             size_t c = 0;
             while (c < width && w->children[c].tile != codes[l])
@@ -215,12 +201,4 @@ void name_score(float *score, const uint32_t *rows, size_t count, struct decode_
         if (next == 0)
             return;
     }
-}
-
-void name_members(real *members, const real *content, const struct policy *policy, size_t first,
-                  size_t last)
-{
-    const struct shape *s = &policy->shape;
-    product_nt(members + first * s->dim, content + first * s->content, policy->params.member,
-               last - first, s->dim, s->content, 0);
 }

@@ -14,13 +14,6 @@
 #include "base/topk.h"
 #include "model/policy.h"
 
-/* Names and last-tile vectors of all rows: those of the version, then the late ones. */
-struct names {
-    const uint16_t *codes, *late_codes; /* [items, levels + 1], [late, levels + 1] */
-    const real *members, *late_members; /* [items, dim], [late, dim] */
-    size_t items;
-};
-
 struct decode_work {
     size_t beam_max, width_max;
     real *h, *h_next;                   /* [beam_max, dim] */
@@ -42,16 +35,14 @@ void decode_prepare(struct decode_work *work, const struct shape *shape);
 /* The most likely names from z [dim]: hits[beam] with log-probabilities, best first; returns how
  * many. */
 size_t name_beam(struct hit *hits, size_t beam, struct decode_work *work,
-                 const struct policy *policy, const struct names *names, const real *z,
-                 const struct legal_tiles *legal);
+                 const struct policy *policy, const real *z, const struct legal_tiles *legal);
 
-/* score[i] = log p(name of rows[i] | z), -INFINITY if the mask forbids it.  count <= beam_max. */
+/*
+ * score[i] = log p(name of rows[i] | z), -INFINITY if the mask forbids it.  rows rise by name
+ * within the version and within the late ones, as a walk over the trie would meet them; count <=
+ * beam_max.
+ */
 void name_score(float *score, const uint32_t *rows, size_t count, struct decode_work *work,
-                const struct policy *policy, const struct names *names, const real *z,
-                const struct legal_tiles *legal);
-
-/* members [last - first, dim]: the last tile's vectors of content rows [first, last). */
-void name_members(real *members, const real *content, const struct policy *policy, size_t first,
-                  size_t last);
+                const struct policy *policy, const real *z, const struct legal_tiles *legal);
 
 #endif

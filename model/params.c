@@ -22,6 +22,7 @@ const struct param_spec PARAMS[PARAM_COUNT] = {
     PARAM(up,           LAYER "mlp.up_proj.weight",              LAYERS, FFN,   DIM,     START_MATRIX,    true,  true,  false),
     PARAM(down,         LAYER "mlp.down_proj.weight",            LAYERS, DIM,   FFN,     START_OUTPUT,    true,  true,  false),
     PARAM(norm,         "model.norm.weight",                     ONE,    ONE,   DIM,     START_ONES,      true,  false, false),
+    PARAM(text,         "model.embed_tokens.weight",             ONE,    VOCAB, DIM,     START_EMBEDDING, true,  true,  false),
     PARAM(tile_in,      "tile_in",                               LEVELS, TILES, DIM,     START_EMBEDDING, false, true,  false),
     PARAM(content_in,   "content_in",                            ONE,    DIM,   CONTENT, START_MATRIX,    false, true,  false),
     PARAM(own_in,       "own_in",                                ONE,    ITEMS, DIM,     START_EMBEDDING, false, true,  true),
@@ -34,7 +35,6 @@ const struct param_spec PARAMS[PARAM_COUNT] = {
     PARAM(depth_up,     "depth_up",                              LEVELS, DIM,   DIM,     START_MATRIX,    false, true,  false),
     PARAM(depth_tile,   "depth_tile",                            LEVELS, TILES, DIM,     START_EMBEDDING, false, true,  false),
     PARAM(depth_down,   "depth_down",                            LEVELS, DIM,   DIM,     START_OUTPUT,    false, true,  false),
-    PARAM(member,       "member",                                ONE,    DIM,   CONTENT, START_EMBEDDING, false, true,  false),
 };
 /* clang-format on */
 
@@ -59,6 +59,8 @@ size_t extent_of(enum extent extent, const struct shape *shape)
         return shape->items;
     case CONTENT:
         return shape->content;
+    case VOCAB:
+        return shape->vocab;
     }
     return 0;
 }

@@ -24,6 +24,8 @@ struct params {
     real *up;        /* [LAYERS, FFN, DIM] */
     real *down;      /* [LAYERS, DIM, FFN] */
     real *norm;      /* [DIM] */
+    /* words: input and output; 0 rows where the policy has no text */
+    real *text; /* [VOCAB, DIM] */
     /* an item as input: tiles + content + its own */
     real *tile_in;    /* [LEVELS, TILES, DIM] */
     real *content_in; /* [DIM, CONTENT] */
@@ -39,10 +41,9 @@ struct params {
     real *depth_up;   /* [LEVELS, DIM, DIM] */
     real *depth_tile; /* [LEVELS, TILES, DIM] */
     real *depth_down; /* [LEVELS, DIM, DIM] */
-    real *member;     /* [DIM, CONTENT]      the last tile's vector of an item */
 };
 
-enum extent { ONE, DIM, KV, FFN, LAYERS, LEVELS, TILES, ITEMS, CONTENT };
+enum extent { ONE, DIM, KV, FFN, LAYERS, LEVELS, TILES, ITEMS, CONTENT, VOCAB };
 enum start { START_ONES, START_ZERO, START_MATRIX, START_EMBEDDING, START_OUTPUT };
 
 struct param_spec {

@@ -1,14 +1,23 @@
 /*
- * policy.h: the whole policy: items in, trunk, and its readings name and find, with their losses.
+ * policy.h: the whole policy: items and words in, trunk, and its readings name, find and say.
  *
- *     input    x_i = sum_l tile_in[l, c_l] + content_in v_i + own_in[i]
+ * A position holds a symbol: an item (its row) or a token of text (TOKEN + its number).
+ *
+ *     input    x_i = sum_l tile_in[l, c_l] + content_in v_i + own_in[i]        an item
+ *              x_t = text[t]                                                   a token
+ *     say      p(token) = softmax(text z)                                      tied to the input
  *     find     s_i = (find_query z) . f_i          f_i = find_content v_i + own_out[i]
- *     name     h_1 = name_start z                  p(tile l) = softmax over legal (tile_out[l] h_l
- * + bias[l]) h_{l+1} = h_l + depth_down[l] silu(depth_up[l] h_l + depth_tile[l, c_l]) p(last tile =
- * member j) = softmax over members (h_{L+1} . member v_j)
+ *     name     h_1 = name_start z
+ *              p(tile l) = softmax over legal (tile_out[l] h_l + tile_bias[l])
+ *              h_{l+1} = h_l + depth_down[l] silu(depth_up[l] h_l + depth_tile[l, c_l])
+ *              p(last tile = member j) = softmax over members (h_{L+1} . f_j)
  *
  * (the depth head follows RQ-Transformer, Lee et al., CVPR 2022: each tile from z and the tiles
- * before it.)  v_i is the content vector of an item, c its tiles.
+ * before it.)  v_i is the content vector of an item, c its tiles.  The last tile is scored by the
+ * find vectors of the members, so *name* can reach members that it never saw.
+ *
+ * Find teaches name: its probabilities, summed over the items under each legal child, are a soft
+ * target for the tile (weight `name_teach`; rows are ordered by name, so a node is a run of rows).
  *
  * Memory    a policy owns nothing: params, items and find vectors belong to the caller.
  * Threads   a policy is read-only here; one policy_work per thread.
@@ -19,67 +28,104 @@
 #include "base/legal_tiles.h"
 #include "model/trunk.h"
 
-/* What the policy knows of items; row i of each. */
+enum { NO_ITEM = UINT32_MAX };
+#define TOKEN ((uint32_t)1 << 31)
+
+static inline bool is_token(uint32_t symbol)
+{
+    return symbol >= TOKEN && symbol != NO_ITEM;
+}
+
+/* What the policy knows of items; row i of each.  Late rows, if any, come after `count`. */
 struct item_table {
-    const real *content;       /* [items, content] */
-    const uint16_t *codes;     /* [items, levels + 1] */
-    const unsigned char *seen; /* [items] has training events */
+    size_t count;
+    size_t text_dims;          /* the first dims of a content vector come from text */
+    const real *content;       /* [count, content] */
+    const uint16_t *codes;     /* [count, levels + 1] */
+    const unsigned char *seen; /* [count] has training events */
+    const real *late_content;
+    const uint16_t *late_codes;
+    const real *late_find; /* [late, dim] */
 };
 
 struct policy {
     struct shape shape;
     struct params params;
     struct item_table items;
-    const real *find_vectors; /* [items, dim]: policy_find_vectors() of all items */
+    const real *find_vectors; /* [count, dim]: policy_find_vectors() of all items */
     const struct kernels *kernels;
 };
 
-enum { NO_ITEM = UINT32_MAX };
+const uint16_t *policy_codes(const struct policy *policy, uint32_t row);
+const real *policy_content(const struct policy *policy, uint32_t row);
+const real *policy_find_vector(const struct policy *policy, uint32_t row);
+
+/*
+ * The items that find compares in one step, by rising row: all of them, or a sample that holds
+ * every target and every member of its collision.
+ */
+struct find_set {
+    size_t count;
+    const uint32_t *row;       /* [count], or NULL: row k is k */
+    const uint32_t *place;     /* [items] of a row in the set; NULL when row is */
+    const real *log_inclusion; /* [count] log probability of being in the set; NULL: 0 */
+    const real *content;       /* [count, content] as they count in this step (see bare) */
+    const real *vectors;       /* [count, dim] */
+};
 
 struct examples {
     struct packed packed;
-    const uint32_t *input;  /* [positions] rows */
-    const uint32_t *target; /* [positions] rows, or NO_ITEM */
+    const uint32_t *input;  /* [positions] symbols */
+    const uint32_t *target; /* [positions] symbols, or NO_ITEM */
+    const real *weight;     /* [positions] of each target's loss; NULL: 1 */
 };
 
 struct loss_options {
     real dropout;  /* in the trunk and on its input */
-    real own_drop; /* share of inputs whose own embedding is left out */
-    real find_weight, name_weight;
-    real scale;                      /* 1 / targets in the whole step */
+    real own_drop; /* share of inputs that are read as if their item had no events */
+    real find_weight, name_weight, say_weight;
+    real name_teach;                 /* share of name's target that find gives */
+    real smoothing;                  /* share of find's target spread over all items */
+    real scale;                      /* of the whole loss: 1 / targets in the step */
     struct rng rng;                  /* of this micro-batch */
     const struct legal_tiles *legal; /* the trie of the training catalogue */
+    const struct find_set *find;
 };
 
 struct losses {
-    double find, name; /* sums over targets, in nats */
-    size_t targets;
+    double find, name, say; /* weighted sums over targets, in nats */
+    size_t items, tokens;   /* targets of each kind */
 };
 
 struct policy_work {
     struct trunk_work trunk;
-    size_t chunk_rows;
-    real *content;               /* [positions, content] of the inputs */
-    unsigned char *own_kept;     /* [positions] */
-    unsigned char *input_mask;   /* [positions, dim] */
-    real *query, *dquery;        /* [positions, dim] */
-    real *logits;                /* [chunk_rows, items] */
-    real *dz;                    /* [positions, dim] */
-    real *h;                     /* [levels + 1, positions, dim] */
-    real *pre, *act;             /* [levels, positions, dim] */
-    real *dtiles;                /* [levels, positions, tiles]  logits, then their gradients */
-    real *ones;                  /* [positions, dim] */
-    real *dh, *dpre, *dact;      /* [positions, dim] */
-    struct tile_node *node;      /* [positions] */
+    size_t chunk_rows, find_max, width;
+    real *content;             /* [positions, content] of the inputs */
+    unsigned char *own_kept;   /* [positions] */
+    unsigned char *input_mask; /* [positions, dim] */
+    uint32_t *at;              /* [positions] where the targets of one kind stand */
+    uint32_t *want;            /* [positions] those targets */
+    real *weight;              /* [positions] their weights */
+    real *zt, *dzt;            /* [positions, dim] z there, and its gradient */
+    real *dz;                  /* [positions, dim] */
+    real *query, *dquery;      /* [positions, dim] */
+    real *logits;              /* [chunk_rows, find_max] or [chunk_rows, vocab] */
+    real *h;                   /* [levels + 1, positions, dim] */
+    real *pre, *act;           /* [levels, positions, dim] */
+    real *dtiles;              /* [levels, positions, tiles]  logits, then their gradients */
+    real *teach;               /* [levels, positions, tiles]  find's opinion of each legal child */
+    real *ones;                /* [positions, dim] */
+    real *dh, *dpre, *dact;    /* [positions, dim] */
+    struct tile_node *node;    /* [positions] */
     struct tile_child *children; /* [width] */
     real *picked;                /* [width] */
-    real *member_vector;         /* [dim] of one member */
 };
 
 enum { FIND_CHUNK_ROWS = 128 };
 
 void policy_layout(struct policy_work *work, const struct shape *shape, size_t positions_max,
-                   size_t length_max, size_t width, bool learns, struct arena *arena);
+                   size_t length_max, size_t width, size_t find_max, bool learns,
+                   struct arena *arena);
 void policy_prepare(struct policy_work *work, const struct shape *shape); /* once, after layout */
 
 /* Inputs and trunk: leaves z of every position in work->trunk.z. */
@@ -87,22 +133,23 @@ void policy_forward(struct policy_work *work, const struct policy *policy,
                     const struct packed *packed, const uint32_t *input,
                     const struct loss_options *options);
 
+/* vectors [count, dim] = content [count, content] . find_content^T, without own embeddings. */
+void policy_find_content(real *vectors, const struct policy *policy, const real *content,
+                         size_t count);
 /* find_vectors [last - first, dim] of rows [first, last). */
 void policy_find_vectors(real *find_vectors, const struct policy *policy, size_t first,
                          size_t last);
 
 /*
- * Forward and backward of one micro-batch.  Adds into grads; the gradient of the find vectors is
- * added into grads->own_out, from which policy_finish_gradients() makes those of own_out and
- * find_content once all micro-batches of a step are summed.
+ * Forward and backward of one micro-batch.  Adds into grads and into dfind [find->count, dim], the
+ * gradient of the find vectors of the set; own_out and find_content get theirs from it once all
+ * micro-batches of a step are summed (grads->own_out may serve as dfind when the set is all items).
  */
-void policy_learn(struct policy_work *work, struct params *grads, struct losses *losses,
-                  const struct policy *policy, const struct examples *examples,
-                  const struct loss_options *options);
-/* Rows [first, last) of find_content's gradient; all of them before the next. */
-void policy_finish_gradients(struct params *grads, const struct policy *policy, size_t first,
-                             size_t last);
-/* Items without training events keep no embedding of their own. */
-void policy_clear_unseen(struct params *grads, const struct policy *policy);
+void policy_learn(struct policy_work *work, struct params *grads, real *dfind,
+                  struct losses *losses, const struct policy *policy,
+                  const struct examples *examples, const struct loss_options *options);
+/* Rows [first, last) of find_content's gradient from the summed dfind; all before the next. */
+void policy_finish_gradients(struct params *grads, const real *dfind, const struct policy *policy,
+                             const struct find_set *find, size_t first, size_t last);
 
 #endif

@@ -26,5 +26,8 @@ bool shape_check(const struct shape *s, const char *where, struct err *err)
     if (s->items < 1 || s->items >= UINT32_MAX)
         return err_set(err, ERR_FORMAT, "%s: items: expected 1 or more, found %zu", where,
                        s->items);
+    if (s->vocab < 1 || s->vocab > 1 << 20)
+        return err_set(err, ERR_FORMAT, "%s: vocab: expected 1 to %d, found %zu", where, 1 << 20,
+                       s->vocab);
     return true;
 }

@@ -18,6 +18,7 @@ struct shape {
     size_t items;    /* rows of the catalogue */
     size_t levels;   /* quantised tiles in a name; the last tile comes on top */
     size_t tiles;    /* tiles at each quantised level */
+    size_t vocab;    /* tokens of text */
     double rope_base;
     double norm_eps;
 };

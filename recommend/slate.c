@@ -8,6 +8,9 @@
 
 const char *const SLATE_SOURCES[SOURCES] = {"name", "find", "count", "popular"};
 
+/* Of the history's text, from one item to the one before it. */
+static const float TEXT_RECENCY = 0.7F;
+
 static size_t width_of(const struct snapshot *s)
 {
     size_t base = s->version->trie.width;
@@ -18,7 +21,7 @@ static void work_layout(struct slate_work *w, const struct snapshot *s, size_t w
                         struct arena *arena)
 {
     const struct shape *shape = &s->version->policy.shape;
-    policy_layout(&w->policy, shape, w->history_max, w->history_max, width, false, arena);
+    policy_layout(&w->policy, shape, w->history_max, w->history_max, width, 0, false, arena);
     decode_layout(&w->decode, shape, CANDIDATES_MAX, width, arena);
     w->skip = arena_take(arena, w->rows_max / 64 + 1, sizeof *w->skip);
     w->allowed_before = arena_take(arena, w->rows_max + 1, sizeof *w->allowed_before);
@@ -26,6 +29,7 @@ static void work_layout(struct slate_work *w, const struct snapshot *s, size_t w
     w->votes = arena_take(arena, w->rows_max, sizeof *w->votes);
     w->history = arena_take(arena, w->history_max, sizeof *w->history);
     w->query = arena_take(arena, shape->dim, sizeof *w->query);
+    w->text = arena_take(arena, shape->content, sizeof *w->text);
     w->name_hits = arena_take(arena, BEAM_MAX, sizeof *w->name_hits);
     w->find_hits = arena_take(arena, FIND_MAX, sizeof *w->find_hits);
     w->count_hits = arena_take(arena, COUNT_MAX, sizeof *w->count_hits);
@@ -74,41 +78,33 @@ static void count_allowed(struct slate_work *w, size_t rows)
     w->allowed_before[rows] = count;
 }
 
-/* The newest rows that the version knows; late rows have no own embedding and are left to votes. */
-static size_t read_history(struct slate_work *w, const struct snapshot *s,
-                           const struct slate_request *request)
+/* The newest rows. */
+static size_t read_history(struct slate_work *w, const struct slate_request *request)
 {
-    size_t items = s->version->index->items;
-    size_t count = 0;
-    for (size_t i = request->history_count; i-- > 0 && count < w->history_max;)
-        if (request->history[i] < items)
-            w->history[count++] = request->history[i];
-    for (size_t i = 0; i < count / 2; i++) {
-        uint32_t other = w->history[i];
-        w->history[i] = w->history[count - 1 - i];
-        w->history[count - 1 - i] = other;
-    }
+    size_t count =
+        request->history_count < w->history_max ? request->history_count : w->history_max;
+    memcpy(w->history, request->history + request->history_count - count,
+           count * sizeof *w->history);
     return count;
 }
 
-static const real *read_z(struct slate_work *w, const struct snapshot *s, size_t count)
+/* The version's policy, with the items that came after it. */
+static struct policy policy_of(const struct snapshot *s)
 {
-    const struct policy *policy = &s->version->policy;
+    struct policy policy = s->version->policy;
+    policy.items.late_content = s->late_content;
+    policy.items.late_codes = s->late_codes;
+    policy.items.late_find = s->late_find;
+    return policy;
+}
+
+static const real *read_z(struct slate_work *w, const struct policy *policy, size_t count)
+{
     const uint32_t first[2] = {0, (uint32_t)count};
     const struct packed packed = {count, 1, first};
     const struct loss_options options = {0};
     policy_forward(&w->policy, policy, &packed, w->history, &options);
     return w->policy.trunk.z + (count - 1) * policy->shape.dim;
-}
-
-static void source_name(struct slate_work *w, const struct snapshot *s, const real *z, size_t beam,
-                        const struct legal_tiles *legal)
-{
-    struct names names = s->version->names;
-    names.late_codes = s->late_codes;
-    names.late_members = s->late_members;
-    w->name_count =
-        name_beam(w->name_hits, beam, &w->decode, &s->version->policy, &names, z, legal);
 }
 
 static bool source_find(struct slate_work *w, const struct snapshot *s, const real *z,
@@ -183,28 +179,47 @@ static size_t gather(struct slate_work *w)
     return kept;
 }
 
-static void score_candidates(struct slate_work *w, const struct snapshot *s, const real *z,
-                             size_t count, float most_votes, const struct fusion *fusion,
+/* The text parts of the history's content vectors, newest first with falling weight; unit length. */
+static void read_text(struct slate_work *w, const struct policy *policy, size_t history_count)
+{
+    size_t dims = policy->items.text_dims;
+    float weight = 1;
+    memset(w->text, 0, dims * sizeof *w->text);
+    for (size_t i = history_count; i-- > 0 && weight > 0.01F; weight *= TEXT_RECENCY)
+        cblas_saxpy((int)dims, weight, policy_content(policy, w->history[i]), 1, w->text, 1);
+    vector_to_unit(w->text, dims);
+}
+
+static void score_candidates(struct slate_work *w, const struct snapshot *s,
+                             const struct policy *policy, const real *z, size_t count,
+                             float most_votes, const struct fusion *fusion,
                              const struct legal_tiles *legal)
 {
-    const struct shape *shape = &s->version->policy.shape;
+    int dim = (int)policy->shape.dim;
+    int text_dims = (int)policy->items.text_dims;
+    float text_unit = (float)(1 / fmax(1e-9, s->version->index->text_weight));
     uint32_t rows[CANDIDATES_MAX] = {0};
     float name[CANDIDATES_MAX];
-    struct names names = s->version->names;
-    names.late_codes = s->late_codes;
-    names.late_members = s->late_members;
     for (size_t i = 0; i < count; i++)
         rows[i] = w->candidates[i].row;
-    name_score(name, rows, count, &w->decode, &s->version->policy, &names, z, legal);
+    name_score(name, rows, count, &w->decode, policy, z, legal);
     for (size_t i = 0; i < count; i++) {
         struct slate_item *item = &w->candidates[i];
-        float votes = most_votes > 0 ? w->votes[item->row] / most_votes : 0;
-        item->features[0] = (double)fmaxf(name[i], -100);
-        item->features[1] =
-            (double)cblas_sdot((int)shape->dim, w->query, 1, snapshot_find_vector(s, item->row), 1);
-        item->features[2] = log(fusion->count_floor + (double)votes);
-        item->score = fusion->name * item->features[0] + fusion->find * item->features[1] +
-                      fusion->count * item->features[2];
+        uint32_t row = item->row;
+        float votes = most_votes > 0 ? w->votes[row] / most_votes : 0;
+        float events =
+            row < policy->items.count ? (float)s->version->index->events[row] : 0;
+        const float *content = policy_content(policy, row);
+        item->features[FEATURE_NAME] = (double)fmaxf(name[i], -100);
+        item->features[FEATURE_FIND] =
+            (double)cblas_sdot(dim, w->query, 1, policy_find_vector(policy, row), 1);
+        item->features[FEATURE_COUNT] = log(fusion->count_floor + (double)votes);
+        item->features[FEATURE_TEXT] =
+            (double)(text_unit * cblas_sdot(text_dims, w->text, 1, content, 1));
+        item->features[FEATURE_POPULAR] = (double)log1pf(events);
+        item->score = 0;
+        for (size_t f = 0; f < FEATURES; f++)
+            item->score += fusion->weight[f] * item->features[f];
     }
 }
 
@@ -288,19 +303,21 @@ bool slate_make(struct slate *slate, struct slate_work *w, const struct snapshot
     slate->count = slate->candidates = 0;
     slate->log_normaliser = 0;
     slate->fallback = NULL;
-    size_t history_count = read_history(w, s, request);
+    const struct policy policy = policy_of(s);
+    size_t history_count = read_history(w, request);
     if (history_count > 0) {
         count_allowed(w, s->rows);
         const struct trie_mask mask = {&s->version->trie, &s->late_trie, w->allowed_before};
         const struct legal_tiles legal = trie_legal(&mask);
-        const real *z = read_z(w, s, history_count);
-        source_name(w, s, z, request->beam, &legal);
+        const real *z = read_z(w, &policy, history_count);
+        w->name_count = name_beam(w->name_hits, request->beam, &w->decode, &policy, z, &legal);
         if (!source_find(w, s, z, err))
             return false;
         float most = source_count(w, s, history_count);
         size_t count = gather(w);
         slate->candidates = count;
-        score_candidates(w, s, z, count, most, fusion, &legal);
+        read_text(w, &policy, history_count);
+        score_candidates(w, s, &policy, z, count, most, fusion, &legal);
         if (request->explore > 0)
             draw(slate, w, count, request);
         else

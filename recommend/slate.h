@@ -7,6 +7,7 @@
  *   history ─► count: votes of neighbours    ┘
  *
  *     score = w_name log p(name | z) + w_find (q . f) + w_count log(floor + votes / most votes)
+ *           + w_text cos(text, history's) + w_popular log(1 + events)
  *
  * One mask holds for all sources: rows in work->skip are neither named nor found nor counted.
  * A list that the sources cannot fill is filled with the most popular items, marked so.
@@ -29,13 +30,13 @@ extern const char *const SLATE_SOURCES[SOURCES];
 struct slate_item {
     uint32_t row;
     double score, propensity;
-    double features[3];       /* name, find, count as they enter the sum */
+    double features[FEATURES]; /* as they enter the sum */
     enum slate_source source; /* the source that ranked it highest */
     uint32_t because;         /* the nearest row of the history, or NO_ITEM */
 };
 
 struct slate_request {
-    const uint32_t *history; /* rows, oldest first; late rows are not read by the policy */
+    const uint32_t *history; /* rows, oldest first */
     size_t history_count;
     size_t n; /* 1 .. SLATE_MAX */
     size_t beam;
@@ -61,6 +62,7 @@ struct slate_work {
     float *find_scores, *votes; /* [rows_max] */
     uint32_t *history;          /* [history_max] */
     float *query;               /* [dim] */
+    float *text;                /* [content] what the history is about, by its words */
     struct hit *name_hits, *find_hits, *count_hits; /* what each source alone would say */
     size_t name_count, find_count, count_count;
     struct slate_item *candidates; /* [CANDIDATES_MAX] */

@@ -44,7 +44,6 @@ static bool late_reserve(struct builder *b, size_t count, struct err *err)
         {(void **)&s->late_codes, b->version->trie.levels * sizeof *s->late_codes},
         {(void **)&s->late_content, shape->content * sizeof(float)},
         {(void **)&s->late_find, shape->dim * sizeof(float)},
-        {(void **)&s->late_members, shape->dim * sizeof(float)},
     };
     for (size_t i = 0; i < COUNT(arrays); i++) {
         void *bytes = grown(*arrays[i].slot, room, arrays[i].size);
@@ -139,7 +138,6 @@ static bool late_content(struct builder *b, size_t late, uint16_t *codes, const 
         return false;
     product_nt(b->out->late_find + late * shape->dim, content, v->policy.params.find_content, 1,
                shape->dim, shape->content, 0);
-    name_members(b->out->late_members + late * shape->dim, content, &v->policy, 0, 1);
     return true;
 }
 
@@ -401,7 +399,6 @@ static bool copy_late(struct builder *b, const struct snapshot *old, struct err 
            old->late * b->version->trie.levels * sizeof *s->late_codes);
     memcpy(s->late_content, old->late_content, old->late * shape->content * sizeof(float));
     memcpy(s->late_find, old->late_find, old->late * shape->dim * sizeof(float));
-    memcpy(s->late_members, old->late_members, old->late * shape->dim * sizeof(float));
     return true;
 }
 
@@ -438,7 +435,6 @@ void snapshot_drop(struct snapshot *s)
     free(s->late_codes);
     free(s->late_content);
     free(s->late_find);
-    free(s->late_members);
     free(s->sorted_codes);
     free(s->sorted_row);
     free(s->hidden);

@@ -26,7 +26,6 @@ struct snapshot {
     uint16_t *late_codes;  /* [late, levels] */
     float *late_content;   /* [late, dims] */
     float *late_find;      /* [late, dim] */
-    float *late_members;   /* [late, dim] */
     struct trie late_trie;
     uint16_t *sorted_codes; /* [late, levels] behind late_trie */
     uint32_t *sorted_row;   /* [late] */

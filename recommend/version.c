@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const FEATURE_NAMES[FEATURES] = {"name", "find", "count", "text", "popular"};
+
 static int compare_hits(const void *a, const void *b)
 {
     const struct hit *x = a;
@@ -80,7 +82,6 @@ static void derived_layout(struct version *version, unsigned char **seen, struct
     const struct shape *s = &version->policy.shape;
     params_layout(&version->policy.params, s, arena);
     version->policy.find_vectors = arena_take(arena, s->items * s->dim, sizeof(real));
-    version->names.members = arena_take(arena, s->items * s->dim, sizeof(real));
     *seen = arena_take(arena, s->items, 1);
 }
 
@@ -102,12 +103,14 @@ static bool place(struct version *version, const struct shape *shape, struct err
     derived_layout(version, &seen, &version->arena);
     for (size_t i = 0; i < index->items; i++)
         seen[i] = index->events[i] > 0;
-    version->policy.items = (struct item_table){index->content, index->codes, seen};
-    version->names.codes = index->codes;
-    version->names.items = index->items;
+    version->policy.items = (struct item_table){.count = index->items,
+                                                .text_dims = index->quantiser.text_dims,
+                                                .content = index->content,
+                                                .codes = index->codes,
+                                                .seen = seen};
     const struct sparse *n = &index->neighbours;
     version->neighbours = (struct neighbour_lists){n->first, n->column, n->value, n->rows};
-    version->fusion = (struct fusion){1, 1, 0, 0.01};
+    version->fusion = (struct fusion){{1, 1}, 0.01};
     return trie_open(&version->trie, index->codes, NULL, index->items, index->levels, err);
 }
 
@@ -115,8 +118,6 @@ void version_refresh(struct version *version)
 {
     struct policy *policy = &version->policy;
     policy_find_vectors((real *)(uintptr_t)policy->find_vectors, policy, 0, policy->shape.items);
-    name_members((real *)(uintptr_t)version->names.members, policy->items.content, policy, 0,
-                 policy->shape.items);
 }
 
 struct version *version_from(struct item_index *index, const struct shape *shape,
@@ -156,10 +157,10 @@ static bool read_fusion(struct fusion *fusion, const char *folder, struct err *e
     if (!path_make(path, err, "%s/fusion.json", folder))
         return false;
     json_t *json = json_read(path, err);
-    bool fine = json && json_real64(&fusion->name, json, "name", 0, 1e6, err) &&
-                json_real64(&fusion->find, json, "find", 0, 1e6, err) &&
-                json_real64(&fusion->count, json, "count", 0, 1e6, err) &&
-                json_real64(&fusion->count_floor, json, "count_floor", 1e-9, 1, err);
+    bool fine =
+        json && json_real64(&fusion->count_floor, json, "count_floor", 1e-9, 1, err);
+    for (size_t f = 0; fine && f < FEATURES; f++)
+        fine = json_real64(&fusion->weight[f], json, FEATURE_NAMES[f], 0, 1e6, err);
     json_decref(json);
     return fine;
 }

@@ -19,9 +19,13 @@
 
 #include <stdatomic.h>
 
-/* Weights of the summed log-scores, fitted on validation. */
+/* What the slate knows of a candidate; each is a log-score or behaves like one. */
+enum feature { FEATURE_NAME, FEATURE_FIND, FEATURE_COUNT, FEATURE_TEXT, FEATURE_POPULAR, FEATURES };
+extern const char *const FEATURE_NAMES[FEATURES];
+
+/* Weights of the sum, fitted on validation. */
 struct fusion {
-    double name, find, count;
+    double weight[FEATURES];
     double count_floor; /* log(count_floor + votes / most votes) */
 };
 
@@ -29,7 +33,6 @@ struct version {
     char name[64];
     struct item_index *index;
     struct policy policy;
-    struct names names; /* late parts empty */
     struct trie trie;
     struct catalogue_index *find_index;
     struct neighbour_lists neighbours;
@@ -52,8 +55,7 @@ void version_drop(struct version *version); /* NULL is fine */
 struct version *version_from(struct item_index *index, const struct shape *shape,
                              const struct params *params, struct store *store,
                              struct err *err) MUST_CHECK;
-/* Refreshes what is derived from params: find vectors and members (training does so at each check).
- */
+/* Refreshes what is derived from params: the find vectors (training does so at each check). */
 void version_refresh(struct version *version);
 
 /* The name that production/recommend points to; ERR_MISSING if there is none. */

@@ -272,13 +272,15 @@ static json_t *slate_item_json(const struct gathering *g, const struct slate_ite
     json_t *record = catalogue_get(g->txn, number, err);
     semantic_id_text(name, sizeof name, snapshot_codes(g->snapshot, item->row),
                      g->snapshot->version->trie.levels);
+    json_t *features = json_object();
+    for (size_t f = 0; f < FEATURES; f++)
+        json_object_set_new(features, FEATURE_NAMES[f], json_real(item->features[f]));
     json_t *out =
-        json_pack("{s:s, s:I, s:f, s:f, s:s, s:o, s:s, s:o, s:{s:f, s:f, s:f}, s:o}", "item_id", id,
+        json_pack("{s:s, s:I, s:f, s:f, s:s, s:o, s:s, s:o, s:o, s:o}", "item_id", id,
                   "rank", (json_int_t)rank, "score", item->score, "propensity", item->propensity,
                   "source", SLATE_SOURCES[item->source], "semantic_id",
                   codes_json(g->snapshot, item->row), "semantic_id_text", name, "reasons",
-                  reason_json(g, item, err), "features", "name", item->features[0], "find",
-                  item->features[1], "count", item->features[2], "item", item_json(id, record));
+                  reason_json(g, item, err), "features", features, "item", item_json(id, record));
     json_decref(record);
     return out;
 }

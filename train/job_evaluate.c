@@ -158,10 +158,11 @@ bool job_evaluate(const struct job *job, const struct evaluate_options *options,
                          job->train->window, false, job->pool, err);
     if (fine) {
         struct report report;
-        printf("version %s, %s part, %zu users, %zu items, seen items masked; weights name %.3f "
-               "find %.3f count %.3f\n",
-               name, part, cases.count, snapshot->rows, version->fusion.name, version->fusion.find,
-               version->fusion.count);
+        printf("version %s, %s part, %zu users, %zu items, seen items masked; weights", name, part,
+               cases.count, snapshot->rows);
+        for (size_t f = 0; f < FEATURES; f++)
+            printf(" %s %.3f", FEATURE_NAMES[f], version->fusion.weight[f]);
+        printf("\n");
         fine = report_open(&report, options->targets_path, err);
         print_table(&report, &seen, &cases, snapshot, part);
         compare(&report, &seen, &cases, part);

@@ -51,6 +51,7 @@ static struct training_state state_of(struct training *t)
     return (struct training_state){t->trainer.policy.params,
                                    t->trainer.first,
                                    t->trainer.second,
+                                   t->trainer.average,
                                    t->trainer.best,
                                    &t->trainer.shape,
                                    t->hash,
@@ -90,7 +91,7 @@ static bool open_steps(struct training *t, struct err *err)
         return err_set(err, ERR_SYSTEM, "%s: %s", t->steps_path, strerror(errno));
     fseek(t->steps, 0, SEEK_END);
     if (keep == 0)
-        fputs("step\tepoch\tfind_loss\tname_loss\tgradient_norm\tlearning_rate\tvalidation_"
+        fputs("step\tepoch\tfind_loss\tname_loss\tsay_loss\tgradient_norm\tlearning_rate\tvalidation_"
               "ndcg10\tpositions_per_s\n",
               t->steps);
     return true;
@@ -131,7 +132,7 @@ static double mean_ndcg(const uint32_t *rank, size_t count)
 static bool look(struct training *t, double *value, struct err *err)
 {
     struct judgement seen;
-    copy_params(&t->version->policy.params, &t->trainer.policy.params, &t->trainer.shape);
+    copy_params(&t->version->policy.params, &t->trainer.average, &t->trainer.shape);
     version_refresh(t->version);
     if (!judge(&seen, &t->cases, t->snapshot, &t->version->fusion, 20, t->job->train->window, false,
                t->job->pool, err))
@@ -148,18 +149,18 @@ static bool look(struct training *t, double *value, struct err *err)
         t->best = *value;
         t->best_step = t->trainer.step;
         t->since_best = 0;
-        copy_params(&t->trainer.best, &t->trainer.policy.params, &t->trainer.shape);
+        copy_params(&t->trainer.best, &t->trainer.average, &t->trainer.shape);
     }
     return true;
 }
 
 static void show_progress(const struct training *t, const struct step_report *report, double loss)
 {
-    size_t total = t->job->train->epochs * t->trainer.steps_per_epoch;
+    size_t total = t->job->train->epochs * t->trainer.batches.steps_per_epoch;
     double seconds = clock_s() - t->started_s;
     double speed = (double)t->positions / (seconds > 0 ? seconds : 1);
     if (!isatty(STDERR_FILENO)) {
-        if (t->trainer.step % (t->trainer.steps_per_epoch * 5) == 0)
+        if (t->trainer.step % (t->trainer.batches.steps_per_epoch * 5) == 0)
             log_info("train.progress epoch=%zu find_loss=%.4f name_loss=%.4f positions_per_s=%.0f",
                      trainer_epoch(&t->trainer), report->find_loss, report->name_loss, speed);
         return;
@@ -168,7 +169,7 @@ static void show_progress(const struct training *t, const struct step_report *re
     size_t done = t->trainer.step * 30 / total;
     memset(bar, '#', done < 30 ? done : 30);
     double left =
-        (double)(total - t->trainer.step) * (double)report->positions / (speed > 0 ? speed : 1);
+        (double)(total - t->trainer.step) * (double)report->targets / (speed > 0 ? speed : 1);
     fprintf(stderr, "\r[%s] epoch %zu/%zu  loss %.3f  %.0f positions/s  at most %.0f s left   ",
             bar, trainer_epoch(&t->trainer) + 1, t->job->train->epochs, loss, speed, left);
 }
@@ -176,21 +177,21 @@ static void show_progress(const struct training *t, const struct step_report *re
 static bool run(struct training *t, struct err *err)
 {
     const struct train_settings *s = t->job->train;
-    size_t total = s->epochs * t->trainer.steps_per_epoch;
+    size_t total = s->epochs * t->trainer.batches.steps_per_epoch;
     bool fine = true;
     t->started_s = clock_s();
     while (fine && t->trainer.step < total && t->since_best < s->patience) {
         struct step_report report;
         double value = -1;
         trainer_step(&t->trainer, &report);
-        t->positions += report.positions;
-        bool epoch_ends = t->trainer.step % t->trainer.steps_per_epoch == 0;
+        t->positions += report.targets;
+        bool epoch_ends = t->trainer.step % t->trainer.batches.steps_per_epoch == 0;
         if (epoch_ends &&
             (trainer_epoch(&t->trainer) % s->check_every == 0 || t->trainer.step == total))
             fine = t->cases.count == 0 || look(t, &value, err);
-        fprintf(t->steps, "%zu\t%zu\t%.5f\t%.5f\t%.4f\t%.6g\t", t->trainer.step,
+        fprintf(t->steps, "%zu\t%zu\t%.5f\t%.5f\t%.5f\t%.4f\t%.6g\t", t->trainer.step,
                 trainer_epoch(&t->trainer), report.find_loss, report.name_loss,
-                report.gradient_norm, report.rate);
+                report.say_loss, report.gradient_norm, report.rate);
         if (value >= 0)
             fprintf(t->steps, "%.5f", value);
         fprintf(t->steps, "\t%.0f\n", (double)t->positions / (clock_s() - t->started_s));
@@ -222,8 +223,9 @@ static bool copy_index_files(const struct training *t, const char *folder, struc
 static bool write_fusion(const struct fusion *f, const char *folder, struct err *err)
 {
     char path[PATH_SIZE];
-    json_t *json = json_pack("{s:f, s:f, s:f, s:f}", "name", f->name, "find", f->find, "count",
-                             f->count, "count_floor", f->count_floor);
+    json_t *json = json_pack("{s:f}", "count_floor", f->count_floor);
+    for (size_t i = 0; i < FEATURES; i++)
+        json_object_set_new(json, FEATURE_NAMES[i], json_real(f->weight[i]));
     bool fine = path_make(path, err, "%s/fusion.json", folder) &&
                 json_write(path, json, JSON_INDENT(2), err);
     json_decref(json);
@@ -359,7 +361,7 @@ static bool finish(struct training *t, const char *name, struct err *err)
     if (t->best_step)
         copy_params(&t->version->policy.params, &t->trainer.best, &t->trainer.shape);
     else
-        copy_params(&t->version->policy.params, &t->trainer.policy.params, &t->trainer.shape);
+        copy_params(&t->version->policy.params, &t->trainer.average, &t->trainer.shape);
     version_refresh(t->version);
     cases_release(&t->cases);
     if (!rows_cases(&t->cases, &t->data, t->snapshot, PART_VALIDATION, err) ||
@@ -409,6 +411,7 @@ static bool open_training(struct training *t, struct err *err)
         .items = index->items,
         .levels = index->quantiser.levels,
         .tiles = index->quantiser.tiles,
+        .vocab = 256,
         .rope_base = 10000,
         .norm_eps = 1e-5,
     };
@@ -426,7 +429,7 @@ static bool open_training(struct training *t, struct err *err)
     if (!t->snapshot)
         t->version = NULL; /* its only share went with the snapshot */
     return t->snapshot && rows_name(&t->data, t->snapshot, err) &&
-           trainer_open(&t->trainer, s, t->version, &t->data.sequences, t->job->pool, err) &&
+           trainer_open(&t->trainer, s, t->version, &t->data.sequences, NULL, t->job->pool, err) &&
            cases_make(&t->cases, t->data.histories, &t->data.split, PART_VALIDATION, s->check_users,
                       s->seed, err) &&
            folder_make(t->folder, err) && resume(t, err) && open_steps(t, err);

@@ -23,7 +23,8 @@ struct train_settings {
         check_every;
     size_t check_users, state_every_steps, seed, threads, beam, scan_items_max;
     double learning_rate, weight_decay, dropout, own_drop, name_weight, find_weight, clip_norm,
-        adam_beta2;
+        adam_beta2, average_decay, name_teach, smoothing, bare_share;
+    size_t softmax_items, negatives;
     bool promote;
 };
 

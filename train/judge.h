@@ -28,9 +28,9 @@ bool cases_make(struct cases *cases, const struct histories *histories, const st
                 enum part part, size_t max_cases, uint64_t seed, struct err *err) MUST_CHECK;
 void cases_release(struct cases *cases);
 
-struct case_features {    /* of the candidates of one case, for fitting */
-    size_t count, target; /* target: its place, or SIZE_MAX */
-    float (*values)[3];   /* owned [count] */
+struct case_features {         /* of the candidates of one case, for fitting */
+    size_t count, target;      /* target: its place, or SIZE_MAX */
+    float (*values)[FEATURES]; /* owned [count] */
 };
 
 struct judgement {

@@ -1,203 +1,306 @@
 #include "train/trainer.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Examples of one part of a step. */
-struct slice {
-    struct examples examples;
-    uint32_t *input, *target, *first;
-};
+enum { FIND_PIECE = 1024, FINISH_DIMS = 32 };
 
-/* A run of values of one tensor: what one piece of the optimiser takes. */
-struct span {
-    size_t param, begin, count;
-};
-
-enum { SPAN = 1 << 15, FIND_PIECE = 1024, FINISH_DIMS = 32 };
-
-static size_t part_windows(const struct train_settings *s)
-{
-    return (s->batch + GRADIENTS - 1) / GRADIENTS;
-}
-
-/* Sequences become windows from the newest end, so that short ends fall on the oldest events. */
-static bool cut_windows(struct trainer *t, const struct sequences *sequences, struct err *err)
-{
-    size_t room = sequences->events + 1;
-    t->windows = calloc(room, sizeof *t->windows);
-    if (!t->windows)
-        return err_set(err, ERR_SYSTEM, "no memory for %zu windows", room);
-    for (size_t u = 0; u < sequences->users; u++) {
-        size_t begin = sequences->first[u];
-        size_t end = sequences->first[u + 1]; /* the last item is only a target */
-        while (end > begin + 1) {
-            size_t length = end - 1 - begin;
-            if (length > t->settings->window)
-                length = t->settings->window;
-            t->windows[t->window_count++] = (struct window){end - 1 - length, (uint32_t)length};
-            end -= length;
-        }
-    }
-    if (t->window_count == 0)
-        return err_set(
-            err, ERR_INPUT,
-            "nothing to learn from: no user has two positive training events (see positive_rating "
-            "and positive_types in `tessera help train`)");
-    t->order = calloc(t->window_count, sizeof *t->order);
-    t->steps_per_epoch = (t->window_count + t->settings->batch - 1) / t->settings->batch;
-    return t->order || err_set(err, ERR_SYSTEM, "no memory for %zu windows", t->window_count);
-}
-
-static void trainer_layout(struct trainer *t, size_t threads, size_t width, struct arena *arena)
+static void trainer_layout(struct trainer *t, size_t threads, struct arena *arena)
 {
     const struct shape *s = &t->shape;
-    size_t positions = part_windows(t->settings) * t->settings->window;
+    const struct train_settings *settings = t->settings;
+    size_t positions = t->batches.positions_max;
     params_layout(&t->policy.params, s, arena);
     params_layout(&t->first, s, arena);
     params_layout(&t->second, s, arena);
+    params_layout(&t->average, s, arena);
     params_layout(&t->best, s, arena);
     for (size_t g = 0; g < GRADIENTS; g++)
         params_layout(&t->gradient[g], s, arena);
-    t->find_vectors = arena_take(arena, s->items * s->dim, sizeof(real));
-    for (size_t g = 0; g < GRADIENTS; g++) {
-        t->parts[g].input = arena_take(arena, positions, sizeof(uint32_t));
-        t->parts[g].target = arena_take(arena, positions, sizeof(uint32_t));
-        t->parts[g].first = arena_take(arena, part_windows(t->settings) + 1, sizeof(uint32_t));
+    batches_layout(&t->batches, arena);
+    t->find_content = arena_take(arena, t->find_max * s->content, sizeof(real));
+    t->find_vectors = arena_take(arena, t->find_max * s->dim, sizeof(real));
+    t->bare = arena_take(arena, t->find_max, 1);
+    for (size_t g = 0; g < GRADIENTS; g++)
+        t->dfind[g] = t->sampled ? arena_take(arena, t->find_max * s->dim, sizeof(real))
+                                 : t->gradient[g].own_out;
+    if (t->sampled) {
+        t->find_row = arena_take(arena, t->find_max, sizeof(uint32_t));
+        t->find_place = arena_take(arena, s->items, sizeof(uint32_t));
+        t->marks = arena_take(arena, s->items, sizeof(uint32_t));
+        t->touched = arena_take(arena, GRADIENTS * positions, sizeof(uint32_t));
+        t->log_inclusion = arena_take(arena, t->find_max, sizeof(real));
     }
     for (size_t w = 0; w < threads; w++)
-        policy_layout(&t->works[w], s, positions, t->settings->window, width, true, arena);
+        policy_layout(&t->works[w], s, positions,
+                      settings->window > TASK_LENGTH ? settings->window : TASK_LENGTH,
+                      t->legal.width, t->find_max, true, arena);
 }
 
-static bool cut_spans(struct trainer *t, struct err *err)
+/* All items, or room for the negatives, every target and what shares its name. */
+static void size_find(struct trainer *t, const struct trie *trie)
 {
-    size_t count = 0;
+    size_t items = t->shape.items;
+    size_t levels = t->shape.levels;
+    size_t collision = 1;
+    t->sampled = items > t->settings->softmax_items;
+    t->find_max = items;
+    if (!t->sampled)
+        return;
+    for (size_t r = 0; r < items; r = trie->next[(levels - 1) * items + r])
+        if (trie->next[(levels - 1) * items + r] - r > collision)
+            collision = trie->next[(levels - 1) * items + r] - r;
+    t->negatives = t->settings->negatives < items ? t->settings->negatives : items;
+    size_t wanted = t->negatives + GRADIENTS * t->batches.positions_max * collision;
+    t->find_max = wanted < items ? wanted : items;
+}
+
+static void set_up(struct trainer *t)
+{
+    const struct shape *s = &t->shape;
+    t->find = (struct find_set){
+        .count = s->items, .content = t->find_content, .vectors = t->find_vectors};
+    if (t->sampled) {
+        t->find.row = t->find_row;
+        t->find.place = t->find_place;
+        t->find.log_inclusion = t->log_inclusion;
+    }
+    for (size_t i = 0; i < s->items; i++)
+        t->events_total += t->events[i];
+    params_start(&t->policy.params, s, t->policy.items.seen, t->settings->seed);
     for (size_t i = 0; i < PARAM_COUNT; i++)
-        count += param_count(&PARAMS[i], &t->shape) / SPAN + 1;
-    t->spans = calloc(count, sizeof *t->spans);
-    t->norms = calloc(count, sizeof *t->norms);
-    if (!t->spans || !t->norms)
-        return err_set(err, ERR_SYSTEM, "no memory for %zu spans", count);
-    for (size_t i = 0; i < PARAM_COUNT; i++)
-        for (size_t begin = 0, all = param_count(&PARAMS[i], &t->shape); begin < all; begin += SPAN)
-            t->spans[t->span_count++] =
-                (struct span){i, begin, all - begin < SPAN ? all - begin : SPAN};
-    return true;
+        memcpy(*param_slot(&t->average, &PARAMS[i]), *param_slot(&t->policy.params, &PARAMS[i]),
+               param_count(&PARAMS[i], s) * sizeof(real));
 }
 
 bool trainer_open(struct trainer *t, const struct train_settings *settings,
                   const struct version *version, const struct sequences *sequences,
-                  struct thread_pool *pool, struct err *err)
+                  const struct tasks *tasks, struct thread_pool *pool, struct err *err)
 {
     size_t threads = thread_pool_count(pool);
     struct arena ruler = {0};
     *t = (struct trainer){.settings = settings,
                           .shape = version->policy.shape,
                           .policy = version->policy,
-                          .item = sequences->item,
+                          .events = version->index->events,
                           .pool = pool};
     t->works = calloc(threads, sizeof *t->works);
-    t->parts = calloc(GRADIENTS, sizeof *t->parts);
-    if (!t->works || !t->parts)
+    if (!t->works)
         return err_set(err, ERR_SYSTEM, "no memory for %zu threads", threads);
     t->mask = (struct trie_mask){&version->trie, &t->no_late, NULL};
     t->legal = trie_legal(&t->mask);
-    trainer_layout(t, threads, t->legal.width, &ruler);
-    if (!cut_windows(t, sequences, err) || !cut_spans(t, err) ||
+    if (!batches_open(&t->batches, settings, sequences, tasks, err))
+        return false;
+    size_find(t, &version->trie);
+    t->optimiser = (struct optimiser){.settings = settings,
+                                      .shape = &t->shape,
+                                      .kernels = version->policy.kernels,
+                                      .params = &t->policy.params,
+                                      .first = &t->first,
+                                      .second = &t->second,
+                                      .average = &t->average,
+                                      .gradients = t->gradient,
+                                      .parts = GRADIENTS};
+    size_t touched = t->find_max + GRADIENTS * t->batches.positions_max;
+    trainer_layout(t, threads, &ruler);
+    if (!optimiser_open(&t->optimiser, t->sampled ? touched : 0, err) ||
         !arena_open(&t->arena, ruler.used, err))
         return false;
-    trainer_layout(t, threads, t->legal.width, &t->arena);
+    trainer_layout(t, threads, &t->arena);
     for (size_t w = 0; w < threads; w++)
         policy_prepare(&t->works[w], &t->shape);
-    t->policy.find_vectors = t->find_vectors;
-    params_start(&t->policy.params, &t->shape, t->policy.items.seen, settings->seed);
+    set_up(t);
     return true;
 }
 
 void trainer_close(struct trainer *t)
 {
     free(t->works);
-    free(t->parts);
-    free(t->spans);
-    free(t->norms);
-    free(t->windows);
-    free(t->order);
+    batches_close(&t->batches);
+    optimiser_close(&t->optimiser);
     arena_close(&t->arena);
 }
 
 size_t trainer_epoch(const struct trainer *t)
 {
-    return t->step / t->steps_per_epoch;
+    return t->step / t->batches.steps_per_epoch;
 }
 
-static int compare_lengths(const void *a, const void *b, void *self)
+/* ---- the set that find compares ---- */
+
+static int compare_rows(const void *a, const void *b)
 {
-    const struct trainer *t = self;
     uint32_t x = *(const uint32_t *)a;
     uint32_t y = *(const uint32_t *)b;
-    if (t->windows[x].length != t->windows[y].length)
-        return t->windows[x].length > t->windows[y].length ? -1 : 1;
     return x < y ? -1 : x > y;
 }
 
-static void take_window(struct slice *p, const struct trainer *t, struct window window)
+static bool mark(struct trainer *t, uint32_t row)
 {
-    size_t at = p->examples.packed.positions;
-    memcpy(p->input + at, t->item + window.first, window.length * sizeof(uint32_t));
-    memcpy(p->target + at, t->item + window.first + 1, window.length * sizeof(uint32_t));
-    p->examples.packed.positions += window.length;
-    p->first[++p->examples.packed.sequences] = (uint32_t)p->examples.packed.positions;
+    bool fresh = t->marks[row] != (uint32_t)t->step + 1;
+    t->marks[row] = (uint32_t)t->step + 1;
+    return fresh;
+}
+
+/* A node of the last quantised level: the rows that share the name of `row`. */
+static void mark_collision(struct trainer *t, uint32_t row)
+{
+    const struct trie *trie = t->mask.base;
+    size_t level = t->shape.levels - 1;
+    uint32_t first = row - trie->codes[(size_t)row * trie->levels + level + 1];
+    uint32_t last = trie->next[level * trie->items + row];
+    for (uint32_t r = first; r < last; r++)
+        if (mark(t, r))
+            t->find_row[t->find.count++] = r;
 }
 
 /*
- * The batch of this step: the longest window first, each to the part with the fewest positions (of
- * those with room), so that the parts take about the same time.
+ * The chance that a row is in the set: 1 - (not drawn) * (nobody of its name is a target), with
+ * targets taken as draws from the events.
  */
-static size_t fill_parts(struct trainer *t)
+static void note_inclusion(struct trainer *t, double targets)
 {
-    size_t begin = t->step % t->steps_per_epoch * t->settings->batch;
-    size_t end =
-        begin + t->settings->batch < t->window_count ? begin + t->settings->batch : t->window_count;
-    size_t total = 0;
-    for (size_t i = 0; i < t->window_count; i++)
-        t->order[i] = (uint32_t)i;
-    struct rng rng = rng_stream(t->settings->seed, 0x0e90c4, trainer_epoch(t));
-    rng_shuffle(&rng, t->order, t->window_count);
-    qsort_r(t->order + begin, end - begin, sizeof *t->order, compare_lengths, t);
-    for (size_t g = 0; g < GRADIENTS; g++) {
-        struct slice *p = &t->parts[g];
-        p->first[0] = 0;
-        p->examples = (struct examples){{0, 0, p->first}, p->input, p->target};
+    const struct trie *trie = t->mask.base;
+    size_t level = t->shape.levels - 1;
+    double missed = 1 - (double)t->negatives / (double)t->shape.items;
+    for (size_t k = 0; k < t->find.count; k++) {
+        uint32_t row = t->find_row[k];
+        uint32_t first = row - trie->codes[(size_t)row * trie->levels + level + 1];
+        double events = 0;
+        for (uint32_t r = first; r < trie->next[level * trie->items + row]; r++)
+            events += t->events[r];
+        double untargeted = exp(-targets * events / t->events_total);
+        t->log_inclusion[k] = (real)log(fmax(1e-9, 1 - missed * untargeted));
     }
-    for (size_t i = begin; i < end; i++) {
-        size_t best = SIZE_MAX;
-        for (size_t g = 0; g < GRADIENTS; g++)
-            if (t->parts[g].examples.packed.sequences < part_windows(t->settings) &&
-                (best == SIZE_MAX ||
-                 t->parts[g].examples.packed.positions < t->parts[best].examples.packed.positions))
-                best = g;
-        take_window(&t->parts[best], t, t->windows[t->order[i]]);
-        total += t->windows[t->order[i]].length;
-    }
-    return total;
 }
 
+static void draw_find(struct trainer *t, size_t targets)
+{
+    struct rng rng = rng_stream(t->settings->seed, 0x5e7, t->step);
+    t->find.count = 0;
+    for (size_t g = 0; g < GRADIENTS; g++)
+        for (size_t i = 0; i < t->batches.parts[g].examples.packed.positions; i++) {
+            uint32_t target = t->batches.parts[g].target[i];
+            if (target != NO_ITEM && !is_token(target))
+                mark_collision(t, target);
+        }
+    for (size_t n = 0; n < t->negatives && t->find.count < t->find_max; n++) {
+        uint32_t row = (uint32_t)rng_below(&rng, t->shape.items);
+        if (mark(t, row))
+            t->find_row[t->find.count++] = row;
+    }
+    qsort(t->find_row, t->find.count, sizeof *t->find_row, compare_rows);
+    for (size_t k = 0; k < t->find.count; k++)
+        t->find_place[t->find_row[k]] = (uint32_t)k;
+    note_inclusion(t, (double)targets);
+    optimiser_touch(&t->optimiser, offsetof(struct params, own_out) / sizeof(real *), t->find_row,
+                    t->find.count);
+}
+
+static void touch_inputs(struct trainer *t)
+{
+    size_t count = 0;
+    for (size_t g = 0; g < GRADIENTS; g++)
+        for (size_t i = 0; i < t->batches.parts[g].examples.packed.positions; i++)
+            if (!is_token(t->batches.parts[g].input[i]))
+                t->touched[count++] = t->batches.parts[g].input[i];
+    qsort(t->touched, count, sizeof *t->touched, compare_rows);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++)
+        if (kept == 0 || t->touched[i] != t->touched[kept - 1])
+            t->touched[kept++] = t->touched[i];
+    optimiser_touch(&t->optimiser, offsetof(struct params, own_in) / sizeof(real *), t->touched,
+                    kept);
+}
+
+static uint32_t row_at(const struct trainer *t, size_t place)
+{
+    return t->find.row ? t->find.row[place] : (uint32_t)place;
+}
+
+/* Content and vectors of a piece of the set; bare items lose their events. */
 static void find_piece(void *self, size_t piece, size_t worker)
 {
     struct trainer *t = self;
+    const struct shape *s = &t->shape;
     size_t first = piece * FIND_PIECE;
-    size_t last = first + FIND_PIECE < t->shape.items ? first + FIND_PIECE : t->shape.items;
+    size_t last = first + FIND_PIECE < t->find.count ? first + FIND_PIECE : t->find.count;
+    size_t text = t->policy.items.text_dims;
+    struct rng rng = rng_stream(t->settings->seed ^ 0xba5e, t->step, piece);
     (void)worker;
-    policy_find_vectors(t->find_vectors + first * t->shape.dim, &t->policy, first, last);
+    for (size_t k = first; k < last; k++) {
+        real *content = t->find_content + k * s->content;
+        memcpy(content, policy_content(&t->policy, row_at(t, k)), s->content * sizeof(real));
+        t->bare[k] = rng_uniform(&rng) < t->settings->bare_share;
+        if (t->bare[k])
+            memset(content + text, 0, (s->content - text) * sizeof(real));
+    }
+    policy_find_content(t->find_vectors + first * s->dim, &t->policy,
+                        t->find_content + first * s->content, last - first);
+    for (size_t k = first; k < last; k++) {
+        const real *own = t->policy.params.own_out + (size_t)row_at(t, k) * s->dim;
+        for (size_t d = 0; d < s->dim && !t->bare[k]; d++)
+            t->find_vectors[k * s->dim + d] += own[d];
+    }
 }
+
+static size_t find_pieces(const struct trainer *t)
+{
+    return (t->find.count + FIND_PIECE - 1) / FIND_PIECE;
+}
+
+static void sum_find_piece(void *self, size_t piece, size_t worker)
+{
+    struct trainer *t = self;
+    size_t dim = t->shape.dim;
+    size_t first = piece * FIND_PIECE * dim;
+    size_t last = (piece + 1) * FIND_PIECE * dim;
+    (void)worker;
+    if (last > t->find.count * dim)
+        last = t->find.count * dim;
+    for (size_t g = 1; g < GRADIENTS; g++)
+        for (size_t i = first; i < last; i++) {
+            t->dfind[0][i] += t->dfind[g][i];
+            t->dfind[g][i] = 0;
+        }
+}
+
+static void finish_piece(void *self, size_t piece, size_t worker)
+{
+    struct trainer *t = self;
+    size_t first = piece * FINISH_DIMS;
+    size_t last = first + FINISH_DIMS < t->shape.dim ? first + FINISH_DIMS : t->shape.dim;
+    (void)worker;
+    policy_finish_gradients(&t->gradient[0], t->dfind[0], &t->policy, &t->find, first, last);
+}
+
+/* The own rows get their part of the find vectors' gradient: not bare ones, not unseen ones. */
+static void settle_piece(void *self, size_t piece, size_t worker)
+{
+    struct trainer *t = self;
+    size_t dim = t->shape.dim;
+    size_t first = piece * FIND_PIECE;
+    size_t last = first + FIND_PIECE < t->find.count ? first + FIND_PIECE : t->find.count;
+    (void)worker;
+    for (size_t k = first; k < last; k++) {
+        uint32_t row = row_at(t, k);
+        real *from = t->dfind[0] + k * dim;
+        if (t->bare[k] || !t->policy.items.seen[row])
+            memset(from, 0, dim * sizeof(real));
+        if (!t->sampled)
+            continue;
+        memcpy(t->gradient[0].own_out + row * dim, from, dim * sizeof(real));
+        memset(from, 0, dim * sizeof(real));
+    }
+}
+
+/* ---- a step ---- */
 
 struct stepping {
     struct trainer *t;
     real scale;
-    struct adamw adamw;
-    double *norms; /* [spans] */
-    real shrink;
 };
 
 static void learn_piece(void *self, size_t piece, size_t worker)
@@ -210,75 +313,24 @@ static void learn_piece(void *self, size_t piece, size_t worker)
         .own_drop = (real)settings->own_drop,
         .find_weight = (real)settings->find_weight,
         .name_weight = (real)settings->name_weight,
+        .say_weight = 1, /* each token's weight says it */
+        .name_teach = (real)settings->name_teach,
+        .smoothing = (real)settings->smoothing,
         .scale = s->scale,
         .rng = rng_stream(settings->seed, t->step, piece),
         .legal = &t->legal,
+        .find = &t->find,
     };
     t->losses[piece] = (struct losses){0};
-    if (t->parts[piece].examples.packed.positions)
-        policy_learn(&t->works[worker], &t->gradient[piece], &t->losses[piece], &t->policy,
-                     &t->parts[piece].examples, &options);
-}
-
-static void sum_piece(void *self, size_t piece, size_t worker)
-{
-    struct stepping *s = self;
-    const struct span *span = &s->t->spans[piece];
-    real *to = *param_slot(&s->t->gradient[0], &PARAMS[span->param]) + span->begin;
-    (void)worker;
-    for (size_t g = 1; g < GRADIENTS; g++) {
-        real *from = *param_slot(&s->t->gradient[g], &PARAMS[span->param]) + span->begin;
-        for (size_t i = 0; i < span->count; i++) {
-            to[i] += from[i];
-            from[i] = 0;
-        }
-    }
-}
-
-static void finish_piece(void *self, size_t piece, size_t worker)
-{
-    struct trainer *t = self;
-    size_t first = piece * FINISH_DIMS;
-    size_t last = first + FINISH_DIMS < t->shape.dim ? first + FINISH_DIMS : t->shape.dim;
-    (void)worker;
-    policy_finish_gradients(&t->gradient[0], &t->policy, first, last);
-}
-
-static void norm_piece(void *self, size_t piece, size_t worker)
-{
-    struct stepping *s = self;
-    const struct span *span = &s->t->spans[piece];
-    const real *grad = *param_slot(&s->t->gradient[0], &PARAMS[span->param]) + span->begin;
-    real sums[16] = {0}; /* sixteen chains: one would wait for each addition */
-    (void)worker;
-    for (size_t i = 0; i < span->count; i++)
-        sums[i % 16] += grad[i] * grad[i];
-    s->norms[piece] = 0;
-    for (size_t k = 0; k < 16; k++)
-        s->norms[piece] += (double)sums[k];
-}
-
-static void adam_piece(void *self, size_t piece, size_t worker)
-{
-    struct stepping *s = self;
-    struct trainer *t = s->t;
-    const struct span *span = &t->spans[piece];
-    const struct param_spec *spec = &PARAMS[span->param];
-    struct adamw adamw = s->adamw;
-    real *grad = *param_slot(&t->gradient[0], spec) + span->begin;
-    (void)worker;
-    if (!spec->decays)
-        adamw.decay = 0;
-    adamw.grad_scale = s->shrink;
-    t->policy.kernels->adamw(*param_slot(&t->policy.params, spec) + span->begin, grad,
-                             *param_slot(&t->first, spec) + span->begin,
-                             *param_slot(&t->second, spec) + span->begin, span->count, &adamw);
+    if (t->batches.parts[piece].examples.packed.positions)
+        policy_learn(&t->works[worker], &t->gradient[piece], t->dfind[piece], &t->losses[piece],
+                     &t->policy, &t->batches.parts[piece].examples, &options);
 }
 
 static double rate_at(const struct trainer *t)
 {
     const struct train_settings *s = t->settings;
-    double total = (double)(s->epochs * t->steps_per_epoch);
+    double total = (double)(s->epochs * t->batches.steps_per_epoch);
     double step = (double)t->step + 1;
     if (step < (double)s->warmup_steps)
         return s->learning_rate * step / (double)s->warmup_steps;
@@ -288,39 +340,29 @@ static double rate_at(const struct trainer *t)
 
 void trainer_step(struct trainer *t, struct step_report *report)
 {
-    const struct train_settings *settings = t->settings;
-    size_t positions = fill_parts(t);
-    double step = (double)t->step + 1;
-    struct stepping s = {.t = t, .scale = 1 / (real)positions, .shrink = 1};
-    *report = (struct step_report){.rate = rate_at(t), .positions = positions};
-    s.adamw = (struct adamw){
-        .rate = (real)report->rate,
-        .beta1 = REAL(0.9),
-        .beta2 = (real)settings->adam_beta2,
-        .eps = REAL(1e-8),
-        .decay = (real)settings->weight_decay,
-        .correct1 = (real)(1 / (1 - pow(0.9, step))),
-        .correct2 = (real)(1 / (1 - pow(settings->adam_beta2, step))),
-        .grad_scale = 1,
-    };
-    s.norms = t->norms;
-    thread_pool_run(t->pool, (t->shape.items + FIND_PIECE - 1) / FIND_PIECE, find_piece, t);
-    thread_pool_run(t->pool, GRADIENTS, learn_piece, &s);
-    thread_pool_run(t->pool, t->span_count, sum_piece, &s);
-    thread_pool_run(t->pool, (t->shape.dim + FINISH_DIMS - 1) / FINISH_DIMS, finish_piece, t);
-    policy_clear_unseen(&t->gradient[0], &t->policy);
-    thread_pool_run(t->pool, t->span_count, norm_piece, &s);
-    double squares = 0;
-    for (size_t i = 0; i < t->span_count; i++)
-        squares += t->norms[i];
-    report->gradient_norm = sqrt(squares);
-    if (report->gradient_norm > settings->clip_norm)
-        s.shrink = (real)(settings->clip_norm / report->gradient_norm);
-    thread_pool_run(t->pool, t->span_count, adam_piece, &s);
-    for (size_t g = 0; g < GRADIENTS; g++) {
-        report->find_loss += t->losses[g].find / (double)positions;
-        report->name_loss += t->losses[g].name / (double)positions;
+    size_t targets = batches_fill(&t->batches, t->step);
+    struct stepping s = {.t = t, .scale = 1 / (real)targets};
+    *report = (struct step_report){.rate = rate_at(t), .targets = targets};
+    optimiser_begin(&t->optimiser);
+    if (t->sampled) {
+        draw_find(t, targets);
+        touch_inputs(t);
     }
+    thread_pool_run(t->pool, find_pieces(t), find_piece, t);
+    thread_pool_run(t->pool, GRADIENTS, learn_piece, &s);
+    optimiser_sum(&t->optimiser, t->pool);
+    thread_pool_run(t->pool, find_pieces(t), sum_find_piece, t);
+    thread_pool_run(t->pool, (t->shape.dim + FINISH_DIMS - 1) / FINISH_DIMS, finish_piece, t);
+    thread_pool_run(t->pool, find_pieces(t), settle_piece, t);
+    report->gradient_norm = optimiser_step(&t->optimiser, t->step, report->rate, t->pool);
+    size_t tokens = 0;
+    for (size_t g = 0; g < GRADIENTS; g++) {
+        report->find_loss += t->losses[g].find / (double)targets;
+        report->name_loss += t->losses[g].name / (double)targets;
+        report->say_loss += t->losses[g].say;
+        tokens += t->losses[g].tokens;
+    }
+    report->say_loss /= tokens ? (double)tokens : 1;
     t->step++;
 }
 

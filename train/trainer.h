@@ -1,61 +1,65 @@
 /*
- * trainer.h: supervised training: the next item at every position, by name and by find.
+ * trainer.h: supervised training: the next item at every position, by name and by find, and words.
  *
- * A step takes `batch` windows.  It is cut into GRADIENTS parts by place in the batch, never by the
- * number of threads; each part sums its gradient into a buffer of its own and the buffers are added
- * in order, so the same seed gives the same bytes on 1, 2 or 4 threads.  All randomness is drawn
- * from streams named by (seed, step, part): a run that was killed goes on as if it had not been.
+ * Each part of a step (batch.h) sums its gradient into a buffer of its own and the buffers are
+ * added in order, so the same seed gives the same bytes on 1, 2 or 4 threads.  All randomness is
+ * drawn from streams named by (seed, step, part): a run that was killed goes on as if it had not
+ * been.
+ *
+ * Find compares all items, or, above `softmax_items` of them, a sample: every target of the step
+ * with its collision, and `negatives` drawn uniformly.  In each step a share of the items is *bare*:
+ * known by their text alone, as an item is that arrives after training.
  *
  * Memory    everything is taken at start; a step allocates nothing.
  */
 #ifndef TRAIN_TRAINER_H
 #define TRAIN_TRAINER_H
 
-#include "train/jobs.h"
-#include "train/split.h"
-
-enum { GRADIENTS = 4 };
-
-struct window {
-    size_t first; /* of its inputs in the flat sequences */
-    uint32_t length;
-};
+#include "train/batch.h"
+#include "train/optimiser.h"
 
 struct trainer {
     const struct train_settings *settings;
     struct shape shape;
     struct policy policy;        /* params are the learned ones */
     struct params first, second; /* Adam's moments */
-    struct params best;          /* at the best look at validation */
+    struct params average;       /* of the params over the last steps: what is judged */
+    struct params best;          /* the average at the best look at validation */
     struct params gradient[GRADIENTS];
-    real *find_vectors;
+    struct batches batches;
+    struct optimiser optimiser;
     struct policy_work *works; /* [threads] */
-    struct slice *parts;       /* [GRADIENTS] */
     struct losses losses[GRADIENTS];
-    struct span *spans; /* the params cut for the optimiser */
-    size_t span_count;
-    double *norms;        /* [spans] */
-    const uint32_t *item; /* flat sequences, rows */
-    struct window *windows;
-    size_t window_count;
-    uint32_t *order; /* [windows] of this epoch */
+    /* the set that find compares */
+    bool sampled;
+    struct find_set find;
+    size_t find_max, negatives;
+    uint32_t *find_row, *find_place; /* [find_max], [items] */
+    uint32_t *marks;                 /* [items] 1 + step of the last time in the set */
+    uint32_t *touched;               /* inputs of a step, rising */
+    real *log_inclusion;             /* [find_max] */
+    real *find_content, *find_vectors;
+    real *dfind[GRADIENTS];
+    unsigned char *bare;   /* [find_max] */
+    const uint32_t *events; /* [items] */
+    double events_total;
     struct trie_mask mask;
     struct trie no_late;
     struct legal_tiles legal;
     struct thread_pool *pool;
     struct arena arena;
-    size_t step, steps_per_epoch;
+    size_t step;
 };
 
 bool trainer_open(struct trainer *trainer, const struct train_settings *settings,
                   const struct version *version, const struct sequences *sequences,
-                  struct thread_pool *pool, struct err *err) MUST_CHECK;
+                  const struct tasks *tasks, struct thread_pool *pool, struct err *err) MUST_CHECK;
 void trainer_close(struct trainer *trainer);
 
 struct step_report {
-    double find_loss, name_loss; /* mean nats per target */
+    double find_loss, name_loss, say_loss; /* mean nats per target of windows, or per token */
     double gradient_norm, rate;
-    size_t positions;
+    size_t targets;
 };
 
 /* Runs the next step; the epoch follows from trainer->step. */

@@ -39,30 +39,33 @@ static void a_policy_comes_back_and_another_index_is_refused(void **state)
 static void a_training_state_belongs_to_its_run(void **state)
 {
     struct err err = {0};
-    struct toy toy[8];
+    struct toy toy[10];
     char path[600];
     char folder[512];
     (void)state;
     snprintf(folder, sizeof folder, "%s", scratch_folder("state"));
     snprintf(path, sizeof path, "%s/state.safetensors", folder);
-    for (size_t i = 0; i < 8; i++)
+    for (size_t i = 0; i < 10; i++)
         toy_open(&toy[i], i + 1, kernels_best());
-    struct training_state out = {
-        toy[0].policy.params,         toy[1].policy.params, toy[2].policy.params,
-        toy[3].policy.params,         &TOY_SHAPE,           "run-a",
-        json_pack("{s:i}", "step", 7)};
-    struct training_state in = {toy[4].policy.params,
-                                toy[5].policy.params,
-                                toy[6].policy.params,
-                                toy[7].policy.params,
-                                &TOY_SHAPE,
-                                "run-a",
-                                NULL};
+    struct training_state states[2];
+    for (size_t k = 0; k < 2; k++) {
+        const struct toy *t = toy + 5 * k;
+        states[k] = (struct training_state){.params = t[0].policy.params,
+                                            .first = t[1].policy.params,
+                                            .second = t[2].policy.params,
+                                            .average = t[3].policy.params,
+                                            .best = t[4].policy.params,
+                                            .shape = &TOY_SHAPE,
+                                            .fingerprint = "run-a"};
+    }
+    struct training_state out = states[0];
+    struct training_state in = states[1];
+    out.counters = json_pack("{s:i}", "step", 7);
     assert_fine(training_state_write(path, &out, &err), err);
     assert_fine(training_state_read(&in, path, &err), err);
     assert_int_equal(json_integer_value(json_object_get(in.counters, "step")), 7);
-    for (size_t s = 0; s < 4; s++)
-        assert_memory_equal(toy[s].policy.params.down, toy[s + 4].policy.params.down,
+    for (size_t s = 0; s < 5; s++)
+        assert_memory_equal(toy[s].policy.params.down, toy[s + 5].policy.params.down,
                             2 * 16 * 12 * sizeof(real));
     json_decref(in.counters);
     json_decref(out.counters);
@@ -70,7 +73,7 @@ static void a_training_state_belongs_to_its_run(void **state)
     in.fingerprint = "run-b";
     assert_false(training_state_read(&in, path, &other));
     assert_says(other, "state of run run-a, expected run-b");
-    for (size_t i = 0; i < 8; i++)
+    for (size_t i = 0; i < 10; i++)
         toy_close(&toy[i]);
     scratch_drop(folder);
 }

@@ -7,8 +7,6 @@
 struct bench {
     struct toy toy;
     struct decode_work work;
-    real members[TOY_ITEMS * 16];
-    struct names names;
     struct arena arena;
     real z[16];
 };
@@ -27,8 +25,6 @@ static int start(void **state)
         return 1;
     decode_layout(&b.work, &TOY_SHAPE, 32, TOY_TILES, &b.arena);
     decode_prepare(&b.work, &TOY_SHAPE);
-    name_members(b.members, b.toy.content, &b.toy.policy, 0, TOY_ITEMS);
-    b.names = (struct names){.codes = TOY_CODES, .members = b.members, .items = TOY_ITEMS};
     for (size_t i = 0; i < 16; i++)
         b.z[i] = (real)rng_normal(&rng);
     return 0;
@@ -56,7 +52,7 @@ static void names_sum_to_one_under_any_mask(void **state)
             hidden[i] = mask > 0 && rng_mix(mask * 100 + i) % 3 == 0;
         }
         const struct legal_tiles legal = toy_legal(hidden);
-        name_score(score, rows, TOY_ITEMS, &b.work, &b.toy.policy, &b.names, b.z, &legal);
+        name_score(score, rows, TOY_ITEMS, &b.work, &b.toy.policy, b.z, &legal);
         for (size_t i = 0; i < TOY_ITEMS; i++) {
             assert_true(hidden[i] ? score[i] == -INFINITY : score[i] <= 1e-6F);
             sum += exp((double)score[i]);
@@ -74,11 +70,11 @@ static void a_wide_beam_is_exact(void **state)
     float score[TOY_ITEMS];
     (void)state;
     const struct legal_tiles legal = toy_legal(hidden);
-    size_t count = name_beam(hits, 32, &b.work, &b.toy.policy, &b.names, b.z, &legal);
+    size_t count = name_beam(hits, 32, &b.work, &b.toy.policy, b.z, &legal);
     assert_int_equal(count, TOY_ITEMS - 2);
     for (uint32_t i = 0; i < TOY_ITEMS; i++)
         rows[i] = i;
-    name_score(score, rows, TOY_ITEMS, &b.work, &b.toy.policy, &b.names, b.z, &legal);
+    name_score(score, rows, TOY_ITEMS, &b.work, &b.toy.policy, b.z, &legal);
     for (size_t i = 0; i < count; i++) {
         assert_true(fabsf(hits[i].score - score[hits[i].row]) < 1e-5F);
         if (i > 0)
@@ -94,7 +90,7 @@ static void an_empty_mask_names_nothing(void **state)
     (void)state;
     memset(hidden, 1, sizeof hidden);
     const struct legal_tiles legal = toy_legal(hidden);
-    assert_int_equal(name_beam(hits, 4, &b.work, &b.toy.policy, &b.names, b.z, &legal), 0);
+    assert_int_equal(name_beam(hits, 4, &b.work, &b.toy.policy, b.z, &legal), 0);
 }
 
 /* The loss of a target is minus the score the decoder gives it: training and serving agree. */
@@ -113,20 +109,23 @@ static void the_loss_is_minus_the_score(void **state)
     (void)state;
     for (int round = 0; round < 2; round++) {
         struct arena *a = round ? &arena : &ruler;
-        policy_layout(&work, &TOY_SHAPE, 2, 8, TOY_TILES, true, a);
+        policy_layout(&work, &TOY_SHAPE, 2, 8, TOY_TILES, TOY_ITEMS, true, a);
         params_layout(&grads, &TOY_SHAPE, a);
         if (!round)
             assert_fine(arena_open(&arena, ruler.used, &err), err);
     }
     policy_prepare(&work, &TOY_SHAPE);
-    const struct examples examples = {{2, 1, first}, input, target};
+    const struct examples examples = {{2, 1, first}, input, target, NULL};
+    const struct find_set find = {.count = TOY_ITEMS,
+                                  .content = b.toy.content,
+                                  .vectors = b.toy.find_vectors};
     const struct loss_options options = {
-        .find_weight = 1, .name_weight = 1, .scale = 1, .legal = &legal};
-    policy_learn(&work, &grads, &losses, &b.toy.policy, &examples, &options);
+        .find_weight = 1, .name_weight = 1, .scale = 1, .legal = &legal, .find = &find};
+    policy_learn(&work, &grads, grads.own_out, &losses, &b.toy.policy, &examples, &options);
     float score;
-    name_score(&score, &target[1], 1, &b.work, &b.toy.policy, &b.names, work.trunk.z + 16, &legal);
+    name_score(&score, &target[1], 1, &b.work, &b.toy.policy, work.trunk.z + 16, &legal);
     assert_true(fabs(losses.name + (double)score) < 1e-4);
-    assert_int_equal(losses.targets, 1);
+    assert_int_equal(losses.items, 1);
     arena_close(&arena);
 }
 

@@ -1,6 +1,7 @@
 /*
  * The whole policy in double: every parameter tensor's gradient against central differences of the
- * loss, with dropout on (its draws follow from the stream, so they are the same each time).
+ * loss, with dropout on (its draws follow from the stream, so they are the same each time).  Inputs
+ * and targets mix items and words.
  */
 #include "tests/test.h"
 
@@ -8,11 +9,18 @@
 
 #include <math.h>
 
-enum { POSITIONS = 9 };
+enum { POSITIONS = 11, SET = 9 };
 
-static const uint32_t FIRST[] = {0, 4, 5, 9};
-static const uint32_t INPUT[POSITIONS] = {0, 3, 5, 10, 7, 1, 1, 6, 11};
-static const uint32_t TARGET[POSITIONS] = {3, 5, 10, 9, NO_ITEM, 0, 6, 11, 8};
+#define T(n) (TOKEN + (n))
+
+static const uint32_t FIRST[] = {0, 4, 5, 11};
+static const uint32_t INPUT[POSITIONS] = {0, 3, 5, 10, 7, T(2), 1, T(6), 6, 11, T(0)};
+static const uint32_t TARGET[POSITIONS] = {3, 5, 10, 9, NO_ITEM, 0, T(3), 11, T(5), 8, T(5)};
+static const real WEIGHT[POSITIONS] = {1, 1, 0.5, 1, 1, 2, 0.25, 1, 1, 0.5, 1};
+
+/* A sample that find compares: every target with its collision, and some others. */
+static const uint32_t SET_ROW[SET] = {0, 1, 3, 5, 7, 8, 9, 10, 11};
+static const real SET_LOG[SET] = {-0.1, -0.2, 0, -1, -2, -0.5, -0.3, -0.1, 0};
 
 struct bench {
     struct toy toy;
@@ -20,85 +28,205 @@ struct bench {
     struct params grads;
     struct arena arena;
     struct legal_tiles legal;
+    struct find_set find;
+    uint32_t place[TOY_ITEMS];
+    real set_content[TOY_ITEMS * TOY_CONTENT], set_vectors[TOY_ITEMS * 16];
+    real dfind[TOY_ITEMS * 16];
+    double name_teach, smoothing;
+    bool name_only; /* the loss without find: what is taught is not to move the teacher */
 };
 
 static void bench_layout(struct bench *b, struct arena *arena)
 {
-    policy_layout(&b->work, &TOY_SHAPE, POSITIONS + 3, 8, TOY_TILES, true, arena);
+    policy_layout(&b->work, &TOY_SHAPE, POSITIONS + 3, 8, TOY_TILES, TOY_ITEMS, true, arena);
     params_layout(&b->grads, &TOY_SHAPE, arena);
+}
+
+static uint32_t row_at(const struct bench *b, size_t k)
+{
+    return b->find.row ? b->find.row[k] : (uint32_t)k;
+}
+
+static void make_set(struct bench *b)
+{
+    for (size_t k = 0; k < b->find.count; k++)
+        memcpy(b->set_content + k * TOY_CONTENT, b->toy.content + row_at(b, k) * TOY_CONTENT,
+               TOY_CONTENT * sizeof(real));
+    policy_find_content(b->set_vectors, &b->toy.policy, b->set_content, b->find.count);
+    for (size_t k = 0; k < b->find.count; k++)
+        for (size_t d = 0; d < 16; d++)
+            b->set_vectors[k * 16 + d] += b->toy.policy.params.own_out[row_at(b, k) * 16 + d];
 }
 
 static double loss_of(struct bench *b, bool keep)
 {
     struct losses losses = {0};
-    const struct examples examples = {{POSITIONS, 3, FIRST}, INPUT, TARGET};
+    const struct examples examples = {{POSITIONS, 3, FIRST}, INPUT, TARGET, WEIGHT};
     const struct loss_options options = {
         .dropout = 0.3,
         .own_drop = 0.25,
         .find_weight = 0.7,
         .name_weight = 0.4,
+        .say_weight = 0.3,
+        .name_teach = b->name_teach,
+        .smoothing = b->smoothing,
         .scale = 1.0 / 8,
         .rng = rng_stream(1, 2, 3),
         .legal = &b->legal,
+        .find = &b->find,
     };
-    policy_find_vectors(b->toy.find_vectors, &b->toy.policy, 0, TOY_ITEMS);
+    make_set(b);
+    memset(b->dfind, 0, sizeof b->dfind);
     for (size_t i = 0; i < PARAM_COUNT; i++)
         memset(*param_slot(&b->grads, &PARAMS[i]), 0,
                param_count(&PARAMS[i], &TOY_SHAPE) * sizeof(real));
-    policy_learn(&b->work, &b->grads, &losses, &b->toy.policy, &examples, &options);
+    policy_learn(&b->work, &b->grads, b->dfind, &losses, &b->toy.policy, &examples, &options);
     if (keep) {
-        policy_finish_gradients(&b->grads, &b->toy.policy, 0, 10); /* in two pieces */
-        policy_finish_gradients(&b->grads, &b->toy.policy, 10, 16);
-        policy_clear_unseen(&b->grads, &b->toy.policy);
+        policy_finish_gradients(&b->grads, b->dfind, &b->toy.policy, &b->find, 0, 10);
+        policy_finish_gradients(&b->grads, b->dfind, &b->toy.policy, &b->find, 10, 16);
+        for (size_t k = 0; k < b->find.count; k++)
+            for (size_t d = 0; d < 16; d++)
+                b->grads.own_out[row_at(b, k) * 16 + d] =
+                    b->toy.seen[row_at(b, k)] ? b->dfind[k * 16 + d] : 0;
     }
-    return 0.7 * losses.find / 8 + 0.4 * losses.name / 8;
+    assert_int_equal(losses.items, 7);
+    assert_int_equal(losses.tokens, 3);
+    if (b->name_only)
+        return 0.4 * losses.name / 8;
+    return (0.7 * losses.find + 0.4 * losses.name + 0.3 * losses.say) / 8;
+}
+
+static void start(struct bench *b)
+{
+    struct err err = {0};
+    struct arena ruler = {0};
+    *b = (struct bench){0};
+    toy_open(&b->toy, 3, &KERNELS_REFERENCE);
+    b->legal = toy_legal(NULL);
+    b->find = (struct find_set){
+        .count = TOY_ITEMS, .content = b->set_content, .vectors = b->set_vectors};
+    bench_layout(b, &ruler);
+    assert_fine(arena_open(&b->arena, ruler.used, &err), err);
+    bench_layout(b, &b->arena);
+    policy_prepare(&b->work, &TOY_SHAPE);
+}
+
+static void end(struct bench *b)
+{
+    arena_close(&b->arena);
+    toy_close(&b->toy);
+}
+
+static void check_tensor(struct bench *b, size_t i)
+{
+    size_t count = param_count(&PARAMS[i], &TOY_SHAPE);
+    size_t row = extent_of(PARAMS[i].dims[2], &TOY_SHAPE);
+    double difference = 0;
+    double length = 0;
+    loss_of(b, true);
+    double *grad = malloc(count * sizeof *grad);
+    assert_non_null(grad);
+    memcpy(grad, *param_slot(&b->grads, &PARAMS[i]), count * sizeof *grad);
+    for (size_t k = 0; k < count; k++) {
+        double *at = *param_slot(&b->toy.policy.params, &PARAMS[i]) + k;
+        double was = *at;
+        if (PARAMS[i].own && !b->toy.seen[k / row]) {
+            assert_true(grad[k] == 0); /* an item without events keeps no embedding of its own */
+            continue;
+        }
+        *at = was + 1e-5;
+        double up = loss_of(b, false);
+        *at = was - 1e-5;
+        double down = loss_of(b, false);
+        *at = was;
+        double slope = (up - down) / 2e-5;
+        difference += (slope - grad[k]) * (slope - grad[k]);
+        length += slope * slope;
+    }
+    free(grad);
+    if (!(sqrt(difference) <= 1e-6 * sqrt(length)) || length == 0)
+        fail_msg("%s: |analytic - numeric| / |numeric| is %g, |numeric| %g", PARAMS[i].name,
+                 sqrt(difference / (length > 0 ? length : 1)), sqrt(length));
 }
 
 static void every_tensor_has_the_gradient_of_the_loss(void **state)
 {
-    struct err err = {0};
     static struct bench b;
-    struct arena ruler = {0};
     (void)state;
-    toy_open(&b.toy, 3, &KERNELS_REFERENCE);
-    b.legal = toy_legal(NULL);
-    bench_layout(&b, &ruler);
-    assert_fine(arena_open(&b.arena, ruler.used, &err), err);
-    bench_layout(&b, &b.arena);
-    policy_prepare(&b.work, &TOY_SHAPE);
-    for (size_t i = 0; i < PARAM_COUNT; i++) {
-        size_t count = param_count(&PARAMS[i], &TOY_SHAPE);
-        size_t row = extent_of(PARAMS[i].dims[2], &TOY_SHAPE);
-        double difference = 0;
-        double length = 0;
-        loss_of(&b, true);
-        double *grad = malloc(count * sizeof *grad);
-        assert_non_null(grad);
-        memcpy(grad, *param_slot(&b.grads, &PARAMS[i]), count * sizeof *grad);
-        for (size_t k = 0; k < count; k++) {
-            double *at = *param_slot(&b.toy.policy.params, &PARAMS[i]) + k;
-            double was = *at;
-            if (PARAMS[i].own && !b.toy.seen[k / row]) {
-                assert_true(grad[k] ==
-                            0); /* an item without events keeps no embedding of its own */
-                continue;
+    start(&b);
+    b.smoothing = 0.1;
+    for (size_t i = 0; i < PARAM_COUNT; i++)
+        check_tensor(&b, i);
+    end(&b);
+}
+
+static void so_it_has_when_find_compares_a_sample(void **state)
+{
+    static struct bench b;
+    (void)state;
+    start(&b);
+    b.find.count = SET;
+    b.find.row = SET_ROW;
+    b.find.log_inclusion = SET_LOG;
+    b.find.place = b.place;
+    for (size_t k = 0; k < SET; k++)
+        b.place[SET_ROW[k]] = (uint32_t)k;
+    for (size_t i = 0; i < PARAM_COUNT; i++)
+        check_tensor(&b, i);
+    end(&b);
+}
+
+/* The teacher is taken as given, so only what the depth head alone owns can be compared. */
+static void the_taught_depth_head_has_the_gradient_of_its_loss(void **state)
+{
+    static const char *const heads[] = {"name_start", "tile_out",   "tile_bias",
+                                        "depth_up",   "depth_tile", "depth_down"};
+    static struct bench b;
+    size_t checked = 0;
+    (void)state;
+    start(&b);
+    b.name_teach = 0.6;
+    b.name_only = true;
+    for (size_t i = 0; i < PARAM_COUNT; i++)
+        for (size_t h = 0; h < COUNT(heads); h++)
+            if (strcmp(PARAMS[i].name, heads[h]) == 0) {
+                check_tensor(&b, i);
+                checked++;
             }
-            *at = was + 1e-5;
-            double up = loss_of(&b, false);
-            *at = was - 1e-5;
-            double down = loss_of(&b, false);
-            *at = was;
-            double slope = (up - down) / 2e-5;
-            difference += (slope - grad[k]) * (slope - grad[k]);
-            length += slope * slope;
+    assert_int_equal(checked, COUNT(heads));
+    end(&b);
+}
+
+/* Taught alone, name's loss is least where its tiles have find's probabilities. */
+static void find_teaches_its_own_probabilities(void **state)
+{
+    static struct bench b;
+    static const uint32_t want[] = {3, 5, 10, 9, 0, 11, 8};
+    (void)state;
+    start(&b);
+    b.name_teach = 1;
+    loss_of(&b, false);
+    for (size_t at = 0; at < 7; at++)
+        for (size_t l = 0; l < TOY_LEVELS; l++) {
+            const real *teach = b.work.teach + (l * b.work.trunk.positions_max + at) * TOY_TILES;
+            double sum = 0;
+            struct tile_child children[TOY_TILES];
+            const uint16_t *codes = TOY_CODES + want[at] * (TOY_LEVELS + 1);
+            struct tile_node node = b.legal.root;
+            for (size_t k = 0; k < l; k++) {
+                size_t count = toy_children(NULL, children, node, k);
+                for (size_t c = 0; c < count; c++)
+                    if (children[c].tile == codes[k])
+                        node = children[c].node;
+            }
+            size_t count = toy_children(NULL, children, node, l);
+            for (size_t c = 0; c < count; c++) {
+                assert_true(teach[c] > 0);
+                sum += teach[c];
+            }
+            assert_true(fabs(sum - 1) < 1e-12);
         }
-        free(grad);
-        if (!(sqrt(difference) <= 1e-6 * sqrt(length)) || length == 0)
-            fail_msg("%s: |analytic - numeric| / |numeric| is %g, |numeric| %g", PARAMS[i].name,
-                     sqrt(difference / (length > 0 ? length : 1)), sqrt(length));
-    }
-    arena_close(&b.arena);
-    toy_close(&b.toy);
+    end(&b);
 }
 
 /* A forgotten or doubled line of the table would bind a tensor to the wrong pointer. */
@@ -114,17 +242,11 @@ static void the_table_follows_the_struct(void **state)
 /* Sequences packed together give what each gives alone. */
 static void packing_changes_nothing(void **state)
 {
-    struct err err = {0};
     static struct bench b;
-    struct arena ruler = {0};
     static real together[POSITIONS * 16];
     const struct loss_options options = {0};
     (void)state;
-    toy_open(&b.toy, 4, &KERNELS_REFERENCE);
-    bench_layout(&b, &ruler);
-    assert_fine(arena_open(&b.arena, ruler.used, &err), err);
-    bench_layout(&b, &b.arena);
-    policy_prepare(&b.work, &TOY_SHAPE);
+    start(&b);
     const struct packed all = {POSITIONS, 3, FIRST};
     policy_forward(&b.work, &b.toy.policy, &all, INPUT, &options);
     memcpy(together, b.work.trunk.z, sizeof together);
@@ -135,8 +257,7 @@ static void packing_changes_nothing(void **state)
         for (size_t k = 0; k < first[1] * 16; k++)
             assert_true(fabs(b.work.trunk.z[k] - together[FIRST[s] * 16 + k]) < 1e-12);
     }
-    arena_close(&b.arena);
-    toy_close(&b.toy);
+    end(&b);
 }
 
 int main(void)
@@ -144,6 +265,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_table_follows_the_struct),
         TEST(every_tensor_has_the_gradient_of_the_loss),
+        TEST(so_it_has_when_find_compares_a_sample),
+        TEST(the_taught_depth_head_has_the_gradient_of_its_loss),
+        TEST(find_teaches_its_own_probabilities),
         TEST(packing_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

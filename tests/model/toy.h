@@ -5,7 +5,7 @@
 #include "base/rng.h"
 #include "model/decode.h"
 
-enum { TOY_ITEMS = 12, TOY_LEVELS = 2, TOY_TILES = 3, TOY_CONTENT = 5 };
+enum { TOY_ITEMS = 12, TOY_LEVELS = 2, TOY_TILES = 3, TOY_CONTENT = 5, TOY_TEXT = 3, TOY_VOCAB = 7 };
 
 static const struct shape TOY_SHAPE = {
     .dim = 16,
@@ -17,6 +17,7 @@ static const struct shape TOY_SHAPE = {
     .items = TOY_ITEMS,
     .levels = TOY_LEVELS,
     .tiles = TOY_TILES,
+    .vocab = TOY_VOCAB,
     .rope_base = 10000,
     .norm_eps = 1e-5,
 };
@@ -81,7 +82,11 @@ static inline void toy_open(struct toy *toy, uint64_t seed, const struct kernels
             if (!PARAMS[i].own || toy->seen[row])
                 *at += (real)(0.2 * rng_normal(&rng));
         }
-    toy->policy.items = (struct item_table){toy->content, TOY_CODES, toy->seen};
+    toy->policy.items = (struct item_table){.count = TOY_ITEMS,
+                                            .text_dims = TOY_TEXT,
+                                            .content = toy->content,
+                                            .codes = TOY_CODES,
+                                            .seen = toy->seen};
     toy->policy.find_vectors = toy->find_vectors;
     policy_find_vectors(toy->find_vectors, &toy->policy, 0, TOY_ITEMS);
 }

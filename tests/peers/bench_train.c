@@ -61,8 +61,8 @@ static void write_windows(const char *path, const struct trainer *t)
     FILE *file = fopen(path, "w");
     if (!file)
         return;
-    for (size_t i = 0; i < t->window_count; i++)
-        fprintf(file, "%u\n", t->windows[i].length);
+    for (size_t i = 0; i < t->batches.window_count; i++)
+        fprintf(file, "%u\n", t->batches.windows[i].length);
     fclose(file);
 }
 
@@ -106,21 +106,22 @@ int main(int argc, char **argv)
         .items = items->items,
         .levels = items->quantiser.levels,
         .tiles = items->quantiser.tiles,
+        .vocab = 256,
         .rope_base = 10000,
         .norm_eps = 1e-5,
     };
     struct version *version = version_from(data.index, &shape, NULL, store, &err);
     struct snapshot *snapshot = version ? snapshot_open(version, store, &err) : NULL;
     if (!snapshot || !rows_name(&data, snapshot, &err) ||
-        !trainer_open(&trainer, &train, version, &data.sequences, pool, &err))
+        !trainer_open(&trainer, &train, version, &data.sequences, NULL, pool, &err))
         goto failed;
     if (argc > 7)
         write_windows(argv[7], &trainer);
     double length = 0;
     double positions = 0;
-    for (size_t i = 0; i < trainer.window_count; i++) {
-        positions += trainer.windows[i].length;
-        length += (double)trainer.windows[i].length * (trainer.windows[i].length + 1) / 2;
+    for (size_t i = 0; i < trainer.batches.window_count; i++) {
+        positions += trainer.batches.windows[i].length;
+        length += (double)trainer.batches.windows[i].length * (trainer.batches.windows[i].length + 1) / 2;
     }
     struct step_report report;
     for (int i = 0; i < 3; i++) /* pages and caches */
@@ -130,7 +131,7 @@ int main(int argc, char **argv)
     double start = clock_s();
     for (size_t i = 0; i < steps; i++) {
         trainer_step(&trainer, &report);
-        done += report.positions;
+        done += report.targets;
     }
     double speed = (double)done / (clock_s() - start);
     double flop = trainer_flop_per_position(&shape) +

@@ -1,0 +1,137 @@
+#include "model/readings.h"
+
+#include <assert.h>
+#include <string.h>
+
+/*
+ * One level at one position: logits [tiles] become their gradients, the node moves to the target's
+ * child.  An illegal target cannot be: targets are items of the trie.
+ */
+static void tile_learn(const struct reading *r, real *logits, size_t level, size_t at,
+                       uint32_t tile)
+{
+    struct policy_work *w = r->work;
+    const struct shape *s = &r->policy->shape;
+    const struct legal_tiles *legal = r->options->legal;
+    const real *bias = r->policy->params.tile_bias + level * s->tiles;
+    const real *teach = w->teach + (level * w->trunk.positions_max + at) * s->tiles;
+    real share = r->options->find && !r->options->find->row && r->options->find_weight > 0
+                     ? r->options->name_teach
+                     : 0;
+    real scale = r->options->scale * r->options->name_weight * w->weight[at];
+    size_t count = legal->children(legal->self, w->children, w->node[at], level);
+    size_t target = SIZE_MAX;
+    real taught = 0; /* sum of teach * logit */
+    for (size_t c = 0; c < count; c++) {
+        w->picked[c] = logits[w->children[c].tile] + bias[w->children[c].tile];
+        if (share > 0)
+            taught += teach[c] * w->picked[c];
+        if (w->children[c].tile == tile)
+            target = c;
+    }
+    assert(target != SIZE_MAX);
+    real logit = w->picked[target];
+    real total = r->policy->kernels->softmax(w->picked, count, 1);
+    r->losses->name += (double)(w->weight[at] * (total - (1 - share) * logit - share * taught));
+    w->picked[target] -= 1 - share;
+    memset(logits, 0, s->tiles * sizeof(real));
+    for (size_t c = 0; c < count; c++)
+        logits[w->children[c].tile] = (w->picked[c] - (share > 0 ? share * teach[c] : 0)) * scale;
+    w->node[at] = w->children[target].node;
+}
+
+/* The last tile: members of a collision, each scored by h . f.  Adds into dh and dfind. */
+static void member_learn(const struct reading *r, size_t at)
+{
+    struct policy_work *w = r->work;
+    size_t d = r->policy->shape.dim;
+    size_t levels = r->policy->shape.levels;
+    const real *h = w->h + (levels * w->trunk.positions_max + at) * d;
+    const struct find_set *find = r->options->find;
+    const struct legal_tiles *legal = r->options->legal;
+    size_t count = legal->children(legal->self, w->children, w->node[at], levels);
+    size_t target = SIZE_MAX;
+    if (count < 2)
+        return;
+    for (size_t c = 0; c < count; c++) {
+        w->picked[c] = dot(h, find->vectors + find_place(find, w->children[c].item) * d, d);
+        if (w->children[c].item == w->want[at])
+            target = c;
+    }
+    assert(target != SIZE_MAX);
+    real logit = w->picked[target];
+    real total = r->policy->kernels->softmax(w->picked, count, 1);
+    r->losses->name += (double)(w->weight[at] * (total - logit));
+    w->picked[target] -= 1;
+    for (size_t c = 0; c < count; c++) {
+        size_t place = find_place(find, w->children[c].item) * d;
+        real g = w->picked[c] * r->options->scale * r->options->name_weight * w->weight[at];
+        axpy(w->dh + at * d, g, find->vectors + place, d);
+        axpy(r->dfind + place, g, h, d);
+    }
+}
+
+static void name_forward(const struct reading *r)
+{
+    struct policy_work *w = r->work;
+    const struct shape *s = &r->policy->shape;
+    const struct params *p = &r->policy->params;
+    size_t d = s->dim;
+    size_t stride = w->trunk.positions_max * d;
+    product_nt(w->h, w->zt, p->name_start, r->count, d, d, 0);
+    for (size_t i = 0; i < r->count; i++)
+        w->node[i] = r->options->legal->root;
+    for (size_t l = 0; l < s->levels; l++) {
+        real *h = w->h + l * stride;
+        real *pre = w->pre + l * stride;
+        real *logits = w->dtiles + l * w->trunk.positions_max * s->tiles;
+        product_nt(logits, h, p->tile_out + l * s->tiles * d, r->count, s->tiles, d, 0);
+        product_nt(pre, h, p->depth_up + l * d * d, r->count, d, d, 0);
+        for (size_t i = 0; i < r->count; i++) {
+            uint32_t tile = policy_codes(r->policy, w->want[i])[l];
+            tile_learn(r, logits + i * s->tiles, l, i, tile);
+            axpy(pre + i * d, 1, p->depth_tile + (l * s->tiles + tile) * d, d);
+        }
+        r->policy->kernels->swiglu_forward(w->act + l * stride, pre, w->ones, r->count * d);
+        memcpy(h + stride, h, r->count * d * sizeof(real));
+        product_nt(h + stride, w->act + l * stride, p->depth_down + l * d * d, r->count, d, d, 1);
+    }
+}
+
+static void name_backward(const struct reading *r)
+{
+    struct policy_work *w = r->work;
+    struct params *grads = r->grads;
+    const struct shape *s = &r->policy->shape;
+    const struct params *p = &r->policy->params;
+    size_t d = s->dim;
+    size_t stride = w->trunk.positions_max * d;
+    for (size_t l = s->levels; l-- > 0;) {
+        const real *h = w->h + l * stride;
+        const real *dlogits = w->dtiles + l * w->trunk.positions_max * s->tiles;
+        product_tn(grads->depth_down + l * d * d, w->dh, w->act + l * stride, d, d, r->count, 1);
+        product_nn(w->dact, w->dh, p->depth_down + l * d * d, r->count, d, d, 0);
+        r->policy->kernels->swiglu_backward(w->dpre, w->dquery, w->dact, w->pre + l * stride,
+                                            w->ones, r->count * d);
+        for (size_t i = 0; i < r->count; i++) {
+            uint32_t tile = policy_codes(r->policy, w->want[i])[l];
+            axpy(grads->depth_tile + (l * s->tiles + tile) * d, 1, w->dpre + i * d, d);
+            axpy(grads->tile_bias + l * s->tiles, 1, dlogits + i * s->tiles, s->tiles);
+        }
+        product_tn(grads->depth_up + l * d * d, w->dpre, h, d, d, r->count, 1);
+        product_nn(w->dh, w->dpre, p->depth_up + l * d * d, r->count, d, d, 1);
+        product_tn(grads->tile_out + l * s->tiles * d, dlogits, h, s->tiles, d, r->count, 1);
+        product_nn(w->dh, dlogits, p->tile_out + l * s->tiles * d, r->count, d, s->tiles, 1);
+    }
+    product_tn(grads->name_start, w->dh, w->zt, d, d, r->count, 1);
+    product_nn(w->dzt, w->dh, p->name_start, r->count, d, d, 1);
+}
+
+void name_learn(const struct reading *r)
+{
+    name_forward(r);
+    memset(r->work->dh, 0, r->count * r->policy->shape.dim * sizeof(real));
+    for (size_t i = 0; i < r->count; i++)
+        member_learn(r, i);
+    name_backward(r);
+}

@@ -1,0 +1,46 @@
+/*
+ * readings.h: how z is read, each reading forward and backward; used by policy.c alone.
+ *
+ * All work on the targets that policy_learn() gathered: want[count], weight[count], zt[count, dim].
+ * Each adds into dzt and into grads.
+ */
+#ifndef MODEL_READINGS_H
+#define MODEL_READINGS_H
+
+#include "model/policy.h"
+
+struct reading {
+    struct policy_work *work;
+    struct params *grads;
+    real *dfind;
+    struct losses *losses;
+    const struct policy *policy;
+    const struct loss_options *options;
+    size_t count;
+};
+
+/* Leaves find's opinions for name in work->teach if name is to be taught. */
+void find_learn(const struct reading *reading);
+void name_learn(const struct reading *reading);
+void say_learn(const struct reading *reading);
+
+static inline void axpy(real *to, real scale, const real *from, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        to[i] += scale * from[i];
+}
+
+static inline real dot(const real *a, const real *b, size_t count)
+{
+    real sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+static inline size_t find_place(const struct find_set *find, uint32_t row)
+{
+    return find->place ? find->place[row] : row;
+}
+
+#endif
