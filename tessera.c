@@ -36,7 +36,9 @@ static const struct setting IMPORT_SETTINGS[] = {
 
 struct evaluate_settings {
     bool test;
-    char json[SETTING_TEXT_SIZE], targets[SETTING_TEXT_SIZE], runs[SETTING_TEXT_SIZE];
+    bool all;
+    char json[SETTING_TEXT_SIZE], targets[SETTING_TEXT_SIZE], runs[SETTING_TEXT_SIZE],
+        ranks[SETTING_TEXT_SIZE], label[SETTING_TEXT_SIZE];
 };
 
 static const struct setting EVALUATE_SETTINGS[] = {
@@ -47,6 +49,11 @@ static const struct setting EVALUATE_SETTINGS[] = {
             "what the figures are held against"),
     SETTING(TEXT, evaluate_settings, runs, "docs/TEST_RUNS.tsv", 0, 0,
             "where --test appends its row"),
+    SETTING(BOOL, evaluate_settings, all, "false", 0, 0,
+            "also: seen items not masked, rare and cold targets, search"),
+    SETTING(TEXT, evaluate_settings, ranks, "", 0, 0,
+            "file for the rank of each user's target in each list"),
+    SETTING(TEXT, evaluate_settings, label, "own", 0, 0, "name of the data in a row of --runs"),
 };
 
 struct recommend_settings {
@@ -190,9 +197,16 @@ static bool do_train(struct front *f, const struct job *job, struct err *err)
 
 static bool do_evaluate(struct front *f, const struct job *job, struct err *err)
 {
+    const struct evaluate_settings *s = &f->evaluate;
     const struct evaluate_options options = {
-        f->evaluate.test, *f->evaluate.json ? f->evaluate.json : NULL, f->evaluate.targets,
-        *f->evaluate.runs ? f->evaluate.runs : NULL};
+        .test = s->test,
+        .all = s->all,
+        .json_path = *s->json ? s->json : NULL,
+        .targets_path = s->targets,
+        .runs_path = *s->runs ? s->runs : NULL,
+        .ranks_path = *s->ranks ? s->ranks : NULL,
+        .label = s->label,
+    };
     return job_evaluate(job, &options, err);
 }
 

@@ -9,6 +9,8 @@
 const struct setting EVENT_SETTINGS[] = {
     SETTING(REAL, event_settings, positive_rating, "7", -1e9, 1e9,
             "a `rating` event at or above this value is positive, one below only seen"),
+    SETTING(SIZE, event_settings, tie_shuffle, "0", 0, 1000000,
+            "seed that orders a user's events of equal time; 0: as they arrived"),
     SETTING(TEXT, event_settings, positive_types,
             "click like add_to_cart purchase play share interaction", 0, 0,
             "event types that are positive whatever their value"),

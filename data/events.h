@@ -15,6 +15,7 @@
 
 struct event_settings {
     double positive_rating;
+    size_t tie_shuffle;
     char positive_types[SETTING_TEXT_SIZE];
     char excluding_types[SETTING_TEXT_SIZE];
     char ignored_types[SETTING_TEXT_SIZE];

@@ -1,5 +1,6 @@
 #include "data/histories.h"
 
+#include "base/rng.h"
 #include "data/catalogue.h"
 
 #include <math.h>
@@ -75,6 +76,27 @@ static bool take_event(void *self, const struct stored_event *event, struct err 
     return true;
 }
 
+/* Equal times in an order drawn by the seed instead of the order of arrival. */
+static void shuffle_ties(struct histories *h, uint64_t seed)
+{
+    for (size_t u = 0; u < h->users; u++)
+        for (size_t begin = h->first[u], end; begin < h->first[u + 1]; begin = end) {
+            struct rng rng = rng_stream(seed, h->user[u], begin - h->first[u]);
+            for (end = begin + 1; end < h->first[u + 1] && h->time_ms[end] == h->time_ms[begin];)
+                end++;
+            for (size_t left = end - begin; left > 1; left--) {
+                size_t a = begin + left - 1;
+                size_t b = begin + rng_below(&rng, left);
+                uint32_t item = h->item[a];
+                unsigned char kind = h->kind[a];
+                h->item[a] = h->item[b];
+                h->kind[a] = h->kind[b];
+                h->item[b] = item;
+                h->kind[b] = kind;
+            }
+        }
+}
+
 struct histories *histories_load(struct store *store, const struct event_settings *settings,
                                  uint64_t upto, struct err *err)
 {
@@ -96,6 +118,8 @@ struct histories *histories_load(struct store *store, const struct event_setting
         out->first[0] = 0;
     free(loader.known);
     store_abort(&txn);
+    if (fine && settings->tie_shuffle)
+        shuffle_ties(out, settings->tie_shuffle);
     if (fine)
         return out;
     err_set(err, ERR_SYSTEM, "no memory for histories");

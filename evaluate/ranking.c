@@ -37,34 +37,57 @@ static int compare_doubles(const void *a, const void *b)
     return *x < *y ? -1 : *x > *y;
 }
 
+struct interval interval_of(const double *value, size_t users, uint64_t seed)
+{
+    struct interval out = {0};
+    double *means = calloc(RESAMPLES, sizeof *means);
+    double squares = 0;
+    for (size_t u = 0; u < users; u++)
+        out.mean += value[u] / (double)users;
+    for (size_t u = 0; u < users; u++)
+        squares += (value[u] - out.mean) * (value[u] - out.mean);
+    if (users)
+        out.detectable = 2.8 * sqrt(squares / (double)users / (double)users);
+    struct rng rng = rng_stream(seed, 0xb007, users);
+    for (size_t r = 0; means && users && r < RESAMPLES; r++) {
+        double sum = 0;
+        for (size_t u = 0; u < users; u++)
+            sum += value[rng_below(&rng, users)];
+        means[r] = sum / (double)users;
+    }
+    if (means && users) {
+        qsort(means, RESAMPLES, sizeof *means, compare_doubles);
+        out.low = means[RESAMPLES / 40];
+        out.high = means[RESAMPLES - 1 - RESAMPLES / 40];
+    }
+    free(means);
+    return out;
+}
+
+struct interval ranking_interval(const uint32_t *rank, size_t users, size_t cut,
+                                 enum ranking_metric metric, uint64_t seed)
+{
+    struct interval out = {0};
+    double *value = calloc(users + 1, sizeof *value);
+    for (size_t u = 0; value && u < users; u++)
+        value[u] = metric == RANKING_NDCG ? ranking_ndcg(rank[u], cut)
+                                          : (double)(rank[u] >= 1 && rank[u] <= cut);
+    if (value)
+        out = interval_of(value, users, seed);
+    free(value);
+    return out;
+}
+
 struct interval ranking_compare(const uint32_t *rank_a, const uint32_t *rank_b, size_t users,
                                 size_t cut, uint64_t seed)
 {
     struct interval out = {0};
     double *difference = calloc(users + 1, sizeof *difference);
-    double *means = calloc(RESAMPLES, sizeof *means);
-    double squares = 0;
-    if (difference && means && users) {
-        for (size_t u = 0; u < users; u++) {
-            difference[u] = ranking_ndcg(rank_a[u], cut) - ranking_ndcg(rank_b[u], cut);
-            out.mean += difference[u] / (double)users;
-        }
-        for (size_t u = 0; u < users; u++)
-            squares += (difference[u] - out.mean) * (difference[u] - out.mean);
-        out.detectable = 2.8 * sqrt(squares / (double)users / (double)users);
-        struct rng rng = rng_stream(seed, 0xb007, users);
-        for (size_t r = 0; r < RESAMPLES; r++) {
-            double sum = 0;
-            for (size_t u = 0; u < users; u++)
-                sum += difference[rng_below(&rng, users)];
-            means[r] = sum / (double)users;
-        }
-        qsort(means, RESAMPLES, sizeof *means, compare_doubles);
-        out.low = means[RESAMPLES / 40];
-        out.high = means[RESAMPLES - 1 - RESAMPLES / 40];
-    }
+    for (size_t u = 0; difference && u < users; u++)
+        difference[u] = ranking_ndcg(rank_a[u], cut) - ranking_ndcg(rank_b[u], cut);
+    if (difference)
+        out = interval_of(difference, users, seed);
     free(difference);
-    free(means);
     return out;
 }
 

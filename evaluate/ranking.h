@@ -26,6 +26,14 @@ struct interval {
     double detectable;      /* the smallest difference seen 4 times in 5: 2.8 standard errors */
 };
 
+/* Of the mean of one value a user. */
+struct interval interval_of(const double *value, size_t users, uint64_t seed);
+
+enum ranking_metric { RANKING_HR, RANKING_NDCG };
+/* The mean over users, with its interval. */
+struct interval ranking_interval(const uint32_t *rank, size_t users, size_t cut,
+                                 enum ranking_metric metric, uint64_t seed);
+
 /* NDCG@cut of list a minus list b, user by user. */
 struct interval ranking_compare(const uint32_t *rank_a, const uint32_t *rank_b, size_t users,
                                 size_t cut, uint64_t seed);

@@ -7,25 +7,42 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const float BACKWARD = 0.6F;
+struct counting {
+    size_t window;
+    bool roots;     /* 1/sqrt(gap) instead of 1/gap */
+    float backward; /* of a pair counted the other way round */
+};
 
 static struct sparse *count_pairs(const uint32_t *items, const size_t *first, size_t users,
-                                  size_t item_count, float backward, struct err *err)
+                                  size_t item_count, const struct counting *how, struct err *err)
 {
     struct pairs pairs = {0};
     bool fine = true;
     for (size_t u = 0; fine && u < users; u++)
         for (size_t i = first[u]; fine && i < first[u + 1]; i++)
-            for (size_t gap = 1; fine && gap <= COOCCURRENCE_WINDOW && i + gap < first[u + 1];
-                 gap++) {
+            for (size_t gap = 1; fine && gap <= how->window && i + gap < first[u + 1]; gap++) {
                 uint32_t a = items[i];
                 uint32_t b = items[i + gap];
                 if (a == b)
                     continue;
-                float weight = 1 / (float)gap;
+                float weight = how->roots ? 1 / sqrtf((float)gap) : 1 / (float)gap;
                 fine = pairs_add(&pairs, (struct pair){a, b, weight}, err) &&
-                       pairs_add(&pairs, (struct pair){b, a, weight * backward}, err);
+                       (how->backward <= 0 ||
+                        pairs_add(&pairs, (struct pair){b, a, weight * how->backward}, err));
             }
+    struct sparse *counts = fine ? sparse_from_pairs(&pairs, item_count, item_count, err) : NULL;
+    free(pairs.list);
+    return counts;
+}
+
+struct sparse *followers_count(const uint32_t *items, const size_t *first, size_t users,
+                               size_t item_count, struct err *err)
+{
+    struct pairs pairs = {0};
+    bool fine = true;
+    for (size_t u = 0; fine && u < users; u++)
+        for (size_t i = first[u]; fine && i + 1 < first[u + 1]; i++)
+            fine = pairs_add(&pairs, (struct pair){items[i], items[i + 1], 1}, err);
     struct sparse *counts = fine ? sparse_from_pairs(&pairs, item_count, item_count, err) : NULL;
     free(pairs.list);
     return counts;
@@ -72,17 +89,40 @@ static bool keep_strongest(struct sparse *counts, size_t most, struct err *err)
     return true;
 }
 
+/* The largest window that counts no more than PAIRS_MAX pairs. */
+static size_t fitting_window(const size_t *first, size_t users, size_t window)
+{
+    for (; window > 1; window--) {
+        size_t pairs = 0;
+        for (size_t u = 0; u < users; u++) {
+            size_t n = first[u + 1] - first[u];
+            size_t w = n > window ? window : n;
+            pairs += 2 * n * w;
+        }
+        if (pairs <= PAIRS_MAX)
+            break;
+    }
+    return window;
+}
+
 struct sparse *neighbours_count(const uint32_t *items, const size_t *first, size_t users,
-                                size_t item_count, size_t most, struct err *err)
+                                size_t item_count, const struct neighbour_options *o,
+                                struct err *err)
 {
     float *events = count_events(items, first, users, item_count, err);
+    const struct counting how = {fitting_window(first, users, o->window), true,
+                                 (float)o->backward};
     struct sparse *counts =
-        events ? count_pairs(items, first, users, item_count, BACKWARD, err) : NULL;
+        events ? count_pairs(items, first, users, item_count, &how, err) : NULL;
     for (size_t r = 0; counts && r < counts->rows; r++)
-        for (size_t e = counts->first[r]; e < counts->first[r + 1]; e++)
-            counts->value[e] /= sqrtf(events[r] * events[counts->column[e]]);
+        for (size_t e = counts->first[r]; e < counts->first[r + 1]; e++) {
+            double c = (double)counts->value[e];
+            double from = pow((double)events[r] + o->shrink, o->from);
+            double to = pow((double)events[counts->column[e]] + o->shrink, o->to);
+            counts->value[e] = (float)(c / (from * to) * c / (c + 1));
+        }
     free(events);
-    if (counts && keep_strongest(counts, most, err))
+    if (counts && keep_strongest(counts, o->most, err))
         return counts;
     sparse_free(counts);
     return NULL;
@@ -102,7 +142,8 @@ bool cooccurrence_vectors(float *vectors, const uint32_t *items, const size_t *f
                           size_t item_count, size_t dims, uint64_t seed, struct err *err)
 {
     float *events = count_events(items, first, users, item_count, err);
-    struct sparse *counts = events ? count_pairs(items, first, users, item_count, 1, err) : NULL;
+    const struct counting how = {COOCCURRENCE_WINDOW, false, 1};
+    struct sparse *counts = events ? count_pairs(items, first, users, item_count, &how, err) : NULL;
     float *sums = calloc(item_count + 1, sizeof *sums);
     float *right = calloc(item_count * dims + 1, sizeof *right);
     bool fine = counts && sums && right;

@@ -1,10 +1,15 @@
 /*
  * cooccurrence.h: which items follow which, counted in training histories.
  *
- * Two uses of one count.  *Neighbours*: directed, weight 1/gap forwards and BACKWARD/gap backwards
- * within a window, divided by sqrt(n_a n_b): the similarity that item-kNN sums.  *Vectors*: the
- * symmetric counts turned into positive pointwise mutual information,
- * max(0, log(c_ab * total / (c_a * c_b))), and reduced by SVD (Levy and Goldberg, NIPS 2014).
+ * Two uses.  *Neighbours*, the similarity that item-kNN sums: directed counts over gaps g up to a
+ * window, forwards 1/sqrt(g), backwards `backward` of it,
+ *
+ *     s(a, b) = c / ((n_a + shrink)^from (n_b + shrink)^to) * c / (c + 1)
+ *
+ * (chosen on the validation parts of Amazon Beauty and MovieTweetings together: docs/QUALITY.md; a
+ * light hand on the candidate's own count and shrinkage are what matters).  *Vectors*: symmetric counts
+ * 1/g within COOCCURRENCE_WINDOW turned into positive pointwise mutual information, max(0, log(c_ab *
+ * total / (c_a * c_b))), and reduced by SVD (Levy and Goldberg, NIPS 2014).
  *
  * Histories are flat arrays: user u has items[first[u] .. first[u + 1]), oldest first.
  */
@@ -15,9 +20,20 @@
 
 enum { COOCCURRENCE_WINDOW = 5 };
 
-/* The neighbours of each item, at most `most` each (the strongest). */
+struct neighbour_options {
+    size_t most;   /* kept of each item, the strongest */
+    size_t window; /* largest gap; cut so that at most PAIRS_MAX pairs are counted */
+    double backward, from, to, shrink;
+};
+enum { PAIRS_MAX = 100000000 };
+
 struct sparse *neighbours_count(const uint32_t *items, const size_t *first, size_t users,
-                                size_t item_count, size_t most, struct err *err) MUST_CHECK;
+                                size_t item_count, const struct neighbour_options *options,
+                                struct err *err) MUST_CHECK;
+
+/* How often each item came right after each: a Markov chain's counts, for a baseline. */
+struct sparse *followers_count(const uint32_t *items, const size_t *first, size_t users,
+                               size_t item_count, struct err *err) MUST_CHECK;
 
 /* vectors [item_count, dims], unit length times n / (n + 3) for an item with n events; 0 without.
  */

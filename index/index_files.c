@@ -60,6 +60,7 @@ static bool write_ids(const char *folder, const struct index_parts *p, struct er
         tensor_of("codes", TENSOR_I32, codes, items, levels),
         tensor_of("content", TENSOR_F32, p->content, items, p->quantiser->dims),
         tensor_of("events", TENSOR_U32, p->events, items, 0),
+        tensor_of("latest", TENSOR_U32, p->latest, items, 0),
         tensor_of("id_at", TENSOR_I64, at, items + 1, 0),
         tensor_of("id_bytes", TENSOR_U8, bytes.bytes, id_size, 0),
     };
@@ -73,29 +74,44 @@ static bool write_ids(const char *folder, const struct index_parts *p, struct er
     return fine;
 }
 
-static bool write_neighbours(const char *folder, const struct sparse *n, struct err *err)
+/* Tensors first, item, similarity of one list, under a prefix; `first` is the caller's to free. */
+static int64_t *list_tensors(struct tensor out[3], char names[3][32], const char *prefix,
+                             const struct sparse *n, struct err *err)
 {
-    char path[PATH_SIZE];
+    static const char *const parts[] = {"first", "item", "similarity"};
     int64_t *first = calloc(n->rows + 1, sizeof *first);
-    if (!first)
-        return err_set(err, ERR_SYSTEM, "no memory for neighbours");
+    if (!first) {
+        err_set(err, ERR_SYSTEM, "no memory for neighbours");
+        return NULL;
+    }
     for (size_t r = 0; r <= n->rows; r++)
         first[r] = (int64_t)n->first[r];
-    const struct tensor list[] = {
-        tensor_of("first", TENSOR_I64, first, n->rows + 1, 0),
-        tensor_of("item", TENSOR_U32, n->column, n->entries, 0),
-        tensor_of("similarity", TENSOR_F32, n->value, n->entries, 0),
-    };
-    bool fine = path_make(path, err, "%s/neighbours.safetensors", folder) &&
+    for (size_t i = 0; i < 3; i++)
+        snprintf(names[i], 32, "%s%s", prefix, parts[i]);
+    out[0] = tensor_of(names[0], TENSOR_I64, first, n->rows + 1, 0);
+    out[1] = tensor_of(names[1], TENSOR_U32, n->column, n->entries, 0);
+    out[2] = tensor_of(names[2], TENSOR_F32, n->value, n->entries, 0);
+    return first;
+}
+
+static bool write_neighbours(const char *folder, const struct index_parts *p, struct err *err)
+{
+    char path[PATH_SIZE];
+    char names[6][32];
+    struct tensor list[6];
+    int64_t *first = list_tensors(list, names, "", p->neighbours, err);
+    int64_t *text = list_tensors(list + 3, names + 3, "text.", p->text_neighbours, err);
+    bool fine = first && text && path_make(path, err, "%s/neighbours.safetensors", folder) &&
                 tensors_write(path, list, COUNT(list), NULL, err);
     free(first);
+    free(text);
     return fine;
 }
 
 bool index_write(const char *folder, const struct index_parts *parts, struct err *err)
 {
     return write_coder(folder, parts, err) && write_ids(folder, parts, err) &&
-           write_neighbours(folder, parts->neighbours, err);
+           write_neighbours(folder, parts, err);
 }
 
 static bool read_coder(struct item_index *index, const char *folder, struct err *err)
@@ -151,11 +167,12 @@ static bool read_ids(struct item_index *index, const char *folder, struct err *e
     index->content =
         tensors_find(file, "content", TENSOR_F32, index->items, index->quantiser.dims, err);
     index->events = tensors_find(file, "events", TENSOR_U32, index->items, 0, err);
+    index->latest = tensors_find(file, "latest", TENSOR_U32, index->items, 0, err);
     index->id_at = tensors_find(file, "id_at", TENSOR_I64, index->items + 1, 0, err);
     const struct tensor *bytes = tensors_get(file, "id_bytes");
     if (bytes && (bytes->type != TENSOR_U8 || bytes->dims != 1))
         return err_set(err, ERR_FORMAT, "%s: tensor id_bytes: expected U8 of one dim", path);
-    if (!index->content || !index->events || !index->id_at || !bytes)
+    if (!index->content || !index->events || !index->latest || !index->id_at || !bytes)
         return err_set(err, ERR_FORMAT, "%s: tensor id_bytes is missing", path);
     index->id_bytes = bytes->data;
     if (index->levels != index->quantiser.levels + 1)
@@ -181,6 +198,41 @@ static bool read_ids(struct item_index *index, const char *folder, struct err *e
     return true;
 }
 
+static bool read_list(struct sparse *n, const struct tensors *file, const char *prefix,
+                      size_t items, struct err *err)
+{
+    char names[3][32];
+    static const char *const parts[] = {"first", "item", "similarity"};
+    for (size_t i = 0; i < 3; i++)
+        snprintf(names[i], sizeof names[i], "%s%s", prefix, parts[i]);
+    const struct tensor *item = tensors_get(file, names[1]);
+    size_t entries = item ? item->shape[0] : 0;
+    const int64_t *first = tensors_find(file, names[0], TENSOR_I64, items + 1, 0, err);
+    const uint32_t *column = tensors_find(file, names[1], TENSOR_U32, entries, 0, err);
+    const float *value = tensors_find(file, names[2], TENSOR_F32, entries, 0, err);
+    bool fine = first && column && value;
+    *n = (struct sparse){.rows = items, .columns = items, .entries = entries};
+    n->first = calloc(items + 1, sizeof *n->first);
+    n->column = calloc(entries + 1, sizeof *n->column);
+    n->value = calloc(entries + 1, sizeof *n->value);
+    if (fine && (!n->first || !n->column || !n->value))
+        fine = err_set(err, ERR_SYSTEM, "%s: no memory", file->path);
+    for (size_t r = 0; fine && r <= items; r++) {
+        if (first[r] < 0 || first[r] > (int64_t)entries || (r && first[r] < first[r - 1]))
+            fine = err_set(err, ERR_FORMAT, "%s: %s falls or leaves the file at row %zu",
+                           file->path, names[0], r);
+        n->first[r] = (size_t)first[r];
+    }
+    for (size_t e = 0; fine && e < entries; e++) {
+        if (column[e] >= items)
+            fine = err_set(err, ERR_FORMAT, "%s: %s %u at entry %zu, there are %zu", file->path,
+                           names[1], column[e], e, items);
+        n->column[e] = column[e];
+        n->value[e] = value[e];
+    }
+    return fine;
+}
+
 static bool read_neighbours(struct item_index *index, const char *folder, struct err *err)
 {
     char path[PATH_SIZE];
@@ -188,32 +240,8 @@ static bool read_neighbours(struct item_index *index, const char *folder, struct
     if (!path_make(path, err, "%s/neighbours.safetensors", folder) ||
         !tensors_open(&file, path, err))
         return false;
-    struct sparse *n = &index->neighbours;
-    const struct tensor *item = tensors_get(&file, "item");
-    size_t entries = item ? item->shape[0] : 0;
-    const int64_t *first = tensors_find(&file, "first", TENSOR_I64, index->items + 1, 0, err);
-    const uint32_t *column = tensors_find(&file, "item", TENSOR_U32, entries, 0, err);
-    const float *value = tensors_find(&file, "similarity", TENSOR_F32, entries, 0, err);
-    bool fine = first && column && value;
-    *n = (struct sparse){.rows = index->items, .columns = index->items, .entries = entries};
-    n->first = calloc(index->items + 1, sizeof *n->first);
-    n->column = calloc(entries + 1, sizeof *n->column);
-    n->value = calloc(entries + 1, sizeof *n->value);
-    if (fine && (!n->first || !n->column || !n->value))
-        fine = err_set(err, ERR_SYSTEM, "%s: no memory", path);
-    for (size_t r = 0; fine && r <= index->items; r++) {
-        if (first[r] < 0 || first[r] > (int64_t)entries || (r && first[r] < first[r - 1]))
-            fine =
-                err_set(err, ERR_FORMAT, "%s: first falls or leaves the file at row %zu", path, r);
-        n->first[r] = (size_t)first[r];
-    }
-    for (size_t e = 0; fine && e < entries; e++) {
-        if (column[e] >= index->items)
-            fine = err_set(err, ERR_FORMAT, "%s: item %u at entry %zu, there are %zu", path,
-                           column[e], e, index->items);
-        n->column[e] = column[e];
-        n->value[e] = value[e];
-    }
+    bool fine = read_list(&index->neighbours, &file, "", index->items, err) &&
+                read_list(&index->text_neighbours, &file, "text.", index->items, err);
     tensors_close(&file);
     return fine;
 }
@@ -235,9 +263,12 @@ void index_close(struct item_index *index)
     if (!index)
         return;
     free(index->codes);
-    free(index->neighbours.first);
-    free(index->neighbours.column);
-    free(index->neighbours.value);
+    struct sparse *lists[] = {&index->neighbours, &index->text_neighbours};
+    for (size_t i = 0; i < COUNT(lists); i++) {
+        free(lists[i]->first);
+        free(lists[i]->column);
+        free(lists[i]->value);
+    }
     tensors_close(&index->ids_file);
     tensors_close(&index->coder_file);
     free(index);

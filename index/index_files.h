@@ -3,7 +3,8 @@
  *
  * text_vectors.safetensors  all that codes a new item: terms, idf, basis, centroids, weights
  * semantic_ids.safetensors  the rows: ids, names, content vectors, training events of each
- * neighbours.safetensors    the co-occurrence lists that item-kNN and the count source sum
+ * neighbours.safetensors    the co-occurrence lists that item-kNN and the count source sum, and the
+ *                           nearest texts of each item
  *
  * Memory    an open index owns its maps and copies; pointers are borrowed until index_close().
  * Threads   an open index never changes.
@@ -25,7 +26,9 @@ struct item_index {
     const uint32_t *events; /* [items] training events of each row */
     const char *id_bytes;
     const int64_t *id_at;                /* [items + 1] */
-    struct sparse neighbours;            /* its arrays are owned */
+    const uint32_t *latest;              /* [items] training sequences that end in this row */
+    struct sparse neighbours;            /* their arrays are owned */
+    struct sparse text_neighbours;       /* the nearest first */
     char fingerprint[SHA256_TEXT];       /* of names and ids */
     struct tensors coder_file, ids_file; /* owned */
 };
@@ -38,7 +41,9 @@ struct index_parts {
     const float *content;            /* [items, dims] in row order */
     const uint32_t *events;          /* [items] in row order */
     const char *const *names;        /* [items] item ids in row order */
+    const uint32_t *latest;          /* [items] in row order */
     const struct sparse *neighbours; /* rows in row order */
+    const struct sparse *text_neighbours;
 };
 
 bool index_write(const char *folder, const struct index_parts *parts, struct err *err) MUST_CHECK;

@@ -1,5 +1,7 @@
 #include "index/text_vectors.h"
 
+#include "base/topk.h"
+
 #include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
@@ -7,7 +9,12 @@
 #include <utf8proc.h>
 #include <xxhash.h>
 
-enum { WORD_MAX = 64, TERMS_MAX = 4096, TITLE_SEED = 1, TAG_SEED = 2 };
+enum { WORD_MAX = 64, TERMS_MAX = 4096, TITLE_SEED = 1, TAG_SEED = 2, PAIR_SEED = 3 };
+
+static const float WORD_WEIGHT = 1;
+static const float PAIR_WEIGHT = 0.5F;
+static const float CATEGORY_WEIGHT = 0.7F;
+static const float TAG_WEIGHT = 1;
 
 static bool is_word_char(utf8proc_int32_t code)
 {
@@ -16,8 +23,9 @@ static bool is_word_char(utf8proc_int32_t code)
 }
 
 /* Words are runs of letters, marks and digits after case folding and dropping accents. */
-static bool words(const char *text, term_fn *fn, void *self, struct err *err)
+static bool words(const char *text, bool pairs, term_fn *fn, void *self, struct err *err)
 {
+    uint64_t before = 0;
     utf8proc_uint8_t *folded = NULL;
     utf8proc_ssize_t size =
         utf8proc_map((const utf8proc_uint8_t *)text, 0, &folded,
@@ -37,10 +45,16 @@ static bool words(const char *text, term_fn *fn, void *self, struct err *err)
         if (inside && start < 0)
             start = at;
         if (!inside && start >= 0) {
-            if (at - start <= WORD_MAX)
-                fine =
-                    fn(self, XXH3_64bits_withSeed(folded + start, (size_t)(at - start), TITLE_SEED),
-                       err);
+            if (at - start <= WORD_MAX) {
+                uint64_t word =
+                    XXH3_64bits_withSeed(folded + start, (size_t)(at - start), TITLE_SEED);
+                const uint64_t pair[2] = {before, word};
+                fine = fn(self, word, WORD_WEIGHT, err);
+                if (fine && pairs && before)
+                    fine = fn(self, XXH3_64bits_withSeed(pair, sizeof pair, PAIR_SEED),
+                              PAIR_WEIGHT, err);
+                before = word;
+            }
             start = -1;
         }
         at += step;
@@ -51,28 +65,43 @@ static bool words(const char *text, term_fn *fn, void *self, struct err *err)
 
 bool document_terms(const struct document *document, term_fn *fn, void *self, struct err *err)
 {
-    if (!words(document->title, fn, self, err) || !words(document->text, fn, self, err))
+    if (!words(document->title, true, fn, self, err) ||
+        !words(document->text, false, fn, self, err))
         return false;
     for (size_t i = 0; i < document->tag_count; i++) {
         const char *tag = document->tags[i];
-        if (!fn(self, XXH3_64bits_withSeed(tag, strlen(tag), TAG_SEED), err))
+        bool category = strncmp(tag, "category=", 9) == 0;
+        if (!fn(self, XXH3_64bits_withSeed(tag, strlen(tag), TAG_SEED),
+                category ? CATEGORY_WEIGHT : TAG_WEIGHT, err))
             return false;
     }
     return true;
 }
 
+struct term {
+    uint64_t hash;
+    float weight;
+};
+
 struct term_list {
-    uint64_t terms[TERMS_MAX];
+    struct term terms[TERMS_MAX];
     size_t count;
 };
 
-static bool list_term(void *self, uint64_t term, struct err *err)
+static bool list_term(void *self, uint64_t term, float weight, struct err *err)
 {
     struct term_list *list = self;
     (void)err;
     if (list->count < TERMS_MAX) /* the rest of a very long text adds little */
-        list->terms[list->count++] = term;
+        list->terms[list->count++] = (struct term){term, weight};
     return true;
+}
+
+static int compare_hashes(const void *a, const void *b)
+{
+    const struct term *x = a;
+    const struct term *y = b;
+    return x->hash < y->hash ? -1 : x->hash > y->hash;
 }
 
 static int compare_terms(const void *a, const void *b)
@@ -87,7 +116,7 @@ static bool sorted_terms(struct term_list *list, const struct document *document
     list->count = 0;
     if (!document_terms(document, list_term, list, err))
         return false;
-    qsort(list->terms, list->count, sizeof *list->terms, compare_terms);
+    qsort(list->terms, list->count, sizeof *list->terms, compare_hashes);
     return true;
 }
 
@@ -112,13 +141,14 @@ static size_t tf_idf(uint32_t *columns, float *values, const struct text_coder *
     size_t count = 0;
     float squares = 0;
     for (size_t i = 0, next; i < list->count; i = next) {
-        for (next = i + 1; next < list->count && list->terms[next] == list->terms[i];)
+        for (next = i + 1; next < list->count && list->terms[next].hash == list->terms[i].hash;)
             next++;
-        size_t column = find_term(coder, list->terms[i]);
+        size_t column = find_term(coder, list->terms[i].hash);
         if (column == SIZE_MAX)
             continue;
         columns[count] = (uint32_t)column;
-        values[count] = (1 + logf((float)(next - i))) * coder->idf[column];
+        values[count] =
+            list->terms[i].weight * (1 + logf((float)(next - i))) * coder->idf[column];
         squares += values[count] * values[count];
         count++;
     }
@@ -151,8 +181,8 @@ static bool add_distinct(struct document_counts *counts, const struct term_list 
         counts->room = room;
     }
     for (size_t i = 0; i < list->count; i++)
-        if (i == 0 || list->terms[i] != list->terms[i - 1])
-            counts->all[counts->count++] = list->terms[i];
+        if (i == 0 || list->terms[i].hash != list->terms[i - 1].hash)
+            counts->all[counts->count++] = list->terms[i].hash;
     return true;
 }
 
@@ -183,14 +213,16 @@ void text_coder_free(struct text_coder *coder)
     free(coder);
 }
 
-static struct text_coder *fit_vocabulary(const struct document *documents, size_t count,
-                                         size_t dims, struct term_list *list, struct err *err)
+static struct text_coder *fit_vocabulary(const struct documents *documents, size_t dims,
+                                         struct term_list *list, struct err *err)
 {
     struct document_counts counts = {0};
     struct text_coder *coder = NULL;
     bool fine = true;
+    size_t count = documents->count;
     for (size_t i = 0; fine && i < count; i++)
-        fine = sorted_terms(list, &documents[i], err) && add_distinct(&counts, list, err);
+        fine = sorted_terms(list, documents->get(documents->self, i), err) &&
+               add_distinct(&counts, list, err);
     if (fine) {
         if (counts.count)
             qsort(counts.all, counts.count, sizeof *counts.all, compare_terms);
@@ -211,30 +243,38 @@ static struct text_coder *fit_vocabulary(const struct document *documents, size_
     return coder;
 }
 
-static struct sparse *rows_of(const struct text_coder *coder, const struct document *documents,
-                              size_t count, struct term_list *list, struct err *err)
+struct sparse *text_rows(const struct text_coder *coder, const struct documents *documents,
+                         struct err *err)
 {
     struct pairs pairs = {0};
     static _Thread_local uint32_t columns[TERMS_MAX];
     static _Thread_local float values[TERMS_MAX];
-    bool fine = true;
-    for (size_t i = 0; fine && i < count; i++) {
-        fine = sorted_terms(list, &documents[i], err);
+    struct term_list *list = calloc(1, sizeof *list);
+    bool fine = list || err_set(err, ERR_SYSTEM, "no memory for the terms of a document");
+    for (size_t i = 0; fine && i < documents->count; i++) {
+        fine = sorted_terms(list, documents->get(documents->self, i), err);
         size_t entries = fine ? tf_idf(columns, values, coder, list) : 0;
         for (size_t e = 0; fine && e < entries; e++)
             fine = pairs_add(&pairs, (struct pair){(uint32_t)i, columns[e], values[e]}, err);
     }
-    struct sparse *rows = fine ? sparse_from_pairs(&pairs, count, coder->terms, err) : NULL;
+    struct sparse *rows = fine ? sparse_from_pairs(&pairs, documents->count, coder->terms, err) : NULL;
     free(pairs.list);
+    free(list);
     return rows;
 }
 
-struct text_coder *text_coder_fit(float *vectors, const struct document *documents, size_t count,
-                                  size_t dims, uint64_t seed, struct err *err)
+const struct document *document_at(void *list, size_t at)
 {
+    return (const struct document *)list + at;
+}
+
+struct text_coder *text_coder_fit(float *vectors, const struct documents *documents, size_t dims,
+                                  uint64_t seed, struct err *err)
+{
+    size_t count = documents->count;
     struct term_list *list = calloc(1, sizeof *list);
-    struct text_coder *coder = list ? fit_vocabulary(documents, count, dims, list, err) : NULL;
-    struct sparse *rows = coder ? rows_of(coder, documents, count, list, err) : NULL;
+    struct text_coder *coder = list ? fit_vocabulary(documents, dims, list, err) : NULL;
+    struct sparse *rows = coder ? text_rows(coder, documents, err) : NULL;
     bool fine = rows && svd_sparse(vectors, coder->basis, rows, dims, seed, err);
     for (size_t i = 0; fine && i < count; i++)
         vector_to_unit(vectors + i * dims, dims);
@@ -264,4 +304,78 @@ bool text_encode(float *vector, const struct text_coder *coder, const struct doc
     vector_to_unit(vector, coder->dims);
     free(list);
     return fine;
+}
+
+/* The rows of each column, so that a row meets only those it shares a term with. */
+static struct sparse *turned(const struct sparse *rows, size_t columns, struct err *err)
+{
+    struct pairs pairs = {0};
+    bool fine = true;
+    for (size_t r = 0; fine && r < rows->rows; r++)
+        for (size_t e = rows->first[r]; fine && e < rows->first[r + 1]; e++)
+            fine = pairs_add(&pairs, (struct pair){rows->column[e], (uint32_t)r, rows->value[e]},
+                             err);
+    struct sparse *out = fine ? sparse_from_pairs(&pairs, columns, rows->rows, err) : NULL;
+    free(pairs.list);
+    return out;
+}
+
+static size_t nearest_rows(struct hit *hits, size_t most, const struct sparse *rows,
+                           const struct sparse *columns, size_t row, float *score,
+                           uint32_t *touched)
+{
+    struct topk best = {.hits = hits, .max = most};
+    size_t count = 0;
+    for (size_t e = rows->first[row]; e < rows->first[row + 1]; e++) {
+        size_t begin = columns->first[rows->column[e]];
+        size_t end = columns->first[rows->column[e] + 1];
+        for (size_t k = begin; end - begin <= TEXT_TERM_ROWS_MAX && k < end; k++) {
+            uint32_t other = columns->column[k];
+            if (score[other] == 0)
+                touched[count++] = other;
+            score[other] += rows->value[e] * columns->value[k];
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (touched[i] != row)
+            topk_push(&best, (struct hit){touched[i], score[touched[i]]});
+        score[touched[i]] = 0;
+    }
+    topk_sort(&best);
+    return best.count;
+}
+
+struct sparse *text_neighbours(const struct sparse *rows, size_t columns, size_t most,
+                               struct err *err)
+{
+    struct sparse *by_column = turned(rows, columns, err);
+    struct sparse *out = calloc(1, sizeof *out);
+    float *score = calloc(rows->rows + 1, sizeof *score);
+    uint32_t *touched = calloc(rows->rows + 1, sizeof *touched);
+    struct hit *hits = calloc(most + 1, sizeof *hits);
+    bool fine = by_column && out && score && touched && hits;
+    if (out) {
+        *out = (struct sparse){.rows = rows->rows, .columns = rows->rows};
+        out->first = calloc(rows->rows + 1, sizeof *out->first);
+        out->column = calloc(rows->rows * most + 1, sizeof *out->column);
+        out->value = calloc(rows->rows * most + 1, sizeof *out->value);
+        fine = fine && out->first && out->column && out->value;
+    }
+    for (size_t r = 0; fine && r < rows->rows; r++) {
+        size_t count = nearest_rows(hits, most, rows, by_column, r, score, touched);
+        for (size_t i = 0; i < count; i++) {
+            out->column[out->entries] = hits[i].row;
+            out->value[out->entries++] = hits[i].score;
+        }
+        out->first[r + 1] = out->entries;
+    }
+    sparse_free(by_column);
+    free(score);
+    free(touched);
+    free(hits);
+    if (fine)
+        return out;
+    sparse_free(out);
+    err_set(err, ERR_SYSTEM, "no memory for the nearest texts of %zu items", rows->rows);
+    return NULL;
 }

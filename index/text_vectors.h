@@ -1,8 +1,9 @@
 /*
  * text_vectors.h: what an item says about itself, as a short dense vector.
  *
- * Terms are the words of title and text and the tags ("category=Drama").  A row of TF-IDF weights,
- * (1 + log tf) * log((1 + n) / (1 + df)), of unit length, is projected on the right singular
+ * Terms are the words of title and text, pairs of neighbouring title words, and the tags
+ * ("category=Drama").  A row of TF-IDF weights, kind * (1 + log tf) * log((1 + n) / (1 + df)) with a
+ * weight for each kind of term (measured: docs/SEMANTIC_IDS.md), of unit length, is projected on the right singular
  * vectors of the catalogue's rows and scaled to unit length.  A term is known by its 64-bit hash
  * and terms are ordered by it, so nothing here depends on the order of the items.
  *
@@ -30,16 +31,36 @@ struct text_coder {
     float *basis;   /* [terms, dims] */
 };
 
+/* Documents one at a time; what get() returns is borrowed until the next call. */
+struct documents {
+    size_t count;
+    const struct document *(*get)(void *self, size_t at);
+    void *self;
+};
+const struct document *document_at(void *list, size_t at); /* get() over an array of documents */
+
 /* Learns a coder and writes vectors [count, dims]; terms in fewer than two documents are dropped.
  */
-struct text_coder *text_coder_fit(float *vectors, const struct document *documents, size_t count,
-                                  size_t dims, uint64_t seed, struct err *err) MUST_CHECK;
+struct text_coder *text_coder_fit(float *vectors, const struct documents *documents, size_t dims,
+                                  uint64_t seed, struct err *err) MUST_CHECK;
 void text_coder_free(struct text_coder *coder); /* NULL is fine */
 bool text_encode(float *vector, const struct text_coder *coder, const struct document *document,
                  struct err *err) MUST_CHECK; /* all zero if no term is known */
 
-/* Calls fn with the hash of every term of a document, in reading order. */
-typedef bool term_fn(void *self, uint64_t term, struct err *err);
+/* The unit-length TF-IDF rows themselves: [count, terms]. */
+struct sparse *text_rows(const struct text_coder *coder, const struct documents *documents,
+                         struct err *err) MUST_CHECK;
+
+/*
+ * The `most` nearest of each row by cosine, the nearest first, itself left out.  Only terms in at most
+ * TEXT_TERM_ROWS_MAX rows bring two rows together, so the cost stays near linear in their number.
+ */
+enum { TEXT_TERM_ROWS_MAX = 3000 };
+struct sparse *text_neighbours(const struct sparse *rows, size_t columns, size_t most,
+                               struct err *err) MUST_CHECK;
+
+/* Calls fn with the hash of every term of a document and the weight of its kind. */
+typedef bool term_fn(void *self, uint64_t term, float weight, struct err *err);
 bool document_terms(const struct document *document, term_fn *fn, void *self,
                     struct err *err) MUST_CHECK;
 

@@ -1,15 +1,19 @@
 #include "recommend/slate.h"
 
+#include "recommend/item_words.h"
+
 #include <assert.h>
 #include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-const char *const SLATE_SOURCES[SOURCES] = {"name", "find", "count", "popular"};
+const char *const SLATE_SOURCES[SOURCES] = {"name", "find", "count", "text", "walk", "popular"};
 
-/* Of the history's text, from one item to the one before it. */
-static const float TEXT_RECENCY = 0.7F;
+static const double COUNT_FLOOR = 0.04;
+static const double REL_FLOOR = 0.2;
+static const float TEXT_RECENCY = 0.7F; /* from one item of the history to the one before it */
+enum { WALK_NEAREST = 20 };
 
 static size_t width_of(const struct snapshot *s)
 {
@@ -21,18 +25,25 @@ static void work_layout(struct slate_work *w, const struct snapshot *s, size_t w
                         struct arena *arena)
 {
     const struct shape *shape = &s->version->policy.shape;
-    policy_layout(&w->policy, shape, w->history_max, w->history_max, width, 0, false, arena);
+    size_t positions = w->history_max + 1 + QUERY_TOKENS_MAX;
+    policy_layout(&w->policy, shape, positions, positions, width, 0, false, arena);
     decode_layout(&w->decode, shape, CANDIDATES_MAX, width, arena);
     w->skip = arena_take(arena, w->rows_max / 64 + 1, sizeof *w->skip);
     w->allowed_before = arena_take(arena, w->rows_max + 1, sizeof *w->allowed_before);
     w->find_scores = arena_take(arena, w->rows_max, sizeof *w->find_scores);
-    w->votes = arena_take(arena, w->rows_max, sizeof *w->votes);
-    w->history = arena_take(arena, w->history_max, sizeof *w->history);
+    struct tally *tallies[] = {&w->votes, &w->last, &w->text_votes, &w->walk};
+    for (size_t i = 0; i < COUNT(tallies); i++) {
+        tallies[i]->score = arena_take(arena, w->rows_max, sizeof *w->votes.score);
+        tallies[i]->touched = arena_take(arena, w->rows_max, sizeof *w->votes.touched);
+    }
+    w->history = arena_take(arena, positions, sizeof *w->history);
     w->query = arena_take(arena, shape->dim, sizeof *w->query);
     w->text = arena_take(arena, shape->content, sizeof *w->text);
     w->name_hits = arena_take(arena, BEAM_MAX, sizeof *w->name_hits);
     w->find_hits = arena_take(arena, FIND_MAX, sizeof *w->find_hits);
     w->count_hits = arena_take(arena, COUNT_MAX, sizeof *w->count_hits);
+    w->text_hits = arena_take(arena, COUNT_MAX, sizeof *w->text_hits);
+    w->walk_hits = arena_take(arena, COUNT_MAX, sizeof *w->walk_hits);
     w->candidates = arena_take(arena, CANDIDATES_MAX, sizeof *w->candidates);
     w->order = arena_take(arena, CANDIDATES_MAX, sizeof *w->order);
 }
@@ -88,6 +99,17 @@ static size_t read_history(struct slate_work *w, const struct slate_request *req
     return count;
 }
 
+/* The words of the query after the history; returns how many symbols there are now. */
+static size_t read_query(struct slate_work *w, const struct snapshot *s, size_t count,
+                         const char *query, struct err *err)
+{
+    uint32_t *at = w->history + count;
+    size_t tokens =
+        text_symbols(at + 1, QUERY_TOKENS_MAX, s->version->tokenizer, query, err);
+    at[0] = TOKEN + TOKENIZER_MARKS_AT + MARK_QUERY;
+    return tokens ? count + 1 + tokens : count;
+}
+
 /* The version's policy, with the items that came after it. */
 static struct policy policy_of(const struct snapshot *s)
 {
@@ -126,22 +148,31 @@ static bool source_find(struct slate_work *w, const struct snapshot *s, const re
     return true;
 }
 
-static float source_count(struct slate_work *w, const struct snapshot *s, size_t history_count)
+/* The best of a tally that may be shown. */
+static size_t best_of(struct hit *hits, const struct slate_work *w, const struct tally *tally)
 {
-    size_t items = s->version->index->items;
-    struct topk best = {.hits = w->count_hits, .max = COUNT_MAX};
-    float most = 0;
-    memset(w->votes, 0, s->rows * sizeof *w->votes);
-    knn_scores(w->votes, &s->version->neighbours, w->history, history_count);
-    for (size_t i = 0; i < items; i++) {
-        most = w->votes[i] > most ? w->votes[i] : most;
-        if (w->votes[i] > 0 && (best.count < best.max || w->votes[i] > best.hits[0].score) &&
-            !bit_get(w->skip, i))
-            topk_push(&best, (struct hit){(uint32_t)i, w->votes[i]});
+    struct topk best = {.hits = hits, .max = COUNT_MAX};
+    for (size_t i = 0; i < tally->count; i++) {
+        uint32_t row = tally->touched[i];
+        float score = tally->score[row];
+        if ((best.count < best.max || score >= best.hits[0].score) && !bit_get(w->skip, row))
+            topk_push(&best, (struct hit){row, score});
     }
     topk_sort(&best);
-    w->count_count = best.count;
-    return most;
+    return best.count;
+}
+
+static void source_votes(struct slate_work *w, const struct snapshot *s, size_t count)
+{
+    const struct version *v = s->version;
+    knn_votes(&w->votes, &v->neighbours, w->history, count, KNN_HISTORY, KNN_RECENCY);
+    knn_votes(&w->last, &v->neighbours, w->history, count, 1, 1);
+    knn_votes(&w->text_votes, &v->texts, w->history, count, KNN_HISTORY, TEXT_RECENCY);
+    walk_votes(&w->walk, &v->texts, &v->neighbours, w->history, count, KNN_HISTORY, KNN_RECENCY,
+               WALK_NEAREST);
+    w->count_count = best_of(w->count_hits, w, &w->votes);
+    w->text_count = best_of(w->text_hits, w, &w->text_votes);
+    w->walk_count = best_of(w->walk_hits, w, &w->walk);
 }
 
 static int compare_rows(const void *a, const void *b)
@@ -158,18 +189,21 @@ static size_t gather(struct slate_work *w)
 {
     const struct {
         const struct hit *hits;
-        size_t count, take;
+        size_t count, most;
         enum slate_source source;
     } lists[] = {
         {w->name_hits, w->name_count, BEAM_MAX, SOURCE_NAME},
         {w->find_hits, w->find_count, FIND_MAX, SOURCE_FIND},
         {w->count_hits, w->count_count, COUNT_MAX, SOURCE_COUNT},
+        {w->text_hits, w->text_count, COUNT_MAX, SOURCE_TEXT},
+        {w->walk_hits, w->walk_count, COUNT_MAX, SOURCE_WALK},
     };
-    size_t count = 0;
-    for (size_t l = 0; l < COUNT(lists); l++)
-        for (size_t i = 0; i < lists[l].count && count < CANDIDATES_MAX; i++)
-            w->candidates[count++] = (struct slate_item){
-                .row = lists[l].hits[i].row, .score = (double)i, .source = lists[l].source};
+    size_t count = 0; /* rank by rank, so that what does not fit is the worst of each source */
+    for (size_t i = 0; i < FIND_MAX || i < BEAM_MAX; i++)
+        for (size_t l = 0; l < COUNT(lists); l++)
+            if (i < lists[l].count && count < CANDIDATES_MAX)
+                w->candidates[count++] = (struct slate_item){
+                    .row = lists[l].hits[i].row, .score = (double)i, .source = lists[l].source};
     if (count)
         qsort(w->candidates, count, sizeof *w->candidates, compare_rows);
     size_t kept = 0;
@@ -179,48 +213,75 @@ static size_t gather(struct slate_work *w)
     return kept;
 }
 
-/* The text parts of the history's content vectors, newest first with falling weight; unit length. */
-static void read_text(struct slate_work *w, const struct policy *policy, size_t history_count)
+/* With a query, nearness of words is to the query's own: text votes of every candidate. */
+static bool read_query_text(struct slate_work *w, const struct snapshot *s,
+                            const struct policy *policy, const char *query, size_t count,
+                            struct err *err)
 {
-    size_t dims = policy->items.text_dims;
-    float weight = 1;
-    memset(w->text, 0, dims * sizeof *w->text);
-    for (size_t i = history_count; i-- > 0 && weight > 0.01F; weight *= TEXT_RECENCY)
-        cblas_saxpy((int)dims, weight, policy_content(policy, w->history[i]), 1, w->text, 1);
-    vector_to_unit(w->text, dims);
+    int dims = (int)policy->items.text_dims;
+    const struct document document = {.title = query, .text = ""};
+    if (!text_encode(w->text, &s->version->index->coder, &document, err))
+        return false;
+    tally_clear(&w->text_votes);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t row = w->candidates[i].row;
+        float score = cblas_sdot(dims, w->text, 1, policy_content(policy, row), 1);
+        if (score > 0)
+            tally_add(&w->text_votes, row, score);
+    }
+    return true;
+}
+
+/* What stands in a tally, beside the most any candidate has. */
+static void relative(struct slate_work *w, size_t count, enum feature feature,
+                     const struct tally *tally)
+{
+    float most = 0;
+    for (size_t i = 0; i < count; i++)
+        most = fmaxf(most, tally->score[w->candidates[i].row]);
+    for (size_t i = 0; i < count; i++) {
+        float share = most > 0 ? tally->score[w->candidates[i].row] / most : 0;
+        w->candidates[i].features[feature] = log(REL_FLOOR + (double)share);
+    }
 }
 
 static void score_candidates(struct slate_work *w, const struct snapshot *s,
                              const struct policy *policy, const real *z, size_t count,
-                             float most_votes, const struct fusion *fusion,
-                             const struct legal_tiles *legal)
+                             const struct fusion *fusion, const struct legal_tiles *legal)
 {
     int dim = (int)policy->shape.dim;
-    int text_dims = (int)policy->items.text_dims;
-    float text_unit = (float)(1 / fmax(1e-9, s->version->index->text_weight));
     uint32_t rows[CANDIDATES_MAX] = {0};
     float name[CANDIDATES_MAX];
     for (size_t i = 0; i < count; i++)
         rows[i] = w->candidates[i].row;
     name_score(name, rows, count, &w->decode, policy, z, legal);
+    relative(w, count, FEATURE_LAST, &w->last);
+    relative(w, count, FEATURE_TEXT, &w->text_votes);
+    relative(w, count, FEATURE_WALK, &w->walk);
     for (size_t i = 0; i < count; i++) {
         struct slate_item *item = &w->candidates[i];
         uint32_t row = item->row;
-        float votes = most_votes > 0 ? w->votes[row] / most_votes : 0;
-        float events =
-            row < policy->items.count ? (float)s->version->index->events[row] : 0;
-        const float *content = policy_content(policy, row);
+        bool known = row < policy->items.count;
+        double events = known ? s->version->index->events[row] : 0;
+        double latest = known ? s->version->index->latest[row] : 0;
         item->features[FEATURE_NAME] = (double)fmaxf(name[i], -100);
         item->features[FEATURE_FIND] =
             (double)cblas_sdot(dim, w->query, 1, policy_find_vector(policy, row), 1);
-        item->features[FEATURE_COUNT] = log(fusion->count_floor + (double)votes);
-        item->features[FEATURE_TEXT] =
-            (double)(text_unit * cblas_sdot(text_dims, w->text, 1, content, 1));
-        item->features[FEATURE_POPULAR] = (double)log1pf(events);
+        item->features[FEATURE_COUNT] = log(COUNT_FLOOR + (double)w->votes.score[row]);
+        item->features[FEATURE_FRESH] = log((1 + latest) / (5 + events));
+        item->features[FEATURE_POPULAR] = log1p(events);
         item->score = 0;
         for (size_t f = 0; f < FEATURES; f++)
             item->score += fusion->weight[f] * item->features[f];
     }
+}
+
+static void clear_tallies(struct slate_work *w)
+{
+    tally_clear(&w->votes);
+    tally_clear(&w->last);
+    tally_clear(&w->text_votes);
+    tally_clear(&w->walk);
 }
 
 static uint32_t nearest_liked(const struct slate_work *w, const struct snapshot *s, uint32_t row,
@@ -305,19 +366,31 @@ bool slate_make(struct slate *slate, struct slate_work *w, const struct snapshot
     slate->fallback = NULL;
     const struct policy policy = policy_of(s);
     size_t history_count = read_history(w, request);
-    if (history_count > 0) {
+    size_t symbols = history_count;
+    if (request->query)
+        symbols = read_query(w, s, history_count, request->query, err);
+    if (err->code != ERR_NONE)
+        return false;
+    bool asked = symbols > history_count;
+    if (!fusion)
+        fusion = asked ? &s->version->search : &s->version->fusion;
+    if (symbols > 0) {
         count_allowed(w, s->rows);
         const struct trie_mask mask = {&s->version->trie, &s->late_trie, w->allowed_before};
         const struct legal_tiles legal = trie_legal(&mask);
-        const real *z = read_z(w, &policy, history_count);
+        const real *z = read_z(w, &policy, symbols);
         w->name_count = name_beam(w->name_hits, request->beam, &w->decode, &policy, z, &legal);
         if (!source_find(w, s, z, err))
             return false;
-        float most = source_count(w, s, history_count);
+        source_votes(w, s, history_count);
         size_t count = gather(w);
         slate->candidates = count;
-        read_text(w, &policy, history_count);
-        score_candidates(w, s, &policy, z, count, most, fusion, &legal);
+        bool fine = !asked || read_query_text(w, s, &policy, request->query, count, err);
+        if (fine)
+            score_candidates(w, s, &policy, z, count, fusion, &legal);
+        clear_tallies(w);
+        if (!fine)
+            return false;
         if (request->explore > 0)
             draw(slate, w, count, request);
         else

@@ -2,12 +2,14 @@
  * slate.h: a history becomes a ranked list; the one definition that training, judging and serving
  * use.
  *
- *   history ─► z ─► name: beam over the trie ┐
- *                └► find: inner products      ├► candidates ─► fused score ─► rank, or explore
- *   history ─► count: votes of neighbours    ┘
+ *   history, query ─► z ─► name: beam over the trie ┐
+ *                       └► find: inner products      ├► candidates ─► fused score ─► rank, or explore
+ *   history ─► votes: neighbours, words, both       ┘
  *
- *     score = w_name log p(name | z) + w_find (q . f) + w_count log(floor + votes / most votes)
- *           + w_text cos(text, history's) + w_popular log(1 + events)
+ *     score = sum of weights * features (version.h); a relative feature is log(REL_FLOOR + x / most x
+ *     among the candidates), so that it says how an item stands within this list
+ *
+ * With a query the text is the query's own and the weights are those of search.
  *
  * One mask holds for all sources: rows in work->skip are neither named nor found nor counted.
  * A list that the sources cannot fill is filled with the most popular items, marked so.
@@ -22,9 +24,9 @@
 
 #include "recommend/snapshot.h"
 
-enum { SLATE_MAX = 200, BEAM_MAX = 200, FIND_MAX = 200, COUNT_MAX = 100, CANDIDATES_MAX = 512 };
+enum { SLATE_MAX = 200, BEAM_MAX = 200, FIND_MAX = 150, COUNT_MAX = 100, CANDIDATES_MAX = 512, QUERY_TOKENS_MAX = 32 };
 
-enum slate_source { SOURCE_NAME, SOURCE_FIND, SOURCE_COUNT, SOURCE_POPULAR, SOURCES };
+enum slate_source { SOURCE_NAME, SOURCE_FIND, SOURCE_COUNT, SOURCE_TEXT, SOURCE_WALK, SOURCE_POPULAR, SOURCES };
 extern const char *const SLATE_SOURCES[SOURCES];
 
 struct slate_item {
@@ -38,7 +40,8 @@ struct slate_item {
 struct slate_request {
     const uint32_t *history; /* rows, oldest first */
     size_t history_count;
-    size_t n; /* 1 .. SLATE_MAX */
+    const char *query; /* what is asked for in words, after the history; NULL: nothing */
+    size_t n;          /* 1 .. SLATE_MAX */
     size_t beam;
     double explore; /* temperature; 0: take the best */
     uint64_t seed;
@@ -59,12 +62,14 @@ struct slate_work {
     struct decode_work decode;
     uint64_t *skip;             /* a bit per row that may not be shown; the caller fills it */
     uint32_t *allowed_before;   /* [rows_max + 1] */
-    float *find_scores, *votes; /* [rows_max] */
-    uint32_t *history;          /* [history_max] */
+    float *find_scores;         /* [rows_max] */
+    struct tally votes, last, text_votes, walk;
+    uint32_t *history;          /* [history_max + 1 + QUERY_TOKENS_MAX] symbols */
     float *query;               /* [dim] */
-    float *text;                /* [content] what the history is about, by its words */
-    struct hit *name_hits, *find_hits, *count_hits; /* what each source alone would say */
-    size_t name_count, find_count, count_count;
+    float *text;                /* [content] what a query is about, by its words */
+    struct hit *name_hits, *find_hits; /* what each source alone would say */
+    struct hit *count_hits, *text_hits, *walk_hits;
+    size_t name_count, find_count, count_count, text_count, walk_count;
     struct slate_item *candidates; /* [CANDIDATES_MAX] */
     struct hit *order;             /* [CANDIDATES_MAX] */
 };
@@ -79,7 +84,7 @@ void slate_begin(struct slate_work *work, const struct snapshot *snapshot);
 
 bool slate_make(struct slate *slate, struct slate_work *work, const struct snapshot *snapshot,
                 const struct fusion *fusion, const struct slate_request *request,
-                struct err *err) MUST_CHECK;
+                struct err *err) MUST_CHECK; /* fusion NULL: the version's own */
 
 /* The rows whose find vectors point where row's does: hits[n], cosine, best first. */
 size_t slate_similar(struct hit *hits, size_t n, struct slate_work *work,

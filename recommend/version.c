@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const FEATURE_NAMES[FEATURES] = {"name", "find", "count", "text", "popular"};
+const char *const FEATURE_NAMES[FEATURES] = {"name", "find",  "count", "last",
+                                            "text", "walk", "fresh", "popular"};
 
 static int compare_hits(const void *a, const void *b)
 {
@@ -91,10 +92,12 @@ static bool place(struct version *version, const struct shape *shape, struct err
     unsigned char *seen;
     struct item_index *index = version->index;
     if (shape->items != index->items || shape->levels + 1 != index->levels ||
-        shape->content != index->quantiser.dims || shape->tiles != index->quantiser.tiles)
+        shape->content != index->quantiser.dims || shape->tiles != index->quantiser.tiles ||
+        shape->vocab != tokenizer_size(version->tokenizer))
         return err_set(err, ERR_FORMAT,
-                       "policy for %zu items of %zu + 1 tiles, index has %zu of %zu", shape->items,
-                       shape->levels, index->items, index->levels);
+                       "policy for %zu items of %zu + 1 tiles and %zu tokens, index has %zu of %zu and %zu",
+                       shape->items, shape->levels, shape->vocab, index->items, index->levels,
+                       tokenizer_size(version->tokenizer));
     version->policy.shape = *shape;
     version->policy.kernels = kernels_best();
     derived_layout(version, &seen, &ruler);
@@ -109,8 +112,11 @@ static bool place(struct version *version, const struct shape *shape, struct err
                                                 .codes = index->codes,
                                                 .seen = seen};
     const struct sparse *n = &index->neighbours;
+    const struct sparse *texts = &index->text_neighbours;
     version->neighbours = (struct neighbour_lists){n->first, n->column, n->value, n->rows};
-    version->fusion = (struct fusion){{1, 1}, 0.01};
+    version->texts =
+        (struct neighbour_lists){texts->first, texts->column, texts->value, texts->rows};
+    version->fusion = version->search = (struct fusion){{1, 1}};
     return trie_open(&version->trie, index->codes, NULL, index->items, index->levels, err);
 }
 
@@ -120,8 +126,9 @@ void version_refresh(struct version *version)
     policy_find_vectors((real *)(uintptr_t)policy->find_vectors, policy, 0, policy->shape.items);
 }
 
-struct version *version_from(struct item_index *index, const struct shape *shape,
-                             const struct params *params, struct store *store, struct err *err)
+struct version *version_from(struct item_index *index, struct tokenizer *tokenizer,
+                             const struct shape *shape, const struct params *params,
+                             struct store *store, struct err *err)
 {
     struct version *version = calloc(1, sizeof *version);
     if (!version) {
@@ -132,6 +139,7 @@ struct version *version_from(struct item_index *index, const struct shape *shape
     atomic_init(&version->uses, 1);
     version->serial = atomic_fetch_add(&opened, 1) + 1;
     version->index = index;
+    version->tokenizer = tokenizer;
     if (place(version, shape, err) && order_by_popularity(version, err) &&
         map_numbers(version, store, err)) {
         if (params) {
@@ -146,21 +154,50 @@ struct version *version_from(struct item_index *index, const struct shape *shape
         if (!params || version->find_index)
             return version;
     }
-    version->index = NULL; /* stays the caller's */
+    version->index = NULL; /* they stay the caller's */
+    version->tokenizer = NULL;
     version_drop(version);
     return NULL;
 }
 
-static bool read_fusion(struct fusion *fusion, const char *folder, struct err *err)
+static bool read_weights(struct fusion *fusion, const json_t *json, const char *path,
+                         struct err *err)
+{
+    bool fine = json_is_object(json) ||
+                err_set(err, ERR_FORMAT, "%s: expected objects history and search", path);
+    for (size_t f = 0; fine && f < FEATURES; f++)
+        fine = json_real64(&fusion->weight[f], json, FEATURE_NAMES[f], 0, 1e6, err);
+    return fine;
+}
+
+static bool read_fusion(struct version *version, const char *folder, struct err *err)
 {
     char path[PATH_SIZE];
     if (!path_make(path, err, "%s/fusion.json", folder))
         return false;
     json_t *json = json_read(path, err);
-    bool fine =
-        json && json_real64(&fusion->count_floor, json, "count_floor", 1e-9, 1, err);
-    for (size_t f = 0; fine && f < FEATURES; f++)
-        fine = json_real64(&fusion->weight[f], json, FEATURE_NAMES[f], 0, 1e6, err);
+    bool fine = json &&
+                read_weights(&version->fusion, json_object_get(json, "history"), path, err) &&
+                read_weights(&version->search, json_object_get(json, "search"), path, err);
+    json_decref(json);
+    return fine;
+}
+
+static json_t *weights_json(const struct fusion *fusion)
+{
+    json_t *json = json_object();
+    for (size_t f = 0; f < FEATURES; f++)
+        json_object_set_new(json, FEATURE_NAMES[f], json_real(fusion->weight[f]));
+    return json;
+}
+
+bool fusion_write(const struct version *version, const char *folder, struct err *err)
+{
+    char path[PATH_SIZE];
+    json_t *json = json_pack("{s:o, s:o}", "history", weights_json(&version->fusion), "search",
+                             weights_json(&version->search));
+    bool fine = path_make(path, err, "%s/fusion.json", folder) &&
+                json_write(path, json, JSON_INDENT(2), err);
     json_decref(json);
     return fine;
 }
@@ -171,7 +208,7 @@ static bool read_version(struct version *version, const char *folder, size_t sca
     char path[PATH_SIZE];
     const struct shape *shape = &version->policy.shape;
     if (!checkpoint_read(&version->policy.params, shape, folder, err) ||
-        !read_fusion(&version->fusion, folder, err) ||
+        !read_fusion(version, folder, err) ||
         !path_make(path, err, "%s/catalogue.faiss", folder))
         return false;
     version_refresh(version);
@@ -184,16 +221,22 @@ struct version *version_open(const char *home, const char *name, struct store *s
                              size_t scan_items_max, struct err *err)
 {
     char folder[PATH_SIZE];
+    char path[PATH_SIZE];
     struct shape shape;
     if (!path_make(folder, err, "%s/models/%s", home, name) || !manifest_check(folder, err))
         return NULL;
     struct item_index *index = index_open(folder, err);
-    if (!index || !checkpoint_shape(&shape, folder, index->fingerprint, err)) {
+    struct tokenizer *tokenizer = NULL;
+    if (index && path_make(path, err, "%s/tokenizer.json", folder))
+        tokenizer = tokenizer_read(path, err);
+    if (!tokenizer || !checkpoint_shape(&shape, folder, index->fingerprint, err)) {
+        tokenizer_free(tokenizer);
         index_close(index);
         return NULL;
     }
-    struct version *version = version_from(index, &shape, NULL, store, err);
+    struct version *version = version_from(index, tokenizer, &shape, NULL, store, err);
     if (!version) {
+        tokenizer_free(tokenizer);
         index_close(index);
         err_prefix(err, "%s", folder);
         return NULL;
@@ -218,6 +261,7 @@ void version_drop(struct version *version)
     catalogue_index_close(version->find_index);
     trie_close(&version->trie);
     index_close(version->index);
+    tokenizer_free(version->tokenizer);
     free(version->popular);
     free(version->number_of_row);
     free(version->row_of_number);
@@ -225,11 +269,11 @@ void version_drop(struct version *version)
     free(version);
 }
 
-static bool name_of(char name[64], const char *home, const char *link, struct err *err)
+bool version_link(char name[64], const char *home, const char *link, struct err *err)
 {
     char path[PATH_SIZE];
     char target[PATH_SIZE];
-    if (!path_make(path, err, "%s/production/%s", home, link))
+    if (!path_make(path, err, "%s/%s", home, link))
         return false;
     if (!link_read(target, path))
         return err_set(err, ERR_MISSING,
@@ -245,7 +289,7 @@ static bool name_of(char name[64], const char *home, const char *link, struct er
 
 bool production_name(char name[64], const char *home, struct err *err)
 {
-    return name_of(name, home, "recommend", err);
+    return version_link(name, home, "production/recommend", err);
 }
 
 bool production_set(const char *home, const char *name, struct err *err)
@@ -260,7 +304,7 @@ bool production_set(const char *home, const char *name, struct err *err)
         return err_set(err, ERR_MISSING, "%s: there is no version %s", path, name);
     if (!path_make(path, err, "%s/production", home) || !folder_make(path, err))
         return false;
-    if (name_of(old, home, "recommend", &none) && strcmp(old, name) == 0)
+    if (version_link(old, home, "production/recommend", &none) && strcmp(old, name) == 0)
         return true;
     if (old[0] && !(path_make(path, err, "%s/production/previous", home) &&
                     path_make(target, err, "../models/%s", old) && link_move(path, target, err)))
@@ -269,10 +313,19 @@ bool production_set(const char *home, const char *name, struct err *err)
            path_make(target, err, "../models/%s", name) && link_move(path, target, err);
 }
 
+bool baseline_set(const char *home, const char *name, struct err *err)
+{
+    char path[PATH_SIZE];
+    char target[PATH_SIZE];
+    return path_make(path, err, "%s/baselines", home) && folder_make(path, err) &&
+           path_make(path, err, "%s/baselines/sasrec", home) &&
+           path_make(target, err, "../models/%s", name) && link_move(path, target, err);
+}
+
 bool production_back(const char *home, struct err *err)
 {
     char previous[64];
-    return name_of(previous, home, "previous", err) && production_set(home, previous, err);
+    return version_link(previous, home, "production/previous", err) && production_set(home, previous, err);
 }
 
 json_t *manifest_read(const char *folder, struct err *err)

@@ -16,27 +16,39 @@
 #include "index/index_files.h"
 #include "index/trie.h"
 #include "model/decode.h"
+#include "model/tokenizer.h"
 
 #include <stdatomic.h>
 
 /* What the slate knows of a candidate; each is a log-score or behaves like one. */
-enum feature { FEATURE_NAME, FEATURE_FIND, FEATURE_COUNT, FEATURE_TEXT, FEATURE_POPULAR, FEATURES };
+enum feature {
+    FEATURE_NAME,    /* log p(name) */
+    FEATURE_FIND,    /* q . f */
+    FEATURE_COUNT,   /* log(COUNT_FLOOR + votes of the history's neighbours): more votes, more sure */
+    FEATURE_LAST,    /* relative: votes of the newest item alone */
+    FEATURE_TEXT,    /* relative: nearness of the words */
+    FEATURE_WALK,    /* relative: votes of what is like the history by its words */
+    FEATURE_FRESH,   /* log((1 + training sequences that end here) / (5 + training events)) */
+    FEATURE_POPULAR, /* log(1 + training events) */
+    FEATURES
+};
 extern const char *const FEATURE_NAMES[FEATURES];
 
 /* Weights of the sum, fitted on validation. */
 struct fusion {
     double weight[FEATURES];
-    double count_floor; /* log(count_floor + votes / most votes) */
 };
 
 struct version {
     char name[64];
     struct item_index *index;
+    struct tokenizer *tokenizer;
     struct policy policy;
     struct trie trie;
     struct catalogue_index *find_index;
-    struct neighbour_lists neighbours;
-    struct fusion fusion;
+    struct neighbour_lists neighbours, texts;
+    struct fusion fusion; /* of a history */
+    struct fusion search; /* of a query */
     uint32_t *popular;       /* [items] rows by falling training events */
     uint32_t *number_of_row; /* [items] in the store it was opened with; NO_ITEM: not there */
     uint32_t *row_of_number; /* [numbers] or NO_ITEM */
@@ -51,17 +63,28 @@ struct version *version_open(const char *home, const char *name, struct store *s
 struct version *version_hold(struct version *version);
 void version_drop(struct version *version); /* NULL is fine */
 
-/* The same from files that are not published yet: an index folder and a policy in memory. */
-struct version *version_from(struct item_index *index, const struct shape *shape,
-                             const struct params *params, struct store *store,
-                             struct err *err) MUST_CHECK;
+/*
+ * The same from files that are not published yet: an index folder and a policy in memory.  Index and
+ * tokenizer become the version's own; on failure they stay the caller's.
+ */
+struct version *version_from(struct item_index *index, struct tokenizer *tokenizer,
+                             const struct shape *shape, const struct params *params,
+                             struct store *store, struct err *err) MUST_CHECK;
 /* Refreshes what is derived from params: the find vectors (training does so at each check). */
 void version_refresh(struct version *version);
+
+/* fusion.json, as version_open() reads it. */
+bool fusion_write(const struct version *version, const char *folder, struct err *err) MUST_CHECK;
+
+/* The name of the version that HOME/<link> points to; ERR_MISSING if there is none. */
+bool version_link(char name[64], const char *home, const char *link, struct err *err) MUST_CHECK;
 
 /* The name that production/recommend points to; ERR_MISSING if there is none. */
 bool production_name(char name[64], const char *home, struct err *err) MUST_CHECK;
 bool production_set(const char *home, const char *name,
                     struct err *err) MUST_CHECK; /* keeps the old as previous */
+/* Points HOME/baselines/sasrec to a version. */
+bool baseline_set(const char *home, const char *name, struct err *err) MUST_CHECK;
 bool production_back(const char *home, struct err *err) MUST_CHECK;
 
 json_t *manifest_read(const char *folder, struct err *err) MUST_CHECK; /* new reference */

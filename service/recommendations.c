@@ -358,7 +358,7 @@ static bool make_slate(struct call *call, struct gathering *g, const struct quer
         .explore = q->temperature,
         .seed = q->seeded ? q->seed : random,
     };
-    if (!slate_make(slate, g->work, g->snapshot, &g->snapshot->version->fusion, &request, err))
+    if (!slate_make(slate, g->work, g->snapshot, NULL, &request, err))
         return false;
     char request_id[64];
     id_make(request_id, sizeof request_id, "rec_");

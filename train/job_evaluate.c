@@ -2,14 +2,17 @@
  * job_evaluate.c: `tessera evaluate`: the version in production against the baselines.
  *
  * Figures of the validation part are for choosing; --test appends one row to docs/TEST_RUNS.tsv,
- * and that row is what we quote.
+ * and that row is what we quote.  --all adds: lists in which what was seen may return, targets that
+ * are rare or cold, and search.
  */
 #include "base/json.h"
 #include "base/log.h"
 #include "data/catalogue.h"
+#include "index/cooccurrence.h"
 #include "train/judge.h"
 #include "train/report.h"
 #include "train/rows.h"
+#include "train/search.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,77 +20,253 @@
 #include <string.h>
 #include <time.h>
 
+enum { AT_10 = 2, RARE_EVENTS = 5 };
+
+struct evaluation {
+    const struct job *job;
+    const struct evaluate_options *options;
+    enum part part;
+    const char *part_name;
+    char name[64];
+    char hash[SHA256_TEXT]; /* settings the version was trained with */
+    uint64_t upto;
+    struct row_data data;
+    struct snapshot *snapshot;
+    struct cases cases;
+    struct sparse *followers;
+    struct judgement seen;
+    bool sasrec; /* its lists are in `seen` */
+    struct report report;
+};
+
+static bool shows(const struct evaluation *e, size_t method)
+{
+    return method != METHOD_SASREC || e->sasrec;
+}
+
 static void print_row(const char *name, const char *metric, const double *values)
 {
-    printf("%-11s %-5s", name, metric);
+    printf("%-12s %-5s", name, metric);
     for (size_t c = 0; c < CUTS; c++)
         printf("  %.4f", values[c]);
 }
 
-static void report_metric(struct report *report, const char *part, const char *method,
-                          const char *metric, const double *values)
+static void report_metric(struct evaluation *e, const char *method, const char *metric,
+                          const double *values)
 {
     char what[96];
     for (size_t c = 0; c < CUTS; c++) {
-        snprintf(what, sizeof what, "%s: %s@%zu, %s", part, metric, CUT_AT[c], method);
-        report_add(report, what, values[c], metric);
+        snprintf(what, sizeof what, "%s: %s@%zu, %s", e->part_name, metric, CUT_AT[c], method);
+        report_add(&e->report, what, values[c], metric);
     }
 }
 
-static void print_table(struct report *report, const struct judgement *seen,
-                        const struct cases *cases, const struct snapshot *snapshot,
-                        const char *part)
+static void print_table(struct evaluation *e)
 {
-    printf("%-11s %-5s", "method", "");
+    size_t count = e->cases.count;
+    printf("%-12s %-5s", "method", "");
     for (size_t c = 0; c < CUTS; c++)
         printf("     @%-2zu", CUT_AT[c]);
     printf("\n");
     for (size_t m = 0; m < METHODS; m++) {
         struct ranking r;
         const char *name = METHOD_NAMES[m];
-        ranking_measure(&r, seen->rank[m], cases->count);
+        if (!shows(e, m))
+            continue;
+        ranking_measure(&r, e->seen.rank[m], count);
+        struct interval hr = ranking_interval(e->seen.rank[m], count, 10, RANKING_HR, 1);
+        struct interval ndcg = ranking_interval(e->seen.rank[m], count, 10, RANKING_NDCG, 1);
         print_row(name, "HR", r.hr);
-        printf("   coverage@10 %.4f\n", lists_coverage(seen->shown[m], snapshot->rows));
+        printf("   @10 in [%.4f, %.4f]  coverage@10 %.4f\n", hr.low, hr.high,
+               lists_coverage(e->seen.shown[m], e->snapshot->rows));
         print_row("", "NDCG", r.ndcg);
-        printf("   gini@10     %.4f\n", lists_gini(seen->shown[m], snapshot->rows));
+        printf("   @10 in [%.4f, %.4f]  gini@10     %.4f\n", ndcg.low, ndcg.high,
+               lists_gini(e->seen.shown[m], e->snapshot->rows));
         print_row("", "MRR", r.mrr);
         printf("\n");
-        report_metric(report, part, name, "HR", r.hr);
-        report_metric(report, part, name, "NDCG", r.ndcg);
-        report_metric(report, part, name, "MRR", r.mrr);
+        report_metric(e, name, "HR", r.hr);
+        report_metric(e, name, "NDCG", r.ndcg);
+        report_metric(e, name, "MRR", r.mrr);
     }
 }
 
-static void compare(struct report *report, const struct judgement *seen, const struct cases *cases,
-                    const char *part)
+static void compare(struct evaluation *e)
 {
-    static const enum method against[] = {METHOD_POPULAR, METHOD_KNN, METHOD_NAME, METHOD_FIND};
     printf("\nNDCG@10 of fused minus        mean      95 %% interval      smallest we could see\n");
-    for (size_t i = 0; i < COUNT(against); i++) {
+    for (size_t m = 0; m < METHOD_FUSED; m++) {
         char what[96];
+        if (!shows(e, m))
+            continue;
         struct interval d =
-            ranking_compare(seen->rank[METHOD_FUSED], seen->rank[against[i]], cases->count, 10, 1);
-        printf("  %-24s %+.5f  [%+.5f, %+.5f]  %.5f\n", METHOD_NAMES[against[i]], d.mean, d.low,
-               d.high, d.detectable);
-        snprintf(what, sizeof what, "%s: low end of NDCG@10, fused minus %s", part,
-                 METHOD_NAMES[against[i]]);
-        report_add(report, what, d.low, "ndcg");
+            ranking_compare(e->seen.rank[METHOD_FUSED], e->seen.rank[m], e->cases.count, 10, 1);
+        printf("  %-24s %+.5f  [%+.5f, %+.5f]  %.5f\n", METHOD_NAMES[m], d.mean, d.low, d.high,
+               d.detectable);
+        snprintf(what, sizeof what, "%s: low end of NDCG@10, fused minus %s", e->part_name,
+                 METHOD_NAMES[m]);
+        report_add(&e->report, what, d.low, "ndcg");
     }
 }
 
-static bool append_run(const char *path, const struct version *version,
-                       const struct judgement *seen, const struct cases *cases, const char *hash,
-                       struct err *err)
+/* HR@10 and NDCG@10 of the cases whose target has so many training events. */
+static void print_by_events(struct evaluation *e, const char *title, uint32_t least, uint32_t most)
 {
-    bool fresh = !path_exists(path);
-    FILE *file = fopen(path, "a");
-    if (!file)
-        return err_set(err, ERR_SYSTEM, "%s: %s", path, strerror(errno));
-    if (fresh)
-        fputs("date\tcommit\tsettings\tversion\tusers\tpopularity_ndcg10\titem_knn_ndcg10\tname_"
-              "ndcg10\tfind_ndcg10\t"
-              "fused_ndcg10\tfused_hr10\tfused_minus_knn_low\tfused_minus_popularity_low\n",
-              file);
+    uint32_t *rank = calloc(e->cases.count + 1, sizeof *rank);
+    const uint32_t *events = e->snapshot->version->index->events;
+    size_t items = e->snapshot->version->index->items;
+    size_t count = 0;
+    for (size_t m = 0; rank && m < METHODS; m++) {
+        struct ranking r;
+        if (!shows(e, m))
+            continue;
+        count = 0;
+        for (size_t i = 0; i < e->cases.count; i++) {
+            uint32_t row = e->cases.target[i];
+            uint32_t n = row < items ? events[row] : 0;
+            if (n >= least && n <= most)
+                rank[count++] = e->seen.rank[m][i];
+        }
+        ranking_measure(&r, rank, count);
+        if (m == 0)
+            printf("\n%s: %zu cases\n", title, count);
+        if (!count)
+            break;
+        printf("  %-12s HR@10 %.4f  NDCG@10 %.4f\n", METHOD_NAMES[m], r.hr[AT_10],
+               r.ndcg[AT_10]);
+        char what[96];
+        snprintf(what, sizeof what, "%s: HR@10, %s, %s", e->part_name, METHOD_NAMES[m], title);
+        report_add(&e->report, what, r.hr[AT_10], "HR");
+    }
+    free(rank);
+}
+
+static bool judge_all(struct judgement *out, struct evaluation *e, bool unmasked, struct err *err)
+{
+    const struct sparse *f = e->followers;
+    const struct neighbour_lists followers = {f->first, f->column, f->value, f->rows};
+    const struct judging_options options = {.beam = e->job->train->beam,
+                                            .history_max = e->job->train->window,
+                                            .followers = &followers,
+                                            .unmasked = unmasked};
+    return judge(out, &e->cases, e->snapshot, &options, e->job->pool, err);
+}
+
+/* SASRec is a version of its own, trained with --preset sasrec; its *find* is its list. */
+static bool judge_sasrec(struct evaluation *e, struct err *err)
+{
+    char name[64];
+    struct err none = {0};
+    struct cases cases = {0};
+    struct judgement theirs = {0};
+    if (!version_link(name, e->job->home, "baselines/sasrec", &none))
+        return true;
+    struct version *version = version_open(e->job->home, name, e->job->store,
+                                           e->job->train->scan_items_max, err);
+    struct snapshot *snapshot = version ? snapshot_open(version, e->job->store, err) : NULL;
+    const struct judging_options options = {.beam = 1, .history_max = e->job->train->window};
+    bool fine = snapshot && rows_cases(&cases, &e->data, snapshot, e->part, err);
+    bool same = fine && cases.count == e->cases.count &&
+                snapshot->rows == e->snapshot->rows &&
+                strcmp(version->index->fingerprint, e->snapshot->version->index->fingerprint) == 0;
+    if (fine && !same)
+        log_info("evaluate.sasrec version=%s left_out=\"made from another index\"", name);
+    if (same) {
+        fine = judge(&theirs, &cases, snapshot, &options, e->job->pool, err);
+        if (fine) {
+            memcpy(e->seen.rank[METHOD_SASREC], theirs.rank[METHOD_FIND],
+                   cases.count * sizeof(uint32_t));
+            memcpy(e->seen.shown[METHOD_SASREC], theirs.shown[METHOD_FIND],
+                   snapshot->rows * sizeof(uint32_t));
+            e->sasrec = true;
+        }
+        judgement_release(&theirs, cases.count);
+    }
+    cases_release(&cases);
+    snapshot_drop(snapshot);
+    return fine;
+}
+
+static bool print_unmasked(struct evaluation *e, struct err *err)
+{
+    struct judgement seen = {0};
+    if (!judge_all(&seen, e, true, err))
+        return false;
+    printf("\nwith what was seen left in the lists\n");
+    for (size_t m = 0; m < METHODS; m++) {
+        struct ranking r;
+        char what[96];
+        ranking_measure(&r, seen.rank[m], e->cases.count);
+        if (m == METHOD_SASREC)
+            continue;
+        printf("  %-12s HR@10 %.4f  NDCG@10 %.4f\n", METHOD_NAMES[m], r.hr[AT_10], r.ndcg[AT_10]);
+        snprintf(what, sizeof what, "%s: NDCG@10, %s, history not masked", e->part_name,
+                 METHOD_NAMES[m]);
+        report_add(&e->report, what, r.ndcg[AT_10], "NDCG");
+    }
+    judgement_release(&seen, e->cases.count);
+    return true;
+}
+
+static void print_search_row(struct evaluation *e, const char *name, const uint32_t *rank,
+                             size_t count)
+{
+    struct ranking r;
+    char what[96];
+    ranking_measure(&r, rank, count);
+    printf("  %-12s HR@1 %.4f  HR@10 %.4f  HR@50 %.4f  NDCG@10 %.4f\n", name, r.hr[0], r.hr[AT_10],
+           r.hr[CUTS - 1], r.ndcg[AT_10]);
+    snprintf(what, sizeof what, "%s: search HR@10, %s", e->part_name, name);
+    report_add(&e->report, what, r.hr[AT_10], "HR");
+}
+
+static bool print_search(struct evaluation *e, struct err *err)
+{
+    const struct version *v = e->snapshot->version;
+    struct cases cases = {0};
+    struct judgement seen = {0};
+    struct item_words *words = item_words_load(v, e->job->store, v->tokenizer, err);
+    bool fine =
+        words && search_cases(&cases, words, v->tokenizer, v->policy.items.seen, e->part, err);
+    uint32_t *rank = calloc(cases.count + 1, sizeof *rank);
+    const struct judging_options options = {.beam = e->job->train->beam,
+                                            .history_max = e->job->train->window};
+    fine = fine && rank && judge(&seen, &cases, e->snapshot, &options, e->job->pool, err) &&
+           search_tf_idf(rank, &cases, v, e->job->store, err);
+    if (fine) {
+        printf("\nsearch by title words that training never held (no history): %zu queries, such as "
+               "\"%s\"\n",
+               cases.count, cases.count ? cases.query[0] : "");
+        print_search_row(e, "tf_idf", rank, cases.count);
+        for (size_t m = METHOD_NAME; m <= METHOD_FUSED; m++)
+            print_search_row(e, METHOD_NAMES[m], seen.rank[m], cases.count);
+    }
+    if (seen.rank[0])
+        judgement_release(&seen, cases.count);
+    free(rank);
+    cases_release(&cases);
+    item_words_free(words);
+    return fine;
+}
+
+/* ---- what stays of a run ---- */
+
+static const struct {
+    const char *column;
+    enum method method;
+    bool hr;
+} RUN_COLUMNS[] = {
+    {"popularity_ndcg10", METHOD_POPULAR, false}, {"markov_ndcg10", METHOD_MARKOV, false},
+    {"item_knn_hr10", METHOD_KNN, true},          {"item_knn_ndcg10", METHOD_KNN, false},
+    {"nearest_text_ndcg10", METHOD_TEXT, false},  {"sasrec_hr10", METHOD_SASREC, true},
+    {"sasrec_ndcg10", METHOD_SASREC, false},      {"name_hr10", METHOD_NAME, true},
+    {"name_ndcg10", METHOD_NAME, false},          {"find_hr10", METHOD_FIND, true},
+    {"find_ndcg10", METHOD_FIND, false},          {"fused_hr10", METHOD_FUSED, true},
+    {"fused_ndcg10", METHOD_FUSED, false},
+};
+
+static const enum method RUN_RIVALS[] = {METHOD_POPULAR, METHOD_KNN, METHOD_SASREC};
+
+static void print_commit(FILE *file)
+{
     char commit[64] = "unknown";
     FILE *git = popen("git rev-parse --short=10 HEAD 2>/dev/null", "r");
     if (git) {
@@ -95,168 +274,157 @@ static bool append_run(const char *path, const struct version *version,
             commit[strcspn(commit, "\n")] = 0;
         pclose(git);
     }
+    fputs(commit, file);
+}
+
+static bool append_run(struct evaluation *e, struct err *err)
+{
+    const char *path = e->options->runs_path;
+    bool fresh = !path_exists(path);
+    size_t count = e->cases.count;
     char when[40];
     time_t now = time(NULL);
     struct tm utc;
+    FILE *file = fopen(path, "a");
+    if (!file)
+        return err_set(err, ERR_SYSTEM, "%s: %s", path, strerror(errno));
+    if (fresh) {
+        fputs("date\tcommit\tdata\tsettings\tversion\tusers", file);
+        for (size_t i = 0; i < COUNT(RUN_COLUMNS); i++)
+            fprintf(file, "\t%s", RUN_COLUMNS[i].column);
+        for (size_t i = 0; i < COUNT(RUN_RIVALS); i++)
+            fprintf(file, "\tfused_minus_%s_low", METHOD_NAMES[RUN_RIVALS[i]]);
+        fputc('\n', file);
+    }
     gmtime_r(&now, &utc);
     strftime(when, sizeof when, "%Y-%m-%d", &utc);
-    fprintf(file, "%s\t%s\t%.12s\t%s\t%zu", when, commit, hash, version->name, cases->count);
-    struct ranking r;
-    for (size_t m = 0; m < METHODS; m++) {
-        ranking_measure(&r, seen->rank[m], cases->count);
-        fprintf(file, "\t%.5f", r.ndcg[2]);
+    fprintf(file, "%s\t", when);
+    print_commit(file);
+    fprintf(file, "\t%s\t%.12s\t%s\t%zu", e->options->label, e->hash,
+            e->snapshot->version->name, count);
+    for (size_t i = 0; i < COUNT(RUN_COLUMNS); i++) {
+        struct ranking r;
+        enum method m = RUN_COLUMNS[i].method;
+        ranking_measure(&r, e->seen.rank[m], count);
+        if (shows(e, m))
+            fprintf(file, "\t%.5f", RUN_COLUMNS[i].hr ? r.hr[AT_10] : r.ndcg[AT_10]);
+        else
+            fputs("\t-", file);
     }
-    fprintf(file, "\t%.5f", r.hr[2]);
-    fprintf(
-        file, "\t%+.5f",
-        ranking_compare(seen->rank[METHOD_FUSED], seen->rank[METHOD_KNN], cases->count, 10, 1).low);
-    fprintf(
-        file, "\t%+.5f\n",
-        ranking_compare(seen->rank[METHOD_FUSED], seen->rank[METHOD_POPULAR], cases->count, 10, 1)
-            .low);
+    for (size_t i = 0; i < COUNT(RUN_RIVALS); i++) {
+        enum method m = RUN_RIVALS[i];
+        if (shows(e, m))
+            fprintf(file, "\t%+.5f",
+                    ranking_compare(e->seen.rank[METHOD_FUSED], e->seen.rank[m], count, 10, 1).low);
+        else
+            fputs("\t-", file);
+    }
+    fputc('\n', file);
     return fclose(file) == 0 || err_set(err, ERR_FULL, "%s: cannot write", path);
 }
 
+/* One row a case, for comparing runs: the user's number, then the rank in each method's list. */
+static bool write_ranks(struct evaluation *e, struct err *err)
+{
+    const char *path = e->options->ranks_path;
+    FILE *file = fopen(path, "w");
+    if (!file)
+        return err_set(err, ERR_SYSTEM, "%s: %s", path, strerror(errno));
+    fputs("user", file);
+    for (size_t m = 0; m < METHODS; m++)
+        if (shows(e, m))
+            fprintf(file, "\t%s", METHOD_NAMES[m]);
+    fputc('\n', file);
+    for (size_t i = 0; i < e->cases.count; i++) {
+        fprintf(file, "%u", e->cases.user[i]);
+        for (size_t m = 0; m < METHODS; m++)
+            if (shows(e, m))
+                fprintf(file, "\t%u", e->seen.rank[m][i]);
+        fputc('\n', file);
+    }
+    return fclose(file) == 0 || err_set(err, ERR_FULL, "%s: cannot write", path);
+}
+
+/* ---- the job ---- */
+
 /* The settings the version was trained with, from its manifest: what a test run is filed under. */
-static bool read_manifest(char hash[SHA256_TEXT], uint64_t *upto, const struct job *job,
-                          const char *name, struct err *err)
+static bool read_manifest(struct evaluation *e, struct err *err)
 {
     char folder[PATH_SIZE];
-    if (!path_make(folder, err, "%s/models/%s", job->home, name) ||
-        !rows_check_meaning(upto, folder, job, err))
+    if (!path_make(folder, err, "%s/models/%s", e->job->home, e->name) ||
+        !rows_check_meaning(&e->upto, folder, e->job, err))
         return false;
     json_t *manifest = manifest_read(folder, err);
     bool fine = manifest != NULL;
     const char *run = json_string_value(json_object_get(manifest, "run"));
-    snprintf(hash, SHA256_TEXT, "%s", run ? run : "unknown");
+    snprintf(e->hash, sizeof e->hash, "%s", run ? run : "unknown");
     json_decref(manifest);
+    return fine;
+}
+
+static bool open_evaluation(struct evaluation *e, struct err *err)
+{
+    const struct job *job = e->job;
+    if (!production_name(e->name, job->home, err) || !read_manifest(e, err) ||
+        !rows_load_events(&e->data, job, e->upto, err))
+        return false;
+    struct version *version =
+        version_open(job->home, e->name, job->store, job->train->scan_items_max, err);
+    e->snapshot = version ? snapshot_open(version, job->store, err) : NULL;
+    if (!e->snapshot || !rows_name(&e->data, e->snapshot, err))
+        return false;
+    const struct sequences *s = &e->data.sequences;
+    e->followers = followers_count(s->item, s->first, s->users, version->index->items, err);
+    if (!e->followers || !rows_cases(&e->cases, &e->data, e->snapshot, e->part, err))
+        return false;
+    return e->cases.count || err_set(err, ERR_INPUT, "no user has a %s event (split is %s)",
+                                     e->part_name, job->index->split);
+}
+
+static bool print_all(struct evaluation *e, struct err *err)
+{
+    const struct version *version = e->snapshot->version;
+    printf("version %s, %s part, %zu users, %zu items, seen items masked; weights", e->name,
+           e->part_name, e->cases.count, e->snapshot->rows);
+    for (size_t f = 0; f < FEATURES; f++)
+        printf(" %s %.3f", FEATURE_NAMES[f], version->fusion.weight[f]);
+    printf("\n");
+    if (!report_open(&e->report, e->options->targets_path, err))
+        return false;
+    print_table(e);
+    compare(e);
+    printf("time of a slate %.3f ms\n", e->seen.slate_ms);
+    report_add(&e->report, "time of a slate", e->seen.slate_ms, "ms");
+    bool fine = true;
+    if (e->options->all) {
+        print_by_events(e, "targets without a training event", 0, 0);
+        print_by_events(e, "targets with a training event", 1, UINT32_MAX);
+        print_by_events(e, "targets with 1 to 5 training events", 1, RARE_EVENTS);
+        fine = print_unmasked(e, err) && print_search(e, err);
+    }
+    if (fine && e->options->json_path)
+        fine = report_write(&e->report, e->options->json_path, err);
+    report_close(&e->report);
     return fine;
 }
 
 bool job_evaluate(const struct job *job, const struct evaluate_options *options, struct err *err)
 {
-    char name[64];
-    char hash[SHA256_TEXT];
-    uint64_t upto = 0;
-    struct row_data data = {0};
-    struct cases cases = {0};
-    struct judgement seen = {0};
-    struct snapshot *snapshot = NULL;
-    const char *part = options->test ? "test" : "validation";
-    bool fine = production_name(name, job->home, err) &&
-                read_manifest(hash, &upto, job, name, err) &&
-                rows_load_events(&data, job, upto, err);
-    struct version *version =
-        fine ? version_open(job->home, name, job->store, job->train->scan_items_max, err) : NULL;
-    snapshot = version ? snapshot_open(version, job->store, err) : NULL;
-    fine = snapshot &&
-           rows_cases(&cases, &data, snapshot, options->test ? PART_TEST : PART_VALIDATION, err);
-    if (fine && cases.count == 0)
-        fine = err_set(err, ERR_INPUT, "no user has a %s event (split is %s)", part,
-                       job->index->split);
-    fine = fine && judge(&seen, &cases, snapshot, &version->fusion, job->train->beam,
-                         job->train->window, false, job->pool, err);
-    if (fine) {
-        struct report report;
-        printf("version %s, %s part, %zu users, %zu items, seen items masked; weights", name, part,
-               cases.count, snapshot->rows);
-        for (size_t f = 0; f < FEATURES; f++)
-            printf(" %s %.3f", FEATURE_NAMES[f], version->fusion.weight[f]);
-        printf("\n");
-        fine = report_open(&report, options->targets_path, err);
-        print_table(&report, &seen, &cases, snapshot, part);
-        compare(&report, &seen, &cases, part);
-        printf("time of a slate %.3f ms\n", seen.slate_ms);
-        if (fine && options->json_path)
-            fine = report_write(&report, options->json_path, err);
-        report_close(&report);
-        if (fine && options->test && options->runs_path)
-            fine = append_run(options->runs_path, version, &seen, &cases, hash, err);
-    }
-    if (seen.rank[0])
-        judgement_release(&seen, cases.count);
-    cases_release(&cases);
-    snapshot_drop(snapshot);
-    rows_release(&data);
-    return fine;
-}
-
-/* ---- tessera recommend --all-users ---- */
-
-struct all_users {
-    const struct job *job;
-    const struct snapshot *snapshot;
-    const struct store_txn *txn;
-    struct histories *histories;
-    struct slate_work work;
-    struct slate slate;
-    size_t n;
-    FILE *out;
-};
-
-static bool write_user(struct all_users *a, size_t user, struct err *err)
-{
-    const struct histories *h = a->histories;
-    uint32_t history[1024];
-    size_t count = 0;
-    char id[ID_SIZE_MAX + 1];
-    slate_begin(&a->work, a->snapshot);
-    for (size_t e = h->first[user]; e < h->first[user + 1]; e++) {
-        uint32_t row = snapshot_row(a->snapshot, h->item[e]);
-        if (row == NO_ITEM)
-            continue;
-        bit_set(a->work.skip, row);
-        if (h->kind[e] == EVENT_POSITIVE) {
-            if (count == COUNT(history))
-                memmove(history, history + 1, --count * sizeof *history);
-            history[count++] = row;
-        }
-    }
-    const struct slate_request request = {
-        .history = history, .history_count = count, .n = a->n, .beam = a->job->train->beam};
-    if (!user_id(id, a->txn, h->user[user], err) ||
-        !slate_make(&a->slate, &a->work, a->snapshot, &a->snapshot->version->fusion, &request, err))
-        return false;
-    json_t *items = json_array();
-    for (size_t i = 0; i < a->slate.count; i++) {
-        char item[ID_SIZE_MAX + 1] = "";
-        if (!catalogue_id(item, a->txn, snapshot_number(a->snapshot, a->slate.items[i].row), err))
-            break;
-        json_array_append_new(items, json_pack("{s:s, s:f, s:s}", "item_id", item, "score",
-                                               a->slate.items[i].score, "source",
-                                               SLATE_SOURCES[a->slate.items[i].source]));
-    }
-    json_t *line = json_pack("{s:s, s:o}", "user_id", id, "items", items);
-    json_dumpf(line, a->out, JSON_COMPACT);
-    fputc('\n', a->out);
-    json_decref(line);
-    return err->code == ERR_NONE;
-}
-
-bool job_recommend_all(const struct job *job, size_t n, const char *path, struct err *err)
-{
-    char name[64];
-    struct store_txn txn = {0};
-    struct all_users a = {.job = job, .n = n, .txn = &txn};
-    if (!production_name(name, job->home, err))
-        return false;
-    struct version *version =
-        version_open(job->home, name, job->store, job->train->scan_items_max, err);
-    struct snapshot *snapshot = version ? snapshot_open(version, job->store, err) : NULL;
-    a.snapshot = snapshot;
-    a.histories = snapshot ? histories_load(job->store, job->events, 0, err) : NULL;
-    a.out = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
-    bool fine = a.histories && slate_work_open(&a.work, snapshot, 0, job->train->window, err);
-    if (!a.out)
-        fine = err_set(err, ERR_SYSTEM, "%s: %s", path, strerror(errno));
-    fine = fine && store_begin(&txn, job->store, false, err);
-    for (size_t u = 0; fine && u < a.histories->users; u++)
-        fine = write_user(&a, u, err);
-    store_abort(&txn);
-    if (a.out && (a.out == stdout ? fflush(a.out) : fclose(a.out)) != 0 && fine)
-        fine = err_set(err, ERR_FULL, "%s: cannot write: %s", path, strerror(errno));
-    slate_work_close(&a.work);
-    histories_free(a.histories);
-    snapshot_drop(snapshot);
+    struct evaluation e = {.job = job,
+                           .options = options,
+                           .part = options->test ? PART_TEST : PART_VALIDATION,
+                           .part_name = options->test ? "test" : "validation"};
+    bool fine = open_evaluation(&e, err) && judge_all(&e.seen, &e, false, err) &&
+                judge_sasrec(&e, err) && print_all(&e, err);
+    if (fine && options->test && options->runs_path)
+        fine = append_run(&e, err);
+    if (fine && options->ranks_path)
+        fine = write_ranks(&e, err);
+    if (e.seen.rank[0])
+        judgement_release(&e.seen, e.cases.count);
+    sparse_free(e.followers);
+    cases_release(&e.cases);
+    snapshot_drop(e.snapshot);
+    rows_release(&e.data);
     return fine;
 }

@@ -5,10 +5,12 @@
  *                           ├► content vectors ─► residual k-means ─► names ─► rows in their order
  *   events ─► PPMI, SVD ────┘                                     events ─► neighbours, by row
  */
+#include "base/json.h"
 #include "base/log.h"
 #include "data/catalogue.h"
 #include "index/cooccurrence.h"
 #include "recommend/item_document.h"
+#include "recommend/item_words.h"
 #include "train/jobs.h"
 #include "train/rows.h"
 
@@ -75,6 +77,9 @@ static bool load_events(struct indexing *x, struct err *err)
     x->histories = histories_load(x->job->store, x->job->events, 0, err);
     if (!x->histories)
         return false;
+    if (!split_make(&x->split, x->histories, x->job->index->split, err))
+        return false;
+    split_hide_cold(x->histories, x->job->index->cold_share);
     for (size_t e = 0; e < x->histories->events; e++) {
         uint32_t number = x->histories->item[e];
         uint32_t slot = number < x->numbers ? x->slot_of_number[number] : UINT32_MAX;
@@ -85,8 +90,7 @@ static bool load_events(struct indexing *x, struct err *err)
         }
         x->histories->item[e] = slot;
     }
-    if (!split_make(&x->split, x->histories, x->job->index->split, err) ||
-        !split_sequences(&x->sequences, x->histories, &x->split, err))
+    if (!split_sequences(&x->sequences, x->histories, &x->split, err))
         return false;
     x->events = calloc(x->items + 1, sizeof *x->events);
     x->warm = calloc(x->items + 1, sizeof *x->warm);
@@ -99,6 +103,20 @@ static bool load_events(struct indexing *x, struct err *err)
     return true;
 }
 
+/* Records as documents, one at a time. */
+struct reading {
+    json_t *const *records;
+    const uint32_t *slot; /* of each document; NULL: its own place */
+    struct item_document made;
+};
+
+static const struct document *read_document(void *self, size_t at)
+{
+    struct reading *r = self;
+    item_document_make(&r->made, r->records[r->slot ? r->slot[at] : at]);
+    return &r->made.document;
+}
+
 static bool make_content(struct indexing *x, struct err *err)
 {
     const struct index_settings *s = x->job->index;
@@ -106,17 +124,13 @@ static bool make_content(struct indexing *x, struct err *err)
     x->content = calloc(x->items * x->dims + 1, sizeof *x->content);
     float *text = calloc(x->items * s->text_dims + 1, sizeof *text);
     float *event = calloc(x->items * s->event_dims + 1, sizeof *event);
-    struct item_document *made = calloc(x->items + 1, sizeof *made);
-    struct document *documents = calloc(x->items + 1, sizeof *documents);
-    bool fine = x->content && text && event && made && documents;
+    struct reading reading = {.records = x->records};
+    const struct documents documents = {x->items, read_document, &reading};
+    bool fine = x->content && text && event;
     if (!fine)
         err_set(err, ERR_SYSTEM, "no memory for content vectors of %zu items", x->items);
-    for (size_t i = 0; fine && i < x->items; i++) {
-        item_document_make(&made[i], x->records[i]);
-        documents[i] = made[i].document;
-    }
     x->coder =
-        fine ? text_coder_fit(text, documents, x->items, s->text_dims, s->index_seed, err) : NULL;
+        fine ? text_coder_fit(text, &documents, s->text_dims, s->index_seed, err) : NULL;
     fine = x->coder &&
            cooccurrence_vectors(event, x->sequences.item, x->sequences.first, x->sequences.users,
                                 x->items, s->event_dims, s->index_seed, err);
@@ -129,8 +143,6 @@ static bool make_content(struct indexing *x, struct err *err)
     }
     free(text);
     free(event);
-    free(made);
-    free(documents);
     return fine;
 }
 
@@ -185,6 +197,69 @@ static void report(const struct indexing *x)
            r.largest_group, r.reconstruction);
 }
 
+static bool add_item_text(void *self, const char *text, bool title, struct err *err)
+{
+    struct text spaced; /* as item_words.h reads it */
+    (void)title;
+    text_init(&spaced, 1 << 20);
+    text_addf(&spaced, " %s", text);
+    bool fine = corpus_add(self, spaced.bytes, err);
+    text_release(&spaced);
+    return fine;
+}
+
+static bool add_dialogue(void *self, const MDB_val *key, const MDB_val *value, struct err *err)
+{
+    json_t *dialogue = json_parse(value->mv_data, value->mv_size, "dialogue", err);
+    const json_t *turns = json_object_get(dialogue, "turns");
+    bool fine = dialogue != NULL;
+    (void)key;
+    for (size_t i = 0; fine && i < json_array_size(turns); i++) {
+        const char *text = json_string_value(json_object_get(json_array_get(turns, i), "text"));
+        fine = !text || corpus_add(self, text, err);
+    }
+    json_decref(dialogue);
+    return fine;
+}
+
+/* Words come from the catalogue's and the dialogues' own text. */
+static bool write_tokenizer(const struct indexing *x, const char *folder, struct err *err)
+{
+    char path[PATH_SIZE];
+    struct store_txn txn;
+    struct tokenizer *tokenizer = NULL;
+    struct corpus *corpus = corpus_new(err);
+    bool fine = corpus != NULL;
+    for (size_t i = 0; fine && i < x->items; i++)
+        fine = item_texts(x->records[i], add_item_text, corpus, err);
+    if (fine && store_begin(&txn, x->job->store, false, err)) {
+        fine = store_each(&txn, TABLE_DIALOGUES, add_dialogue, corpus, err);
+        store_abort(&txn);
+        if (fine)
+            tokenizer = tokenizer_train(corpus, x->job->index->vocab, 2, err);
+    }
+    corpus_free(corpus);
+    if (!tokenizer)
+        return false;
+    printf("tokens of text %zu\n", tokenizer_size(tokenizer));
+    fine = path_make(path, err, "%s/tokenizer.json", folder) &&
+           tokenizer_write(tokenizer, path, err);
+    tokenizer_free(tokenizer);
+    return fine;
+}
+
+/* By row: the items whose words are nearest. */
+static struct sparse *nearest_texts(const struct indexing *x, struct err *err)
+{
+    struct reading reading = {.records = x->records, .slot = x->names.slot};
+    const struct documents documents = {x->items, read_document, &reading};
+    struct sparse *rows = text_rows(x->coder, &documents, err);
+    struct sparse *nearest =
+        rows ? text_neighbours(rows, x->coder->terms, x->job->index->text_neighbours, err) : NULL;
+    sparse_free(rows);
+    return nearest;
+}
+
 /* slot -> row for the events, so that neighbours come out by row. */
 static bool write_index(struct indexing *x, const char *folder, struct err *err)
 {
@@ -205,16 +280,27 @@ static bool write_index(struct indexing *x, const char *folder, struct err *err)
     }
     for (size_t e = 0; fine && e < x->sequences.events; e++)
         x->sequences.item[e] = row_of_slot[x->sequences.item[e]];
-    struct sparse *neighbours =
-        fine ? neighbours_count(x->sequences.item, x->sequences.first, x->sequences.users, n,
-                                x->job->index->neighbours, err)
-             : NULL;
+    uint32_t *latest = calloc(n + 1, sizeof *latest);
+    for (size_t u = 0; latest && fine && u < x->sequences.users; u++)
+        if (x->sequences.first[u + 1] > x->sequences.first[u])
+            latest[x->sequences.item[x->sequences.first[u + 1] - 1]]++;
     const struct index_settings *s = x->job->index;
+    const struct neighbour_options how = {s->neighbours,      s->neighbour_window,
+                                          s->neighbour_backward, s->neighbour_from,
+                                          s->neighbour_to,    s->neighbour_shrink};
+    struct sparse *neighbours =
+        fine && latest ? neighbours_count(x->sequences.item, x->sequences.first,
+                                          x->sequences.users, n, &how, err)
+                       : NULL;
+    struct sparse *texts = neighbours ? nearest_texts(x, err) : NULL;
     const struct index_parts parts = {x->coder,        &x->quantiser, s->text_weight,
                                       s->event_weight, &x->names,     content,
-                                      events,          ids,           neighbours};
-    fine = neighbours && index_write(folder, &parts, err);
+                                      events,          ids,           latest,
+                                      neighbours,      texts};
+    fine = texts && index_write(folder, &parts, err);
     sparse_free(neighbours);
+    sparse_free(texts);
+    free(latest);
     free(row_of_slot);
     free(content);
     free(events);
@@ -283,7 +369,8 @@ static bool publish(struct indexing *x, const char *digest, struct err *err)
         !path_make(link, err, "%s/current", folder))
         return false;
     folder_remove(aside);
-    if (!folder_make(aside, err) || !write_index(x, aside, err))
+    if (!folder_make(aside, err) || !write_index(x, aside, err) ||
+        !write_tokenizer(x, aside, err))
         return false;
     json_t *facts = json_pack("{s:s, s:s, s:I, s:I}", "kind", "index", "source", digest, "items",
                               (json_int_t)x->items, "upto", (json_int_t)x->histories->upto);

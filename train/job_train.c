@@ -10,6 +10,7 @@
 #include "model/checkpoint.h"
 #include "train/judge.h"
 #include "train/rows.h"
+#include "train/search.h"
 #include "train/trainer.h"
 
 #include <dirent.h>
@@ -30,6 +31,8 @@ struct training {
     struct row_data data;
     struct version *version; /* follows the params at each look */
     struct snapshot *snapshot;
+    struct item_words *words;
+    struct tasks tasks;
     struct trainer trainer;
     struct cases cases; /* validation, for choosing */
     FILE *steps;        /* steps.tsv */
@@ -134,12 +137,12 @@ static bool look(struct training *t, double *value, struct err *err)
     struct judgement seen;
     copy_params(&t->version->policy.params, &t->trainer.average, &t->trainer.shape);
     version_refresh(t->version);
-    if (!judge(&seen, &t->cases, t->snapshot, &t->version->fusion, 20, t->job->train->window, false,
-               t->job->pool, err))
+    const struct judging_options options = {.beam = 20, .history_max = t->job->train->window};
+    if (!judge(&seen, &t->cases, t->snapshot, &options, t->job->pool, err))
         return false;
     double name = mean_ndcg(seen.rank[METHOD_NAME], t->cases.count);
     double find = mean_ndcg(seen.rank[METHOD_FIND], t->cases.count);
-    *value = (name + find) / 2;
+    *value = t->job->train->name_weight > 0 ? (name + find) / 2 : find;
     judgement_release(&seen, t->cases.count);
     log_info("train.look epoch=%zu name_ndcg10=%.4f find_ndcg10=%.4f", trainer_epoch(&t->trainer),
              name, find);
@@ -209,7 +212,7 @@ static bool run(struct training *t, struct err *err)
 static bool copy_index_files(const struct training *t, const char *folder, struct err *err)
 {
     static const char *const files[] = {"text_vectors.safetensors", "semantic_ids.safetensors",
-                                        "neighbours.safetensors"};
+                                        "neighbours.safetensors", "tokenizer.json"};
     for (size_t i = 0; i < COUNT(files); i++) {
         char from[PATH_SIZE];
         char to[PATH_SIZE];
@@ -218,18 +221,6 @@ static bool copy_index_files(const struct training *t, const char *folder, struc
             return false;
     }
     return true;
-}
-
-static bool write_fusion(const struct fusion *f, const char *folder, struct err *err)
-{
-    char path[PATH_SIZE];
-    json_t *json = json_pack("{s:f}", "count_floor", f->count_floor);
-    for (size_t i = 0; i < FEATURES; i++)
-        json_object_set_new(json, FEATURE_NAMES[i], json_real(f->weight[i]));
-    bool fine = path_make(path, err, "%s/fusion.json", folder) &&
-                json_write(path, json, JSON_INDENT(2), err);
-    json_decref(json);
-    return fine;
 }
 
 static json_t *manifest_facts(const struct training *t, const struct judgement *seen, bool promotes)
@@ -267,7 +258,7 @@ static bool write_version(struct training *t, const char *folder, const struct j
     if (!copy_index_files(t, folder, err) ||
         !checkpoint_write(folder, shape, &t->version->policy.params, t->version->index->fingerprint,
                           err) ||
-        !write_fusion(&t->version->fusion, folder, err))
+        !fusion_write(t->version, folder, err))
         return false;
     fclose(t->steps);
     t->steps = NULL;
@@ -335,9 +326,10 @@ static bool gate(struct training *t, const struct judgement *mine, bool *passes,
     struct judgement theirs = {0};
     bool fine = snapshot && rows_cases(&cases, &t->data, snapshot, PART_VALIDATION, err);
     bool comparable = fine && cases.count == t->cases.count;
+    const struct judging_options options = {.beam = t->job->train->beam,
+                                            .history_max = t->job->train->window};
     if (comparable)
-        fine = judge(&theirs, &cases, snapshot, &old->fusion, t->job->train->beam,
-                     t->job->train->window, false, t->job->pool, err);
+        fine = judge(&theirs, &cases, snapshot, &options, t->job->pool, err);
     if (fine && comparable) {
         struct interval d = ranking_compare(mine->rank[METHOD_FUSED], theirs.rank[METHOD_FUSED],
                                             cases.count, 10, 1);
@@ -348,6 +340,31 @@ static bool gate(struct training *t, const struct judgement *mine, bool *passes,
     }
     cases_release(&cases);
     snapshot_drop(snapshot);
+    return fine;
+}
+
+static bool fit_weights(struct fusion *fusion, struct training *t, const struct cases *cases,
+                        struct err *err)
+{
+    struct judgement seen = {0};
+    const struct judging_options options = {
+        .beam = t->job->train->beam, .history_max = t->job->train->window, .keep_features = true};
+    if (cases->count == 0)
+        return true;
+    if (!judge(&seen, cases, t->snapshot, &options, t->job->pool, err))
+        return false;
+    fusion_fit(fusion, &seen, cases->count);
+    judgement_release(&seen, cases->count);
+    return true;
+}
+
+static bool fit_search(struct training *t, struct err *err)
+{
+    struct cases cases = {0};
+    bool fine = search_cases(&cases, t->words, t->version->tokenizer,
+                             t->version->policy.items.seen, PART_VALIDATION, err) &&
+                fit_weights(&t->version->search, t, &cases, err);
+    cases_release(&cases);
     return fine;
 }
 
@@ -364,43 +381,64 @@ static bool finish(struct training *t, const char *name, struct err *err)
         copy_params(&t->version->policy.params, &t->trainer.average, &t->trainer.shape);
     version_refresh(t->version);
     cases_release(&t->cases);
-    if (!rows_cases(&t->cases, &t->data, t->snapshot, PART_VALIDATION, err) ||
-        !judge(&seen, &t->cases, t->snapshot, &t->version->fusion, s->beam, s->window, true,
-               t->job->pool, err))
+    if (!fit_search(t, err) ||
+        !rows_cases(&t->cases, &t->data, t->snapshot, PART_VALIDATION, err) ||
+        !fit_weights(&t->version->fusion, t, &t->cases, err))
         return false;
-    if (t->cases.count) {
-        fusion_fit(&t->version->fusion, &seen, t->cases.count);
-        judgement_release(&seen, t->cases.count);
-        if (!judge(&seen, &t->cases, t->snapshot, &t->version->fusion, s->beam, s->window, false,
-                   t->job->pool, err))
-            return false;
-    }
-    bool fine = gate(t, &seen, &passes, err) &&
+    const struct judging_options options = {.beam = s->beam, .history_max = s->window};
+    if (!judge(&seen, &t->cases, t->snapshot, &options, t->job->pool, err))
+        return false;
+    bool fine = (t->trainer.sasrec || gate(t, &seen, &passes, err)) &&
                 path_make(aside, err, "%s/models/.part-%d", t->job->home, (int)getpid()) &&
                 path_make(final, err, "%s/models/%s", t->job->home, name);
     if (fine) {
         folder_remove(aside);
         fine = folder_make(aside, err) &&
-               write_version(t, aside, &seen, passes && s->promote, err) &&
+               write_version(t, aside, &seen, passes && s->promote && !t->trainer.sasrec, err) &&
                folder_publish(aside, final, err);
     }
     judgement_release(&seen, t->cases.count);
-    if (fine && passes && s->promote)
+    bool sasrec = t->trainer.sasrec;
+    if (fine && sasrec)
+        fine = baseline_set(t->job->home, name, err);
+    else if (fine && passes && s->promote)
         fine = production_set(t->job->home, name, err);
     if (fine) {
         folder_remove(t->folder);
         printf("version %s%s\n", name,
-               !passes      ? " loses to the one in production and was not promoted"
+               sasrec       ? " is the baseline SASRec"
+               : !passes    ? " loses to the one in production and was not promoted"
                : s->promote ? " is in production"
                             : "");
     }
     return fine;
 }
 
+static bool open_tasks(struct training *t, struct err *err)
+{
+    const struct train_settings *s = t->job->train;
+    size_t windows = t->data.sequences.users;
+    t->words = item_words_load(t->version, t->job->store, t->version->tokenizer, err);
+    t->tasks = (struct tasks){.words = t->words,
+                              .sequences = &t->data.sequences,
+                              .seen = t->version->policy.items.seen,
+                              .per_epoch = (size_t)(s->task_share * (double)windows),
+                              .item_weight = s->task_weight,
+                              .word_weight = s->say_weight,
+                              .seed = s->seed};
+    return t->words != NULL;
+}
+
 static bool open_training(struct training *t, struct err *err)
 {
     const struct train_settings *s = t->job->train;
     struct item_index *index = t->data.index;
+    char path[PATH_SIZE];
+    if (!path_make(path, err, "%s/tokenizer.json", t->index_folder))
+        return false;
+    struct tokenizer *tokenizer = tokenizer_read(path, err);
+    if (!tokenizer)
+        return false;
     const struct shape shape = {
         .dim = s->dim,
         .layers = s->layers,
@@ -411,15 +449,16 @@ static bool open_training(struct training *t, struct err *err)
         .items = index->items,
         .levels = index->quantiser.levels,
         .tiles = index->quantiser.tiles,
-        .vocab = 256,
+        .vocab = tokenizer_size(tokenizer),
         .rope_base = 10000,
         .norm_eps = 1e-5,
     };
-    if (!shape_check(&shape, "settings", err))
+    if (shape_check(&shape, "settings", err))
+        t->version = version_from(index, tokenizer, &shape, NULL, t->job->store, err);
+    if (!t->version) {
+        tokenizer_free(tokenizer);
         return false;
-    t->version = version_from(index, &shape, NULL, t->job->store, err);
-    if (!t->version)
-        return false;
+    }
     t->data.index = NULL; /* the version owns it now */
     t->version->find_index = catalogue_index_open(t->version->policy.find_vectors, shape.items,
                                                   shape.dim, "", SIZE_MAX, err);
@@ -428,8 +467,9 @@ static bool open_training(struct training *t, struct err *err)
     t->snapshot = snapshot_open(t->version, t->job->store, err);
     if (!t->snapshot)
         t->version = NULL; /* its only share went with the snapshot */
-    return t->snapshot && rows_name(&t->data, t->snapshot, err) &&
-           trainer_open(&t->trainer, s, t->version, &t->data.sequences, NULL, t->job->pool, err) &&
+    return t->snapshot && rows_name(&t->data, t->snapshot, err) && open_tasks(t, err) &&
+           trainer_open(&t->trainer, s, t->version, &t->data.sequences,
+                        t->tasks.per_epoch ? &t->tasks : NULL, t->job->pool, err) &&
            cases_make(&t->cases, t->data.histories, &t->data.split, PART_VALIDATION, s->check_users,
                       s->seed, err) &&
            folder_make(t->folder, err) && resume(t, err) && open_steps(t, err);
@@ -476,15 +516,38 @@ static bool finish_promotion(const struct training *t, const char *name, struct 
     return fine;
 }
 
-bool job_train(const struct job *job, struct err *err)
+/* What a preset means in settings; the rest stays what was asked. */
+static bool expand_preset(struct train_settings *s, struct err *err)
 {
+    if (strcmp(s->preset, "policy") == 0)
+        return true;
+    if (strcmp(s->preset, "sasrec") != 0)
+        return err_set(err, ERR_INPUT, "preset: expected policy or sasrec, found '%.40s'",
+                       s->preset);
+    s->name_weight = 0;
+    s->task_share = 0;
+    s->own_drop = 0;
+    s->bare_share = 0;
+    return true;
+}
+
+bool job_train(const struct job *job_asked, struct err *err)
+{
+    struct train_settings expanded = *job_asked->train;
+    struct job with_preset = *job_asked;
+    const struct job *job = &with_preset;
+    with_preset.train = &expanded;
+    if (!expand_preset(&expanded, err))
+        return false;
     struct training t = {.job = job, .best = -1};
     char name[64];
     bool there = false;
     bool fine = rows_load(&t.data, job, err) && make_hash(&t, err) &&
                 find_version(name, sizeof name, job->home, t.hash, &there, err);
     if (fine && there)
-        fine = finish_promotion(&t, name, err) && printf("version %s is up to date\n", name) > 0;
+        fine = (strcmp(expanded.preset, "sasrec") == 0 ? baseline_set(job->home, name, err)
+                                                        : finish_promotion(&t, name, err)) &&
+               printf("version %s is up to date\n", name) > 0;
     if (fine && !there) {
         fine = open_training(&t, err) && run(&t, err) && finish(&t, name, err);
         if (fine)
@@ -495,6 +558,7 @@ bool job_train(const struct job *job, struct err *err)
         fclose(t.steps);
     cases_release(&t.cases);
     trainer_close(&t.trainer);
+    item_words_free(t.words);
     if (t.snapshot)
         snapshot_drop(t.snapshot);
     else

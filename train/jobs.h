@@ -13,8 +13,10 @@
 #include "recommend/version.h"
 
 struct index_settings {
-    size_t tile_levels, tiles, text_dims, event_dims, neighbours, index_seed;
-    double text_weight, event_weight;
+    size_t tile_levels, tiles, vocab, text_dims, event_dims, neighbours, index_seed;
+    double cold_share, text_weight, event_weight, neighbour_shrink,
+        neighbour_backward, neighbour_from, neighbour_to;
+    size_t neighbour_window, text_neighbours;
     char split[SETTING_TEXT_SIZE];
 };
 
@@ -23,9 +25,11 @@ struct train_settings {
         check_every;
     size_t check_users, state_every_steps, seed, threads, beam, scan_items_max;
     double learning_rate, weight_decay, dropout, own_drop, name_weight, find_weight, clip_norm,
-        adam_beta2, average_decay, name_teach, smoothing, bare_share;
+        adam_beta2, average_decay, name_teach, smoothing, bare_share,
+        task_share, task_weight, say_weight;
     size_t softmax_items, negatives;
     bool promote;
+    char preset[SETTING_TEXT_SIZE];
 };
 
 extern const struct setting INDEX_SETTINGS[];
@@ -49,7 +53,10 @@ struct evaluate_options {
     bool test;             /* the test part; appends to runs_path */
     const char *json_path; /* NULL: none */
     const char *targets_path;
-    const char *runs_path; /* NULL: none */
+    const char *runs_path;  /* NULL: none */
+    const char *ranks_path; /* NULL: none; the rank of each case's target in each list */
+    const char *label;      /* what data it is, for the row of a test run */
+    bool all;               /* everything that can be asked */
 };
 
 bool job_evaluate(const struct job *job, const struct evaluate_options *options,

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const METHOD_NAMES[METHODS] = {"popularity", "item_knn", "name", "find", "fused"};
+const char *const METHOD_NAMES[METHODS] = {
+    "popularity", "markov", "item_knn", "nearest_text", "sasrec", "name", "find", "fused"};
 
 static void add_case(struct cases *c, const struct histories *h, size_t user, size_t target)
 {
@@ -74,6 +75,9 @@ void cases_release(struct cases *c)
     free(c->seen);
     free(c->history_first);
     free(c->seen_first);
+    for (size_t i = 0; c->query && i < c->count; i++)
+        free(c->query[i]);
+    free(c->query);
     free(c->target);
     free(c->user);
     *c = (struct cases){0};
@@ -83,13 +87,13 @@ struct judging {
     struct judgement *out;
     const struct cases *cases;
     const struct snapshot *snapshot;
-    const struct fusion *fusion;
-    size_t beam;
+    const struct judging_options *options;
+    float *text;              /* [rows, text dims] of unit length, for nearest text; or NULL */
+    float **scores;           /* [threads] of [rows] */
     struct slate_work *works; /* [threads] */
     struct slate *slates;     /* [threads] */
     double *ms;               /* [threads] */
-    bool keep_features;
-    struct err *errors; /* [threads] */
+    struct err *errors;       /* [threads] */
 };
 
 enum { CASES_PER_PIECE = 16 };
@@ -120,6 +124,45 @@ static size_t popular_list(struct hit *hits, const struct judging *j, const stru
     return count;
 }
 
+/* What follows the last item most often. */
+static size_t markov_list(struct hit *hits, const struct judging *j, const struct slate_work *w,
+                          const struct slate_request *request)
+{
+    struct topk best = {.hits = hits, .max = LIST_MAX};
+    const struct neighbour_lists *followers = j->options->followers;
+    uint32_t row = request->history_count ? request->history[request->history_count - 1] : NO_ITEM;
+    if (row >= followers->items)
+        return 0;
+    for (size_t e = followers->first[row]; e < followers->first[row + 1]; e++)
+        if (!bit_get(w->skip, followers->item[e]))
+            topk_push(&best, (struct hit){followers->item[e], followers->similarity[e]});
+    topk_sort(&best);
+    return best.count;
+}
+
+enum { TEXT_HISTORY = 3 };
+
+static size_t text_list(struct hit *hits, const struct judging *j, const struct slate_work *w,
+                        const struct slate_request *request, size_t worker)
+{
+    struct topk best = {.hits = hits, .max = LIST_MAX};
+    size_t dims = j->snapshot->version->policy.items.text_dims;
+    size_t rows = j->snapshot->version->index->items;
+    float query[1024] = {0};
+    size_t count = request->history_count < TEXT_HISTORY ? request->history_count : TEXT_HISTORY;
+    for (size_t i = 0; i < count; i++) {
+        const float *text = j->text + request->history[request->history_count - 1 - i] * dims;
+        for (size_t d = 0; d < dims; d++)
+            query[d] += text[d];
+    }
+    scan_inner_products(j->scores[worker], j->text, query, rows, dims);
+    for (size_t i = 0; i < rows && count; i++)
+        if (!bit_get(w->skip, i))
+            topk_push(&best, (struct hit){(uint32_t)i, j->scores[worker][i]});
+    topk_sort(&best);
+    return best.count;
+}
+
 static void keep_features(struct judging *j, const struct slate_work *w, const struct slate *slate,
                           size_t at)
 {
@@ -144,25 +187,30 @@ static void judge_case(struct judging *j, size_t at, size_t worker)
     struct slate *slate = &j->slates[worker];
     struct hit hits[LIST_MAX];
     slate_begin(w, j->snapshot);
-    for (size_t i = c->seen_first[at]; i < c->seen_first[at + 1]; i++)
+    for (size_t i = c->seen_first[at]; !j->options->unmasked && i < c->seen_first[at + 1]; i++)
         bit_set(w->skip, c->seen[i]);
     const struct slate_request request = {
         .history = c->history + c->history_first[at],
         .history_count = c->history_first[at + 1] - c->history_first[at],
+        .query = c->query ? c->query[at] : NULL,
         .n = LIST_MAX,
-        .beam = j->beam,
+        .beam = j->options->beam,
     };
-    w->name_count = w->find_count = w->count_count = 0;
+    w->name_count = w->find_count = w->count_count = 0; /* a user without history has none */
     double start = clock_s();
-    if (!slate_make(slate, w, j->snapshot, j->fusion, &request, &j->errors[worker]))
+    if (!slate_make(slate, w, j->snapshot, j->options->fusion, &request, &j->errors[worker]))
         return;
     j->ms[worker] += (clock_s() - start) * 1000;
-    if (j->keep_features)
+    if (j->options->keep_features)
         keep_features(j, w, slate, at);
     note_list(j, METHOD_NAME, at, w->name_hits, w->name_count);
     note_list(j, METHOD_FIND, at, w->find_hits, w->find_count);
     note_list(j, METHOD_KNN, at, w->count_hits, w->count_count);
-    note_list(j, METHOD_POPULAR, at, hits, popular_list(hits, j, w));
+    if (j->options->followers) {
+        note_list(j, METHOD_POPULAR, at, hits, popular_list(hits, j, w));
+        note_list(j, METHOD_MARKOV, at, hits, markov_list(hits, j, w, &request));
+        note_list(j, METHOD_TEXT, at, hits, text_list(hits, j, w, &request, worker));
+    }
     for (size_t i = 0; i < slate->count; i++)
         hits[i].row = slate->items[i].row;
     note_list(j, METHOD_FUSED, at, hits, slate->count);
@@ -192,21 +240,44 @@ static bool judgement_new(struct judgement *out, size_t cases, size_t rows, bool
            err_set(err, ERR_SYSTEM, "no memory to judge %zu cases", cases);
 }
 
+/* Unit text parts of all rows: nearest text is a scan of inner products. */
+static bool open_text(struct judging *j, size_t threads, struct err *err)
+{
+    const struct version *v = j->snapshot->version;
+    size_t dims = v->policy.items.text_dims;
+    size_t rows = v->index->items;
+    j->text = malloc((rows * dims + 1) * sizeof *j->text);
+    bool fine = j->text && j->scores;
+    for (size_t t = 0; fine && t < threads; t++) {
+        j->scores[t] = malloc((rows + 1) * sizeof **j->scores);
+        fine = j->scores[t] != NULL;
+    }
+    if (!fine)
+        return err_set(err, ERR_SYSTEM, "no memory for the texts of %zu items", rows);
+    for (size_t r = 0; r < rows; r++) {
+        memcpy(j->text + r * dims, v->index->content + r * v->policy.shape.content,
+               dims * sizeof *j->text);
+        vector_to_unit(j->text + r * dims, dims);
+    }
+    return true;
+}
+
 bool judge(struct judgement *out, const struct cases *cases, const struct snapshot *snapshot,
-           const struct fusion *fusion, size_t beam, size_t history_max, bool features,
-           struct thread_pool *pool, struct err *err)
+           const struct judging_options *options, struct thread_pool *pool, struct err *err)
 {
     *out = (struct judgement){0};
     size_t threads = thread_pool_count(pool);
-    struct judging j = {out, cases, snapshot, fusion, beam, NULL, NULL, NULL, features, NULL};
+    struct judging j = {.out = out, .cases = cases, .snapshot = snapshot, .options = options};
     j.works = calloc(threads, sizeof *j.works);
     j.slates = calloc(threads, sizeof *j.slates);
     j.ms = calloc(threads, sizeof *j.ms);
     j.errors = calloc(threads, sizeof *j.errors);
-    bool fine = j.works && j.slates && j.ms && j.errors &&
-                judgement_new(out, cases->count, snapshot->rows, features, err);
+    j.scores = calloc(threads, sizeof *j.scores);
+    bool fine = j.works && j.slates && j.ms && j.errors && j.scores &&
+                judgement_new(out, cases->count, snapshot->rows, options->keep_features, err) &&
+                (!options->followers || open_text(&j, threads, err));
     for (size_t t = 0; fine && t < threads; t++)
-        fine = slate_work_open(&j.works[t], snapshot, 0, history_max, err);
+        fine = slate_work_open(&j.works[t], snapshot, 0, options->history_max, err);
     if (fine)
         thread_pool_run(pool, (cases->count + CASES_PER_PIECE - 1) / CASES_PER_PIECE, judge_piece,
                         &j);
@@ -218,6 +289,10 @@ bool judge(struct judgement *out, const struct cases *cases, const struct snapsh
             fine = false;
         }
     }
+    for (size_t t = 0; j.scores && t < threads; t++)
+        free(j.scores[t]);
+    free(j.scores);
+    free(j.text);
     free(j.works);
     free(j.slates);
     free(j.ms);

@@ -12,7 +12,17 @@
 #include "recommend/slate.h"
 #include "train/split.h"
 
-enum method { METHOD_POPULAR, METHOD_KNN, METHOD_NAME, METHOD_FIND, METHOD_FUSED, METHODS };
+enum method {
+    METHOD_POPULAR,
+    METHOD_MARKOV,
+    METHOD_KNN,
+    METHOD_TEXT, /* nearest text: cosine to the mean of the last 3 items */
+    METHOD_SASREC, /* filled by job_evaluate from a version of its own */
+    METHOD_NAME,
+    METHOD_FIND,
+    METHOD_FUSED,
+    METHODS
+};
 extern const char *const METHOD_NAMES[METHODS];
 
 struct cases {
@@ -20,6 +30,7 @@ struct cases {
     uint32_t *history, *seen;           /* flat rows */
     size_t *history_first, *seen_first; /* [count + 1] */
     uint32_t *target, *user;            /* [count] row; user's number in the store */
+    char **query;                       /* [count] owned texts, or NULL: nothing is asked */
 };
 
 /* histories->item are rows (NO_ITEM: not in this version).  max_cases 0: all, else a fixed sample.
@@ -33,6 +44,14 @@ struct case_features {         /* of the candidates of one case, for fitting */
     float (*values)[FEATURES]; /* owned [count] */
 };
 
+struct judging_options {
+    const struct fusion *fusion; /* NULL: the version's own */
+    size_t beam, history_max;
+    bool keep_features;
+    const struct neighbour_lists *followers; /* for the baselines; NULL: they are left out */
+    bool unmasked;  /* what was seen may be shown again */
+};
+
 struct judgement {
     uint32_t *rank[METHODS];        /* [cases] */
     uint32_t *shown[METHODS];       /* [rows] times in a top 10 */
@@ -41,13 +60,13 @@ struct judgement {
 };
 
 bool judge(struct judgement *out, const struct cases *cases, const struct snapshot *snapshot,
-           const struct fusion *fusion, size_t beam, size_t history_max, bool keep_features,
-           struct thread_pool *pool, struct err *err) MUST_CHECK;
+           const struct judging_options *options, struct thread_pool *pool,
+           struct err *err) MUST_CHECK;
 void judgement_release(struct judgement *judgement, size_t cases);
 
 /*
  * Fits the weights on these cases: the largest mean log-softmax of the target among its candidates
- * (Newton), for each set of sources; then keeps the set with the best NDCG@10.
+ * (Newton), for all features, all but one, and each reading alone; keeps the best by NDCG@10.
  */
 void fusion_fit(struct fusion *fusion, const struct judgement *judgement, size_t cases);
 

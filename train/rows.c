@@ -22,7 +22,10 @@ bool rows_load_events(struct row_data *data, const struct job *job, uint64_t upt
     if (!data->numbers)
         return err_set(err, ERR_SYSTEM, "no memory for %zu events", h->events);
     memcpy(data->numbers, h->item, h->events * sizeof *data->numbers);
-    return split_make(&data->split, h, job->index->split, err);
+    if (!split_make(&data->split, h, job->index->split, err))
+        return false;
+    split_hide_cold(data->histories, job->index->cold_share);
+    return true;
 }
 
 static void print_meaning(struct text *text, const struct job *job)
@@ -30,7 +33,7 @@ static void print_meaning(struct text *text, const struct job *job)
     const struct settings events = {EVENT_SETTINGS, EVENT_SETTINGS_COUNT,
                                     (void *)(uintptr_t)job->events};
     text_init(text, 65536);
-    text_addf(text, "split = %s\n", job->index->split);
+    text_addf(text, "split = %s\ncold_share = %g\n", job->index->split, job->index->cold_share);
     settings_print(text, &events);
 }
 

@@ -1,5 +1,7 @@
 #include "train/split.h"
 
+#include "base/rng.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,6 +78,15 @@ bool split_make(struct split *split, const struct histories *h, const char *kind
     if (!fine)
         split_release(split);
     return fine;
+}
+
+void split_hide_cold(struct histories *h, double share)
+{
+    for (size_t e = 0; share > 0 && e < h->events; e++) {
+        struct rng rng = rng_stream(0xc01d, h->item[e], 0);
+        if (rng_uniform(&rng) < share)
+            h->kind[e] = EVENT_IGNORED;
+    }
 }
 
 void split_release(struct split *split)

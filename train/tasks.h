@@ -1,12 +1,29 @@
 /*
- * tasks.h: sequences of words and items that align the two.
+ * tasks.h: sequences of words and items that align the two: GREAM's Collaborative-Semantic Alignment
+ * (arXiv 2510.20815, its code's task names), built over the position format.
+ *
+ *     seqrec            history -> next item                                  the windows of batch.h
+ *     item2index        <title> words | <about> words | both, either first    -> item
+ *     index2item        item <title> | item <about>                           -> words
+ *     fusionseqrec      history <title> -> words of the next item;  <title> words of the last -> next
+ *     itemsearch        [history] [<likes> words] <query> some words of it    -> item
+ *     preferenceobtain  history <likes> -> what its items have in common, of all or of the newest
+ *
+ * GREAM has a large model write preferences and intentions; here they are built from the data: the
+ * tags that a history's items share, and words of the target's title and tags.
+ *
+ * Of one item in SEARCH_HOLDOUT a few title words are kept out of every sequence: with them the
+ * search is judged (recommend/search_queries).
+ *
+ * Threads   read-only; tasks_make() draws from streams named by (seed, step, place).
  */
 #ifndef TRAIN_TASKS_H
 #define TRAIN_TASKS_H
 
-#include "model/policy.h"
+#include "recommend/item_words.h"
+#include "train/split.h"
 
-enum { TASK_LENGTH = 64 };
+enum { TASK_LENGTH = 64, SEARCH_HOLDOUT = 20, HELD_WORDS = 3 };
 
 struct task_sequence {
     uint32_t input[TASK_LENGTH], target[TASK_LENGTH];
@@ -15,18 +32,22 @@ struct task_sequence {
 };
 
 struct tasks {
+    const struct item_words *words;
+    const struct sequences *sequences; /* training events, rows */
+    const unsigned char *seen;         /* [items]: only those are targets */
     size_t per_epoch;
+    double item_weight, word_weight; /* of a target's loss, beside 1 for a window's */
+    uint64_t seed;
 };
 
-static inline size_t tasks_per_step(const struct tasks *tasks, size_t steps)
-{
-    return (tasks->per_epoch + steps - 1) / steps;
-}
-static inline size_t tasks_make(struct task_sequence *out, size_t count, const struct tasks *tasks,
-                                size_t step)
-{
-    (void)out, (void)count, (void)tasks, (void)step;
-    return 0;
-}
+size_t tasks_per_step(const struct tasks *tasks, size_t steps_per_epoch);
+/* Writes up to `count` sequences of a step and returns how many (some draws give nothing). */
+size_t tasks_make(struct task_sequence *out, size_t count, const struct tasks *tasks, size_t step);
+
+/*
+ * The title words of a row that no training sequence holds: their places among the title's words,
+ * at most HELD_WORDS; 0 for the rows that hold nothing back.  Follows from the words themselves.
+ */
+size_t held_words(size_t places[HELD_WORDS], const struct item_words *words, size_t row);
 
 #endif

@@ -57,6 +57,22 @@ static void size_find(struct trainer *t, const struct trie *trie)
     t->find_max = wanted < items ? wanted : items;
 }
 
+/* Content and tiles say nothing; input and output embeddings start equal and stay so. */
+static void set_up_sasrec(struct trainer *t)
+{
+    for (size_t i = 0; i < PARAM_COUNT; i++)
+        if (t->optimiser.frozen >> i & 1)
+            memset(*param_slot(&t->policy.params, &PARAMS[i]), 0,
+                   param_count(&PARAMS[i], &t->shape) * sizeof(real));
+    memcpy(t->policy.params.own_out, t->policy.params.own_in,
+           t->shape.items * t->shape.dim * sizeof(real));
+}
+
+static uint64_t param_bit(size_t offset)
+{
+    return (uint64_t)1 << (offset / sizeof(real *));
+}
+
 static void set_up(struct trainer *t)
 {
     const struct shape *s = &t->shape;
@@ -70,6 +86,8 @@ static void set_up(struct trainer *t)
     for (size_t i = 0; i < s->items; i++)
         t->events_total += t->events[i];
     params_start(&t->policy.params, s, t->policy.items.seen, t->settings->seed);
+    if (t->sasrec)
+        set_up_sasrec(t);
     for (size_t i = 0; i < PARAM_COUNT; i++)
         memcpy(*param_slot(&t->average, &PARAMS[i]), *param_slot(&t->policy.params, &PARAMS[i]),
                param_count(&PARAMS[i], s) * sizeof(real));
@@ -103,6 +121,11 @@ bool trainer_open(struct trainer *t, const struct train_settings *settings,
                                       .average = &t->average,
                                       .gradients = t->gradient,
                                       .parts = GRADIENTS};
+    t->sasrec = strcmp(settings->preset, "sasrec") == 0;
+    if (t->sasrec)
+        t->optimiser.frozen = param_bit(offsetof(struct params, content_in)) |
+                              param_bit(offsetof(struct params, tile_in)) |
+                              param_bit(offsetof(struct params, find_content));
     size_t touched = t->find_max + GRADIENTS * t->batches.positions_max;
     trainer_layout(t, threads, &ruler);
     if (!optimiser_open(&t->optimiser, t->sampled ? touched : 0, err) ||
@@ -296,6 +319,20 @@ static void settle_piece(void *self, size_t piece, size_t worker)
     }
 }
 
+/* Input and output are one embedding: both get the sum of their gradients. */
+static void tie_piece(void *self, size_t piece, size_t worker)
+{
+    struct trainer *t = self;
+    size_t dim = t->shape.dim;
+    real *in = t->gradient[0].own_in + piece * FIND_PIECE * dim;
+    real *out = t->gradient[0].own_out + piece * FIND_PIECE * dim;
+    size_t rows = t->shape.items - piece * FIND_PIECE;
+    size_t count = (rows < FIND_PIECE ? rows : FIND_PIECE) * dim;
+    (void)worker;
+    for (size_t i = 0; i < count; i++)
+        in[i] = out[i] = in[i] + out[i];
+}
+
 /* ---- a step ---- */
 
 struct stepping {
@@ -354,6 +391,8 @@ void trainer_step(struct trainer *t, struct step_report *report)
     thread_pool_run(t->pool, find_pieces(t), sum_find_piece, t);
     thread_pool_run(t->pool, (t->shape.dim + FINISH_DIMS - 1) / FINISH_DIMS, finish_piece, t);
     thread_pool_run(t->pool, find_pieces(t), settle_piece, t);
+    if (t->sasrec && !t->sampled)
+        thread_pool_run(t->pool, find_pieces(t), tie_piece, t);
     report->gradient_norm = optimiser_step(&t->optimiser, t->step, report->rate, t->pool);
     size_t tokens = 0;
     for (size_t g = 0; g < GRADIENTS; g++) {

@@ -10,6 +10,9 @@
  * with its collision, and `negatives` drawn uniformly.  In each step a share of the items is *bare*:
  * known by their text alone, as an item is that arrives after training.
  *
+ * The preset `sasrec` (Kang and McAuley, ICDM 2018, with the full softmax) is the trunk and find over
+ * one embedding an item, the same at input and output: content and tiles are frozen at 0.
+ *
  * Memory    everything is taken at start; a step allocates nothing.
  */
 #ifndef TRAIN_TRAINER_H
@@ -31,7 +34,7 @@ struct trainer {
     struct policy_work *works; /* [threads] */
     struct losses losses[GRADIENTS];
     /* the set that find compares */
-    bool sampled;
+    bool sampled, sasrec;
     struct find_set find;
     size_t find_max, negatives;
     uint32_t *find_row, *find_place; /* [find_max], [items] */

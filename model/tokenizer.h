@@ -1,0 +1,58 @@
+/*
+ * tokenizer.h: text to tokens and back: byte-level BPE (Sennrich et al., ACL 2016, over bytes as in
+ * GPT-2), learnt from the catalogue's and the dialogues' own text.
+ *
+ * Text is brought to NFC and lower case, cut into words as GPT-2 does (a run of letters, of digits or
+ * of other signs, each with the space before it; contractions apart; other white space), and each
+ * word's bytes are merged in the order the merges were learnt.  A token never crosses a word.  Every
+ * byte is a token, so any text can be said; bytes that are not UTF-8 become U+FFFD first.
+ *
+ * Numbers: 0..255 the bytes, then the marks, then one token for each merge.  The file is the
+ * tokenizer.json that the Hugging Face world reads (model BPE, pre-tokeniser ByteLevel).
+ *
+ * Threads   a tokenizer never changes once made.
+ * Memory    owned; tokenizer_free().  A few dozen bytes a token.
+ */
+#ifndef MODEL_TOKENIZER_H
+#define MODEL_TOKENIZER_H
+
+#include "base/err.h"
+#include "base/text.h"
+
+#include <stdint.h>
+
+/* Tokens that no text contains: they say what stands where. */
+enum mark { MARK_ITEM, MARK_LIST, MARK_QUERY, MARK_TITLE, MARK_ABOUT, MARK_LIKES, MARK_END, MARKS };
+extern const char *const MARK_TEXTS[MARKS]; /* "<item>", ... */
+
+enum { TOKENIZER_MARKS_AT = 256, TOKENIZER_LEAST = 256 + MARKS, TOKENIZER_MOST = 65536 };
+
+struct tokenizer;
+
+/* The text to learn from, given piece by piece in any order: the result does not depend on it. */
+struct corpus;
+struct corpus *corpus_new(struct err *err) MUST_CHECK;
+bool corpus_add(struct corpus *corpus, const char *text, struct err *err) MUST_CHECK;
+void corpus_free(struct corpus *corpus); /* NULL is fine */
+
+/*
+ * Learns at most `size` tokens; fewer when no pair stands `least` times any more.  size 0: from the
+ * number of different words, between 512 and 8192.
+ */
+struct tokenizer *tokenizer_train(const struct corpus *corpus, size_t size, size_t least,
+                                  struct err *err) MUST_CHECK;
+struct tokenizer *tokenizer_read(const char *path, struct err *err) MUST_CHECK;
+bool tokenizer_write(const struct tokenizer *tokenizer, const char *path,
+                     struct err *err) MUST_CHECK;
+void tokenizer_free(struct tokenizer *tokenizer); /* NULL is fine */
+
+size_t tokenizer_size(const struct tokenizer *tokenizer); /* tokens */
+
+/* Writes at most `most` tokens of the text and returns how many; the rest of it is left out. */
+size_t tokenizer_encode(uint32_t *tokens, size_t most, const struct tokenizer *tokenizer,
+                        const char *text, struct err *err);
+/* Adds the text of the tokens; marks are left out; broken bytes are repaired. */
+void tokenizer_decode(struct text *text, const struct tokenizer *tokenizer, const uint32_t *tokens,
+                      size_t count);
+
+#endif

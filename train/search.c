@@ -1,0 +1,141 @@
+#include "train/search.h"
+
+#include "data/catalogue.h"
+#include "recommend/item_document.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static char *held_query(const struct item_words *words, const struct tokenizer *tokenizer,
+                        size_t row)
+{
+    size_t places[HELD_WORDS];
+    size_t held = held_words(places, words, row);
+    struct text text;
+    text_init(&text, 4096);
+    for (size_t i = 0; i < held; i++) {
+        size_t word = words->first[2 * row] + places[i];
+        tokenizer_decode(&text, tokenizer, words->token + words->word_at[word],
+                         words->word_at[word + 1] - words->word_at[word]);
+    }
+    char *query = text.size ? strdup(text.bytes) : NULL;
+    text_release(&text);
+    return query;
+}
+
+bool search_cases(struct cases *c, const struct item_words *words,
+                  const struct tokenizer *tokenizer, const unsigned char *seen, enum part part,
+                  struct err *err)
+{
+    size_t room = words->items + 1;
+    *c = (struct cases){0};
+    c->history = calloc(1, sizeof *c->history);
+    c->seen = calloc(1, sizeof *c->seen);
+    c->history_first = calloc(room + 1, sizeof *c->history_first);
+    c->seen_first = calloc(room + 1, sizeof *c->seen_first);
+    c->target = calloc(room, sizeof *c->target);
+    c->user = calloc(room, sizeof *c->user);
+    c->query = calloc(room, sizeof *c->query);
+    if (!c->history || !c->seen || !c->history_first || !c->seen_first || !c->target || !c->user ||
+        !c->query) {
+        cases_release(c);
+        return err_set(err, ERR_SYSTEM, "no memory for the queries of %zu items", words->items);
+    }
+    size_t found = 0;
+    for (size_t r = 0; r < words->items; r++) {
+        char *query = seen[r] ? held_query(words, tokenizer, r) : NULL;
+        if (!query)
+            continue;
+        if (found++ % 2 != (part == PART_TEST)) {
+            free(query);
+            continue;
+        }
+        c->target[c->count] = (uint32_t)r;
+        c->query[c->count++] = query;
+    }
+    return true;
+}
+
+struct gathering {
+    const struct version *version;
+    const struct cases *cases;
+    json_t **records; /* [items] owned */
+    struct item_document made;
+    struct document query;
+};
+
+static bool take_record(void *self, uint32_t number, const char *id, json_t *record,
+                        struct err *err)
+{
+    struct gathering *g = self;
+    (void)id;
+    (void)err;
+    if (number < g->version->numbers && g->version->row_of_number[number] != NO_ITEM)
+        g->records[g->version->row_of_number[number]] = json_incref(record);
+    return true;
+}
+
+/* The documents, then the queries. */
+static const struct document *read_text(void *self, size_t at)
+{
+    struct gathering *g = self;
+    size_t items = g->version->index->items;
+    if (at >= items) {
+        g->query = (struct document){g->cases->query[at - items], "", NULL, 0};
+        return &g->query;
+    }
+    item_document_make(&g->made, g->records[at]);
+    return &g->made.document;
+}
+
+static uint32_t rank_in(const struct sparse *rows, size_t items, const float *query, size_t target)
+{
+    struct hit hits[LIST_MAX];
+    struct topk best = {.hits = hits, .max = LIST_MAX};
+    for (size_t r = 0; r < items; r++) {
+        float score = 0;
+        for (size_t e = rows->first[r]; e < rows->first[r + 1]; e++)
+            score += rows->value[e] * query[rows->column[e]];
+        if (score > 0)
+            topk_push(&best, (struct hit){(uint32_t)r, score});
+    }
+    topk_sort(&best);
+    for (size_t i = 0; i < best.count; i++)
+        if (hits[i].row == target)
+            return (uint32_t)i + 1;
+    return 0;
+}
+
+bool search_tf_idf(uint32_t *rank, const struct cases *cases, const struct version *version,
+                   struct store *store, struct err *err)
+{
+    size_t items = version->index->items;
+    struct store_txn txn;
+    struct gathering g = {.version = version, .cases = cases};
+    const struct documents documents = {items + cases->count, read_text, &g};
+    g.records = calloc(items + 1, sizeof(json_t *));
+    float *query = calloc(version->index->coder.terms + 1, sizeof *query);
+    bool fine = g.records && query;
+    if (!fine)
+        err_set(err, ERR_SYSTEM, "no memory for the texts of %zu items", items);
+    if (fine && (fine = store_begin(&txn, store, false, err))) {
+        fine = catalogue_each(&txn, take_record, &g, err);
+        store_abort(&txn);
+    }
+    struct sparse *rows = fine ? text_rows(&version->index->coder, &documents, err) : NULL;
+    for (size_t q = 0; rows && q < cases->count; q++) {
+        size_t row = items + q;
+        for (size_t e = rows->first[row]; e < rows->first[row + 1]; e++)
+            query[rows->column[e]] = rows->value[e];
+        rank[q] = rank_in(rows, items, query, cases->target[q]);
+        for (size_t e = rows->first[row]; e < rows->first[row + 1]; e++)
+            query[rows->column[e]] = 0;
+    }
+    for (size_t r = 0; g.records && r < items; r++)
+        json_decref(g.records[r]);
+    free(g.records);
+    free(query);
+    fine = rows != NULL;
+    sparse_free(rows);
+    return fine;
+}
