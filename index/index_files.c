@@ -97,14 +97,16 @@ static int64_t *list_tensors(struct tensor out[3], char names[3][32], const char
 static bool write_neighbours(const char *folder, const struct index_parts *p, struct err *err)
 {
     char path[PATH_SIZE];
-    char names[6][32];
-    struct tensor list[6];
+    char names[9][32];
+    struct tensor list[9];
     int64_t *first = list_tensors(list, names, "", p->neighbours, err);
     int64_t *text = list_tensors(list + 3, names + 3, "text.", p->text_neighbours, err);
-    bool fine = first && text && path_make(path, err, "%s/neighbours.safetensors", folder) &&
+    int64_t *terms = list_tensors(list + 6, names + 6, "terms.", p->postings, err);
+    bool fine = first && text && terms && path_make(path, err, "%s/neighbours.safetensors", folder) &&
                 tensors_write(path, list, COUNT(list), NULL, err);
     free(first);
     free(text);
+    free(terms);
     return fine;
 }
 
@@ -199,7 +201,7 @@ static bool read_ids(struct item_index *index, const char *folder, struct err *e
 }
 
 static bool read_list(struct sparse *n, const struct tensors *file, const char *prefix,
-                      size_t items, struct err *err)
+                      size_t rows, size_t items, struct err *err)
 {
     char names[3][32];
     static const char *const parts[] = {"first", "item", "similarity"};
@@ -207,17 +209,17 @@ static bool read_list(struct sparse *n, const struct tensors *file, const char *
         snprintf(names[i], sizeof names[i], "%s%s", prefix, parts[i]);
     const struct tensor *item = tensors_get(file, names[1]);
     size_t entries = item ? item->shape[0] : 0;
-    const int64_t *first = tensors_find(file, names[0], TENSOR_I64, items + 1, 0, err);
+    const int64_t *first = tensors_find(file, names[0], TENSOR_I64, rows + 1, 0, err);
     const uint32_t *column = tensors_find(file, names[1], TENSOR_U32, entries, 0, err);
     const float *value = tensors_find(file, names[2], TENSOR_F32, entries, 0, err);
     bool fine = first && column && value;
-    *n = (struct sparse){.rows = items, .columns = items, .entries = entries};
-    n->first = calloc(items + 1, sizeof *n->first);
+    *n = (struct sparse){.rows = rows, .columns = items, .entries = entries};
+    n->first = calloc(rows + 1, sizeof *n->first);
     n->column = calloc(entries + 1, sizeof *n->column);
     n->value = calloc(entries + 1, sizeof *n->value);
     if (fine && (!n->first || !n->column || !n->value))
         fine = err_set(err, ERR_SYSTEM, "%s: no memory", file->path);
-    for (size_t r = 0; fine && r <= items; r++) {
+    for (size_t r = 0; fine && r <= rows; r++) {
         if (first[r] < 0 || first[r] > (int64_t)entries || (r && first[r] < first[r - 1]))
             fine = err_set(err, ERR_FORMAT, "%s: %s falls or leaves the file at row %zu",
                            file->path, names[0], r);
@@ -240,8 +242,11 @@ static bool read_neighbours(struct item_index *index, const char *folder, struct
     if (!path_make(path, err, "%s/neighbours.safetensors", folder) ||
         !tensors_open(&file, path, err))
         return false;
-    bool fine = read_list(&index->neighbours, &file, "", index->items, err) &&
-                read_list(&index->text_neighbours, &file, "text.", index->items, err);
+    bool fine = read_list(&index->neighbours, &file, "", index->items, index->items, err) &&
+                read_list(&index->text_neighbours, &file, "text.", index->items, index->items,
+                          err) &&
+                read_list(&index->postings, &file, "terms.", index->coder.terms, index->items,
+                          err);
     tensors_close(&file);
     return fine;
 }
@@ -263,7 +268,7 @@ void index_close(struct item_index *index)
     if (!index)
         return;
     free(index->codes);
-    struct sparse *lists[] = {&index->neighbours, &index->text_neighbours};
+    struct sparse *lists[] = {&index->neighbours, &index->text_neighbours, &index->postings};
     for (size_t i = 0; i < COUNT(lists); i++) {
         free(lists[i]->first);
         free(lists[i]->column);

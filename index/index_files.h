@@ -4,7 +4,7 @@
  * text_vectors.safetensors  all that codes a new item: terms, idf, basis, centroids, weights
  * semantic_ids.safetensors  the rows: ids, names, content vectors, training events of each
  * neighbours.safetensors    the co-occurrence lists that item-kNN and the count source sum, and the
- *                           nearest texts of each item
+ *                           nearest texts of each item, and the items of each term
  *
  * Memory    an open index owns its maps and copies; pointers are borrowed until index_close().
  * Threads   an open index never changes.
@@ -29,6 +29,7 @@ struct item_index {
     const uint32_t *latest;              /* [items] training sequences that end in this row */
     struct sparse neighbours;            /* their arrays are owned */
     struct sparse text_neighbours;       /* the nearest first */
+    struct sparse postings;              /* [terms, items] */
     char fingerprint[SHA256_TEXT];       /* of names and ids */
     struct tensors coder_file, ids_file; /* owned */
 };
@@ -44,6 +45,7 @@ struct index_parts {
     const uint32_t *latest;          /* [items] in row order */
     const struct sparse *neighbours; /* rows in row order */
     const struct sparse *text_neighbours;
+    const struct sparse *postings; /* [terms, items], items in row order */
 };
 
 bool index_write(const char *folder, const struct index_parts *parts, struct err *err) MUST_CHECK;

@@ -134,15 +134,18 @@ static size_t find_term(const struct text_coder *coder, uint64_t term)
     return low < coder->terms && coder->term[low] == term ? low : SIZE_MAX;
 }
 
-/* Writes the unit-length TF-IDF row of a document; returns its number of entries. */
+/* Writes the unit-length TF-IDF row of a document; returns its number of entries.  Pairs of words
+ * tell near duplicates apart, but drown the topics that an SVD is to find: it does without them. */
 static size_t tf_idf(uint32_t *columns, float *values, const struct text_coder *coder,
-                     const struct term_list *list)
+                     const struct term_list *list, bool pairs)
 {
     size_t count = 0;
     float squares = 0;
     for (size_t i = 0, next; i < list->count; i = next) {
         for (next = i + 1; next < list->count && list->terms[next].hash == list->terms[i].hash;)
             next++;
+        if (!pairs && list->terms[i].weight == PAIR_WEIGHT)
+            continue;
         size_t column = find_term(coder, list->terms[i].hash);
         if (column == SIZE_MAX)
             continue;
@@ -243,8 +246,8 @@ static struct text_coder *fit_vocabulary(const struct documents *documents, size
     return coder;
 }
 
-struct sparse *text_rows(const struct text_coder *coder, const struct documents *documents,
-                         struct err *err)
+static struct sparse *rows_of(const struct text_coder *coder, const struct documents *documents,
+                              bool pairs_too, struct err *err)
 {
     struct pairs pairs = {0};
     static _Thread_local uint32_t columns[TERMS_MAX];
@@ -253,7 +256,7 @@ struct sparse *text_rows(const struct text_coder *coder, const struct documents 
     bool fine = list || err_set(err, ERR_SYSTEM, "no memory for the terms of a document");
     for (size_t i = 0; fine && i < documents->count; i++) {
         fine = sorted_terms(list, documents->get(documents->self, i), err);
-        size_t entries = fine ? tf_idf(columns, values, coder, list) : 0;
+        size_t entries = fine ? tf_idf(columns, values, coder, list, pairs_too) : 0;
         for (size_t e = 0; fine && e < entries; e++)
             fine = pairs_add(&pairs, (struct pair){(uint32_t)i, columns[e], values[e]}, err);
     }
@@ -261,6 +264,12 @@ struct sparse *text_rows(const struct text_coder *coder, const struct documents 
     free(pairs.list);
     free(list);
     return rows;
+}
+
+struct sparse *text_rows(const struct text_coder *coder, const struct documents *documents,
+                         struct err *err)
+{
+    return rows_of(coder, documents, true, err);
 }
 
 const struct document *document_at(void *list, size_t at)
@@ -274,7 +283,7 @@ struct text_coder *text_coder_fit(float *vectors, const struct documents *docume
     size_t count = documents->count;
     struct term_list *list = calloc(1, sizeof *list);
     struct text_coder *coder = list ? fit_vocabulary(documents, dims, list, err) : NULL;
-    struct sparse *rows = coder ? text_rows(coder, documents, err) : NULL;
+    struct sparse *rows = coder ? rows_of(coder, documents, false, err) : NULL;
     bool fine = rows && svd_sparse(vectors, coder->basis, rows, dims, seed, err);
     for (size_t i = 0; fine && i < count; i++)
         vector_to_unit(vectors + i * dims, dims);
@@ -296,7 +305,7 @@ bool text_encode(float *vector, const struct text_coder *coder, const struct doc
     uint32_t *columns = (uint32_t *)(list + 1);
     float *values = (float *)(columns + TERMS_MAX);
     bool fine = sorted_terms(list, document, err);
-    size_t entries = fine ? tf_idf(columns, values, coder, list) : 0;
+    size_t entries = fine ? tf_idf(columns, values, coder, list, false) : 0;
     memset(vector, 0, coder->dims * sizeof *vector);
     for (size_t e = 0; e < entries; e++)
         cblas_saxpy((int)coder->dims, values[e], coder->basis + columns[e] * coder->dims, 1, vector,
@@ -306,8 +315,7 @@ bool text_encode(float *vector, const struct text_coder *coder, const struct doc
     return fine;
 }
 
-/* The rows of each column, so that a row meets only those it shares a term with. */
-static struct sparse *turned(const struct sparse *rows, size_t columns, struct err *err)
+struct sparse *text_postings(const struct sparse *rows, size_t columns, struct err *err)
 {
     struct pairs pairs = {0};
     bool fine = true;
@@ -345,15 +353,33 @@ static size_t nearest_rows(struct hit *hits, size_t most, const struct sparse *r
     return best.count;
 }
 
-struct sparse *text_neighbours(const struct sparse *rows, size_t columns, size_t most,
-                               struct err *err)
+size_t text_query(uint32_t *terms, float *weights, size_t most, const struct text_coder *coder,
+                  const char *text, struct err *err)
 {
-    struct sparse *by_column = turned(rows, columns, err);
+    const struct document document = {text, "", NULL, 0};
+    struct term_list *list = malloc(sizeof *list + TERMS_MAX * (sizeof(uint32_t) + sizeof(float)));
+    if (!list) {
+        err_set(err, ERR_SYSTEM, "no memory for the terms of a query");
+        return 0;
+    }
+    uint32_t *columns = (uint32_t *)(list + 1);
+    float *values = (float *)(columns + TERMS_MAX);
+    size_t count = sorted_terms(list, &document, err) ? tf_idf(columns, values, coder, list, true) : 0;
+    count = count < most ? count : most;
+    memcpy(terms, columns, count * sizeof *terms);
+    memcpy(weights, values, count * sizeof *weights);
+    free(list);
+    return count;
+}
+
+struct sparse *text_neighbours(const struct sparse *rows, const struct sparse *by_column,
+                               size_t most, struct err *err)
+{
     struct sparse *out = calloc(1, sizeof *out);
     float *score = calloc(rows->rows + 1, sizeof *score);
     uint32_t *touched = calloc(rows->rows + 1, sizeof *touched);
     struct hit *hits = calloc(most + 1, sizeof *hits);
-    bool fine = by_column && out && score && touched && hits;
+    bool fine = out && score && touched && hits;
     if (out) {
         *out = (struct sparse){.rows = rows->rows, .columns = rows->rows};
         out->first = calloc(rows->rows + 1, sizeof *out->first);
@@ -369,7 +395,6 @@ struct sparse *text_neighbours(const struct sparse *rows, size_t columns, size_t
         }
         out->first[r + 1] = out->entries;
     }
-    sparse_free(by_column);
     free(score);
     free(touched);
     free(hits);

@@ -56,8 +56,15 @@ struct sparse *text_rows(const struct text_coder *coder, const struct documents 
  * TEXT_TERM_ROWS_MAX rows bring two rows together, so the cost stays near linear in their number.
  */
 enum { TEXT_TERM_ROWS_MAX = 3000 };
-struct sparse *text_neighbours(const struct sparse *rows, size_t columns, size_t most,
-                               struct err *err) MUST_CHECK;
+struct sparse *text_neighbours(const struct sparse *rows, const struct sparse *postings,
+                               size_t most, struct err *err) MUST_CHECK;
+
+/* The rows of each term: [terms, count], what a search walks. */
+struct sparse *text_postings(const struct sparse *rows, size_t terms, struct err *err) MUST_CHECK;
+
+/* The terms of one text that the coder knows, with their weights; returns how many (<= most). */
+size_t text_query(uint32_t *terms, float *weights, size_t most, const struct text_coder *coder,
+                  const char *text, struct err *err);
 
 /* Calls fn with the hash of every term of a document and the weight of its kind. */
 typedef bool term_fn(void *self, uint64_t term, float weight, struct err *err);

@@ -13,7 +13,7 @@ const char *const SLATE_SOURCES[SOURCES] = {"name", "find", "count", "text", "wa
 static const double COUNT_FLOOR = 0.04;
 static const double REL_FLOOR = 0.2;
 static const float TEXT_RECENCY = 0.7F; /* from one item of the history to the one before it */
-enum { WALK_NEAREST = 20 };
+enum { WALK_NEAREST = 20, QUERY_TERMS_MAX = 256 };
 
 static size_t width_of(const struct snapshot *s)
 {
@@ -38,7 +38,6 @@ static void work_layout(struct slate_work *w, const struct snapshot *s, size_t w
     }
     w->history = arena_take(arena, positions, sizeof *w->history);
     w->query = arena_take(arena, shape->dim, sizeof *w->query);
-    w->text = arena_take(arena, shape->content, sizeof *w->text);
     w->name_hits = arena_take(arena, BEAM_MAX, sizeof *w->name_hits);
     w->find_hits = arena_take(arena, FIND_MAX, sizeof *w->find_hits);
     w->count_hits = arena_take(arena, COUNT_MAX, sizeof *w->count_hits);
@@ -46,6 +45,7 @@ static void work_layout(struct slate_work *w, const struct snapshot *s, size_t w
     w->walk_hits = arena_take(arena, COUNT_MAX, sizeof *w->walk_hits);
     w->candidates = arena_take(arena, CANDIDATES_MAX, sizeof *w->candidates);
     w->order = arena_take(arena, CANDIDATES_MAX, sizeof *w->order);
+    w->likeness = arena_take(arena, CANDIDATES_MAX, sizeof *w->likeness);
 }
 
 bool slate_work_open(struct slate_work *w, const struct snapshot *s, size_t late_max,
@@ -175,6 +175,24 @@ static void source_votes(struct slate_work *w, const struct snapshot *s, size_t 
     w->walk_count = best_of(w->walk_hits, w, &w->walk);
 }
 
+/* With a query, nearness of words is to the query's own. */
+static bool source_query(struct slate_work *w, const struct snapshot *s, const char *query,
+                         struct err *err)
+{
+    uint32_t terms[QUERY_TERMS_MAX];
+    float weights[QUERY_TERMS_MAX];
+    const struct item_index *index = s->version->index;
+    const struct sparse *postings = &index->postings;
+    size_t count = text_query(terms, weights, QUERY_TERMS_MAX, &index->coder, query, err);
+    tally_clear(&w->text_votes);
+    for (size_t t = 0; t < count; t++)
+        for (size_t e = postings->first[terms[t]]; e < postings->first[terms[t] + 1]; e++)
+            if (postings->value[e] > 0)
+                tally_add(&w->text_votes, postings->column[e], weights[t] * postings->value[e]);
+    w->text_count = best_of(w->text_hits, w, &w->text_votes);
+    return err->code == ERR_NONE;
+}
+
 static int compare_rows(const void *a, const void *b)
 {
     const struct slate_item *x = a;
@@ -211,25 +229,6 @@ static size_t gather(struct slate_work *w)
         if (kept == 0 || w->candidates[i].row != w->candidates[kept - 1].row)
             w->candidates[kept++] = w->candidates[i];
     return kept;
-}
-
-/* With a query, nearness of words is to the query's own: text votes of every candidate. */
-static bool read_query_text(struct slate_work *w, const struct snapshot *s,
-                            const struct policy *policy, const char *query, size_t count,
-                            struct err *err)
-{
-    int dims = (int)policy->items.text_dims;
-    const struct document document = {.title = query, .text = ""};
-    if (!text_encode(w->text, &s->version->index->coder, &document, err))
-        return false;
-    tally_clear(&w->text_votes);
-    for (size_t i = 0; i < count; i++) {
-        uint32_t row = w->candidates[i].row;
-        float score = cblas_sdot(dims, w->text, 1, policy_content(policy, row), 1);
-        if (score > 0)
-            tally_add(&w->text_votes, row, score);
-    }
-    return true;
 }
 
 /* What stands in a tally, beside the most any candidate has. */
@@ -314,31 +313,131 @@ static void take_best(struct slate *slate, struct slate_work *w, size_t count, s
     }
 }
 
-static void draw(struct slate *slate, struct slate_work *w, size_t count,
+/* ---- rank by rank: diversity and exploring ---- */
+
+struct drawing {
+    struct slate *slate;
+    struct slate_work *w;
+    const struct snapshot *s;
+    const struct slate_request *request;
+    struct rng rng;
+    size_t count;                     /* candidates left */
+    uint32_t common[CANDIDATES_MAX];  /* categories that most candidates have: no cap holds them */
+    size_t common_count;
+};
+
+static double standing(const struct drawing *d, size_t i)
+{
+    return d->w->candidates[i].score - d->request->mmr * (double)d->w->likeness[i];
+}
+
+static bool has_category(const struct drawing *d, uint32_t row, uint32_t category)
+{
+    return snapshot_in_category(d->s, row, category);
+}
+
+static void note_common(struct drawing *d)
+{
+    const struct snapshot *s = d->s;
+    for (size_t c = 0; c < s->categories && d->common_count < CANDIDATES_MAX; c++) {
+        size_t with = 0;
+        for (size_t i = 0; i < d->count; i++)
+            with += has_category(d, d->w->candidates[i].row, (uint32_t)c);
+        if (2 * with > d->count)
+            d->common[d->common_count++] = (uint32_t)c;
+    }
+}
+
+static bool capped(const struct drawing *d, uint32_t category)
+{
+    size_t taken = 0;
+    for (size_t c = 0; c < d->common_count; c++)
+        if (d->common[c] == category)
+            return false;
+    for (size_t k = 0; k < d->slate->count; k++)
+        taken += has_category(d, d->slate->items[k].row, category);
+    return taken >= d->request->category_max;
+}
+
+static void forget(struct drawing *d, size_t at)
+{
+    struct slate_work *w = d->w;
+    memmove(w->candidates + at, w->candidates + at + 1,
+            (d->count - at - 1) * sizeof *w->candidates);
+    memmove(w->likeness + at, w->likeness + at + 1, (d->count - at - 1) * sizeof *w->likeness);
+    d->count--;
+}
+
+/* After an item was taken: what has a full category leaves, what is like it stands lower. */
+static void after(struct drawing *d, uint32_t row)
+{
+    const struct snapshot *s = d->s;
+    int dims = (int)s->version->policy.shape.content;
+    const float *content = snapshot_content(s, row);
+    float length = cblas_snrm2(dims, content, 1);
+    for (size_t c = s->category_first[row];
+         d->request->category_max && c < s->category_first[row + 1]; c++)
+        if (capped(d, s->category[c]))
+            for (size_t i = d->count; i-- > 0;)
+                if (has_category(d, d->w->candidates[i].row, s->category[c]))
+                    forget(d, i);
+    for (size_t i = 0; d->request->mmr > 0 && i < d->count; i++) {
+        const float *other = snapshot_content(s, d->w->candidates[i].row);
+        float lengths = length * cblas_snrm2(dims, other, 1);
+        float cosine = lengths > 0 ? cblas_sdot(dims, content, 1, other, 1) / lengths : 0;
+        d->w->likeness[i] = fmaxf(d->w->likeness[i], cosine);
+    }
+}
+
+static size_t choose(struct drawing *d, double *propensity)
+{
+    double t = d->request->explore;
+    double most = -INFINITY;
+    size_t best = 0;
+    for (size_t i = 0; i < d->count; i++)
+        if (standing(d, i) > most) {
+            most = standing(d, i);
+            best = i;
+        }
+    *propensity = 1;
+    if (t <= 0)
+        return best;
+    double sum = 0;
+    for (size_t i = 0; i < d->count; i++)
+        sum += exp((standing(d, i) - most) / t);
+    if (d->slate->count == 0)
+        d->slate->log_normaliser = log(sum) + most / t;
+    double left = rng_uniform(&d->rng) * sum;
+    size_t pick = 0;
+    for (; pick + 1 < d->count; pick++) {
+        left -= exp((standing(d, pick) - most) / t);
+        if (left < 0)
+            break;
+    }
+    *propensity = exp((standing(d, pick) - most) / t) / sum;
+    return pick;
+}
+
+static void draw(struct slate *slate, struct slate_work *w, const struct snapshot *s, size_t count,
                  const struct slate_request *request)
 {
-    struct rng rng = rng_stream(request->seed, 0x5a7e, 0);
-    double most = -INFINITY;
-    for (size_t i = 0; i < count; i++)
-        most = fmax(most, w->candidates[i].score);
-    for (size_t k = 0; k < request->n && count > 0; k++) {
-        double sum = 0;
-        for (size_t i = 0; i < count; i++)
-            sum += exp((w->candidates[i].score - most) / request->explore);
-        if (k == 0)
-            slate->log_normaliser = log(sum) + most / request->explore;
-        double left = rng_uniform(&rng) * sum;
-        size_t pick = 0;
-        for (; pick + 1 < count; pick++) {
-            left -= exp((w->candidates[pick].score - most) / request->explore);
-            if (left < 0)
-                break;
-        }
-        struct slate_item *item = &slate->items[slate->count++];
-        *item = w->candidates[pick];
-        item->propensity = exp((item->score - most) / request->explore) / sum;
-        memmove(w->candidates + pick, w->candidates + pick + 1,
-                (--count - pick) * sizeof *w->candidates);
+    struct drawing d = {.slate = slate,
+                        .w = w,
+                        .s = s,
+                        .request = request,
+                        .rng = rng_stream(request->seed, 0x5a7e, 0),
+                        .count = count};
+    memset(w->likeness, 0, count * sizeof *w->likeness);
+    if (request->category_max)
+        note_common(&d);
+    while (slate->count < request->n && d.count > 0) {
+        double propensity;
+        size_t pick = choose(&d, &propensity);
+        struct slate_item item = w->candidates[pick];
+        item.propensity = propensity;
+        slate->items[slate->count++] = item;
+        forget(&d, pick);
+        after(&d, item.row);
     }
 }
 
@@ -383,16 +482,16 @@ bool slate_make(struct slate *slate, struct slate_work *w, const struct snapshot
         if (!source_find(w, s, z, err))
             return false;
         source_votes(w, s, history_count);
+        if (asked && !source_query(w, s, request->query, err)) {
+            clear_tallies(w);
+            return false;
+        }
         size_t count = gather(w);
         slate->candidates = count;
-        bool fine = !asked || read_query_text(w, s, &policy, request->query, count, err);
-        if (fine)
-            score_candidates(w, s, &policy, z, count, fusion, &legal);
+        score_candidates(w, s, &policy, z, count, fusion, &legal);
         clear_tallies(w);
-        if (!fine)
-            return false;
-        if (request->explore > 0)
-            draw(slate, w, count, request);
+        if (request->explore > 0 || request->mmr > 0 || request->category_max)
+            draw(slate, w, s, count, request);
         else
             take_best(slate, w, count, request->n);
         for (size_t i = 0; i < slate->count; i++)

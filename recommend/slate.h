@@ -14,6 +14,11 @@
  * One mask holds for all sources: rows in work->skip are neither named nor found nor counted.
  * A list that the sources cannot fill is filled with the most popular items, marked so.
  *
+ * Diversity comes after the score and before each rank: maximal marginal relevance (Carbonell and
+ * Goldstein, SIGIR 1998) with the log-score as relevance, score - mmr * (largest cosine of content with
+ * an item above); and a cap on the items of one category, which leaves out categories that more than
+ * half of the candidates have (all of a shop's catalogue is in its root).
+ *
  * Exploring (temperature > 0) draws rank by rank without replacement, p_k = exp(s_k / T) / sum over
  * what remains, and says p_k (the Plackett-Luce model); without, the propensity is 1.
  *
@@ -44,6 +49,8 @@ struct slate_request {
     size_t n;          /* 1 .. SLATE_MAX */
     size_t beam;
     double explore; /* temperature; 0: take the best */
+    double mmr;     /* taken off a score for a cosine of 1 with what is above; 0: nothing */
+    size_t category_max; /* items of one category; 0: any number */
     uint64_t seed;
 };
 
@@ -66,12 +73,12 @@ struct slate_work {
     struct tally votes, last, text_votes, walk;
     uint32_t *history;          /* [history_max + 1 + QUERY_TOKENS_MAX] symbols */
     float *query;               /* [dim] */
-    float *text;                /* [content] what a query is about, by its words */
     struct hit *name_hits, *find_hits; /* what each source alone would say */
     struct hit *count_hits, *text_hits, *walk_hits;
     size_t name_count, find_count, count_count, text_count, walk_count;
     struct slate_item *candidates; /* [CANDIDATES_MAX] */
     struct hit *order;             /* [CANDIDATES_MAX] */
+    float *likeness;               /* [CANDIDATES_MAX] largest cosine with what was taken */
 };
 
 bool slate_work_open(struct slate_work *work, const struct snapshot *snapshot, size_t late_max,

@@ -13,15 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HISTORY_MAX = 1000, EXCLUDE_MAX = 10000 };
+enum { HISTORY_MAX = 1000, EXCLUDE_MAX = 10000, WORDS_MAX = 1000 };
 
 enum seen_rule { SEEN_ANY, SEEN_POSITIVE, SEEN_NONE };
 
 struct query {
-    const char *user, *seen;
+    const char *user, *seen, *words; /* words: what is asked for */
     json_t *history, *exclude, *categories;
     size_t n, seed;
-    double temperature;
+    double temperature, mmr;
+    size_t category_max;
     enum seen_rule seen_rule;
     bool seeded;
 };
@@ -50,15 +51,28 @@ static bool parse_exclude(struct query *q, const json_t *body, struct err *err)
                    json_array_size(q->exclude));
 }
 
+static bool parse_diversity(struct query *q, const json_t *body, struct err *err)
+{
+    static const char *const fields[] = {"mmr", "category_max"};
+    const json_t *diversity = json_object_get(body, "diversity");
+    if (!diversity || json_is_null(diversity))
+        return true;
+    return (json_fields(diversity, fields, COUNT(fields), err) &&
+            json_real64(&q->mmr, diversity, "mmr", 0, 100, err) &&
+            json_size(&q->category_max, diversity, "category_max", 1, SLATE_MAX, err)) ||
+           err_prefix(err, "diversity");
+}
+
 static bool parse_query(struct query *q, const json_t *body, struct err *err)
 {
-    static const char *const fields[] = {"user_id",    "history", "n",   "exclude",
-                                         "categories", "explore", "seed"};
+    static const char *const fields[] = {"user_id",    "history", "query",     "n",   "exclude",
+                                         "categories", "explore", "diversity", "seed"};
     static const char *const explore_fields[] = {"temperature"};
     *q = (struct query){.n = 10};
     if (!json_fields(body, fields, COUNT(fields), err) ||
         !json_text(&q->user, body, "user_id", err) ||
         !json_list(&q->history, body, "history", err) ||
+        !json_text(&q->words, body, "query", err) || !parse_diversity(q, body, err) ||
         !json_size(&q->n, body, "n", 1, SLATE_MAX, err) ||
         !json_list(&q->categories, body, "categories", err) ||
         !json_size(&q->seed, body, "seed", 0, UINT32_MAX, err) || !parse_exclude(q, body, err))
@@ -75,8 +89,13 @@ static bool parse_query(struct query *q, const json_t *body, struct err *err)
     if (json_array_size(q->history) > HISTORY_MAX)
         return err_set(err, ERR_LIMIT, "history: expected at most %d, found %zu", HISTORY_MAX,
                        json_array_size(q->history));
-    if (!q->user && !q->history)
-        return err_set(err, ERR_INPUT, "user_id: expected user_id, history, or both");
+    if (q->words && strlen(q->words) > WORDS_MAX)
+        return err_set(err, ERR_LIMIT, "query: expected at most %d bytes, found %zu", WORDS_MAX,
+                       strlen(q->words));
+    if (q->words && !q->words[strspn(q->words, " \t\r\n")])
+        return err_set(err, ERR_INPUT, "query: expected words, found none");
+    if (!q->user && !q->history && !q->words)
+        return err_set(err, ERR_INPUT, "user_id: expected user_id, history, query, or several");
     return true;
 }
 
@@ -92,6 +111,7 @@ struct gathering {
     uint32_t history[HISTORY_MAX];
     size_t count;
     json_t *ignored; /* ids that nobody knows */
+    const char *words;
     struct filtered filtered;
 };
 
@@ -241,6 +261,9 @@ static json_t *reason_json(const struct gathering *g, const struct slate_item *i
     if (item->source == SOURCE_POPULAR)
         return json_pack("[{s:s, s:[], s:s}]", "code", "fallback_popular", "item_ids", "text",
                          "Liked by many");
+    if (item->because == NO_ITEM && g->words)
+        return json_pack("[{s:s, s:[], s:s}]", "code", "matches_query", "item_ids", "text",
+                         "Fits what you asked for");
     if (item->because == NO_ITEM)
         return json_pack("[{s:s, s:[], s:s}]", "code", "next_in_sequence", "item_ids", "text",
                          "Fits what you liked last");
@@ -325,6 +348,8 @@ static void log_slate(struct call *call, const struct query *q, const char *requ
     json_object_set_new(note, "items", items);
     if (q->user)
         json_object_set_new(note, "user_id", json_string(q->user));
+    if (q->words)
+        json_object_set_new(note, "query", json_string(q->words));
     if (q->history) {
         json_t *ids = json_array(); /* the ids alone: entries may hold anything */
         for (size_t i = 0; i < json_array_size(q->history); i++) {
@@ -353,9 +378,12 @@ static bool make_slate(struct call *call, struct gathering *g, const struct quer
     const struct slate_request request = {
         .history = g->history,
         .history_count = g->count,
+        .query = q->words,
         .n = q->n,
         .beam = settings->beam,
         .explore = q->temperature,
+        .mmr = q->mmr,
+        .category_max = q->category_max,
         .seed = q->seeded ? q->seed : random,
     };
     if (!slate_make(slate, g->work, g->snapshot, NULL, &request, err))
@@ -390,7 +418,8 @@ void answer_recommendations(struct call *call, struct slate_work *work, struct s
            store_begin(&txn, call->service->store, false, &err);
     if (fine) {
         *g = (struct gathering){
-            .work = work, .snapshot = snapshot, .txn = &txn, .ignored = json_array()};
+            .work = work, .snapshot = snapshot, .txn = &txn, .ignored = json_array(),
+            .words = query.words};
         fine = make_slate(call, g, &query, slate, &err);
         json_decref(g->ignored);
     }

@@ -248,14 +248,17 @@ static bool write_tokenizer(const struct indexing *x, const char *folder, struct
     return fine;
 }
 
-/* By row: the items whose words are nearest. */
-static struct sparse *nearest_texts(const struct indexing *x, struct err *err)
+/* By row: the items of each term, and of each item those whose words are nearest. */
+static struct sparse *nearest_texts(struct sparse **postings, const struct indexing *x,
+                                    struct err *err)
 {
     struct reading reading = {.records = x->records, .slot = x->names.slot};
     const struct documents documents = {x->items, read_document, &reading};
     struct sparse *rows = text_rows(x->coder, &documents, err);
-    struct sparse *nearest =
-        rows ? text_neighbours(rows, x->coder->terms, x->job->index->text_neighbours, err) : NULL;
+    struct sparse *nearest = NULL;
+    *postings = rows ? text_postings(rows, x->coder->terms, err) : NULL;
+    if (*postings)
+        nearest = text_neighbours(rows, *postings, x->job->index->text_neighbours, err);
     sparse_free(rows);
     return nearest;
 }
@@ -292,14 +295,16 @@ static bool write_index(struct indexing *x, const char *folder, struct err *err)
         fine && latest ? neighbours_count(x->sequences.item, x->sequences.first,
                                           x->sequences.users, n, &how, err)
                        : NULL;
-    struct sparse *texts = neighbours ? nearest_texts(x, err) : NULL;
+    struct sparse *postings = NULL;
+    struct sparse *texts = neighbours ? nearest_texts(&postings, x, err) : NULL;
     const struct index_parts parts = {x->coder,        &x->quantiser, s->text_weight,
                                       s->event_weight, &x->names,     content,
                                       events,          ids,           latest,
-                                      neighbours,      texts};
+                                      neighbours,      texts,         postings};
     fine = texts && index_write(folder, &parts, err);
     sparse_free(neighbours);
     sparse_free(texts);
+    sparse_free(postings);
     free(latest);
     free(row_of_slot);
     free(content);

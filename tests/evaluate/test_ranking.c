@@ -67,10 +67,42 @@ static void the_newest_item_votes_loudest(void **state)
     const struct neighbour_lists lists = {first, item, similarity, 3};
     const uint32_t history[] = {0, 1, 99};
     float scores[3] = {0};
+    uint32_t touched[3];
+    struct tally tally = {scores, touched, 0};
     (void)state;
-    knn_scores(scores, &lists, history, 3); /* 99 is unknown and has no vote, but is the newest */
+    /* 99 is unknown and has no vote, but is the newest */
+    knn_votes(&tally, &lists, history, 3, KNN_HISTORY, 0.7F);
     assert_true(fabsf(scores[2] - 0.5F * 0.7F) < 1e-6F);
     assert_true(fabsf(scores[1] - 0.5F * 0.49F) < 1e-6F);
+    assert_int_equal(tally.count, 2);
+    tally_clear(&tally);
+    assert_true(scores[1] == 0 && scores[2] == 0 && tally.count == 0);
+    knn_votes(&tally, &lists, history, 2, 1, 1);
+    assert_true(scores[1] == 0 && scores[2] == 0.5F);
+}
+
+/* An item's likes vote in its place, by their likeness squared. */
+static void likes_vote_in_an_items_place(void **state)
+{
+    const size_t like_first[] = {0, 2, 2, 2, 2};
+    const uint32_t like[] = {1, 2};
+    const float likeness[] = {0.8F, 0.4F};
+    const size_t first[] = {0, 0, 1, 2, 2};
+    const uint32_t item[] = {3, 0};
+    const float similarity[] = {1, 1};
+    const struct neighbour_lists texts = {like_first, like, likeness, 4};
+    const struct neighbour_lists lists = {first, item, similarity, 4};
+    const uint32_t history[] = {0};
+    float scores[4] = {0};
+    uint32_t touched[4];
+    struct tally tally = {scores, touched, 0};
+    (void)state;
+    walk_votes(&tally, &texts, &lists, history, 1, 5, 0.5F, 2);
+    assert_true(fabsf(scores[3] - 0.8F) < 1e-6F); /* .64 / (.64 + .16) */
+    assert_true(fabsf(scores[0] - 0.2F) < 1e-6F);
+    tally_clear(&tally);
+    walk_votes(&tally, &texts, &lists, history, 1, 5, 0.5F, 1); /* the nearest alone */
+    assert_true(fabsf(scores[3] - 1) < 1e-6F && scores[0] == 0);
 }
 
 int main(void)
@@ -80,6 +112,7 @@ int main(void)
         TEST(intervals_cover_the_truth),
         TEST(coverage_and_gini_at_their_ends),
         TEST(the_newest_item_votes_loudest),
+        TEST(likes_vote_in_an_items_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -82,7 +82,8 @@ static void text_vectors_put_like_beside_like(void **state)
                  words[is_love * 3 + (i + 1) % 3]);
         documents[i] = (struct document){titles[i], "", is_love ? love : space, 1};
     }
-    struct text_coder *coder = text_coder_fit(vectors, documents, 24, DIMS, 1, &err);
+    const struct documents list = {24, document_at, documents};
+    struct text_coder *coder = text_coder_fit(vectors, &list, DIMS, 1, &err);
     assert_fine(coder, err);
     assert_true(cosine(vectors, vectors + 2 * DIMS, DIMS) >
                 cosine(vectors, vectors + DIMS, DIMS) + 0.3F);
@@ -102,20 +103,75 @@ static void text_vectors_put_like_beside_like(void **state)
     text_coder_free(coder);
 }
 
+/* What shares rare words is near, the nearest first, and nobody is near to himself. */
+static void nearest_texts_share_words(void **state)
+{
+    struct err err = {0};
+    const struct document documents[] = {{"red apple pie", "", NULL, 0},
+                                         {"red apple tart", "", NULL, 0},
+                                         {"green pie", "", NULL, 0},
+                                         {"blue tart", "", NULL, 0},
+                                         {"blue green", "", NULL, 0},
+                                         {"nothing else", "", NULL, 0}};
+    const struct documents list = {6, document_at, (void *)(uintptr_t)documents};
+    float vectors[6 * 2];
+    (void)state;
+    struct text_coder *coder = text_coder_fit(vectors, &list, 2, 1, &err);
+    assert_fine(coder, err);
+    struct sparse *rows = text_rows(coder, &list, &err);
+    assert_fine(rows, err);
+    struct sparse *postings = text_postings(rows, coder->terms, &err);
+    assert_fine(postings, err);
+    struct sparse *near = text_neighbours(rows, postings, 2, &err);
+    assert_fine(near, err);
+    assert_int_equal(near->column[near->first[0]], 1);
+    assert_int_equal(near->column[near->first[1]], 0);
+    assert_int_equal(near->first[6] - near->first[5], 0);
+    for (size_t r = 0; r < 6; r++)
+        for (size_t e = near->first[r]; e < near->first[r + 1]; e++) {
+            assert_true(near->column[e] != r);
+            assert_true(e == near->first[r] || near->value[e] <= near->value[e - 1]);
+            assert_true(near->value[e] > 0 && near->value[e] < 1);
+        }
+    /* the same by way of a query: "red apple" meets the first two and nobody else */
+    uint32_t terms[8];
+    float weights[8];
+    float score[6] = {0};
+    size_t count = text_query(terms, weights, 8, coder, "RED apple", &err);
+    assert_int_equal(count, 3); /* two words and the pair */
+    for (size_t t = 0; t < count; t++)
+        for (size_t e = postings->first[terms[t]]; e < postings->first[terms[t] + 1]; e++)
+            score[postings->column[e]] += weights[t] * postings->value[e];
+    assert_true(score[0] > 0.3F && score[1] > 0.3F);
+    for (size_t r = 2; r < 6; r++)
+        assert_true(score[r] == 0);
+    sparse_free(near);
+    sparse_free(postings);
+    sparse_free(rows);
+    text_coder_free(coder);
+}
+
 static void neighbours_are_counted_forwards_and_backwards(void **state)
 {
     struct err err = {0};
     const uint32_t items[] = {0, 1, 2, 0, 1};
     const size_t first[] = {0, 3, 5};
     (void)state;
-    struct sparse *n = neighbours_count(items, first, 2, 4, 10, &err);
+    struct neighbour_options how = {
+        .most = 10, .window = 5, .backward = 0.5, .from = 1, .to = 0.5, .shrink = 2};
+    struct sparse *n = neighbours_count(items, first, 2, 4, &how, &err);
     assert_fine(n, err);
-    /* 0 -> 1 twice at gap 1: 2 / sqrt(2 * 2) = 1; 1 -> 0 the same backwards: 0.6 */
-    assert_true(fabsf(n->value[n->first[0]] - 1) < 1e-6F);
-    assert_true(fabsf(n->value[n->first[1]] - 0.6F) < 1e-6F);
+    /* 0 -> 1 twice at gap 1, both with 2 events: 2 / (4 * sqrt(4)) * 2 / 3 */
+    assert_true(fabsf(n->value[n->first[0]] - 1.0F / 6) < 1e-6F);
+    /* 1 -> 0 the same backwards: 1 / 8 * 1 / 2 */
+    assert_true(fabsf(n->value[n->first[1]] - 1.0F / 16) < 1e-6F);
+    /* 0 -> 2 once at gap 2, and 2 has one event: g / (4 * sqrt(3)) * g / (g + 1), g = 1/sqrt(2) */
+    assert_int_equal(n->column[n->first[0] + 1], 2);
+    assert_true(fabsf(n->value[n->first[0] + 1] - 0.0422750F) < 1e-5F);
     assert_int_equal(n->first[4] - n->first[3], 0);
     sparse_free(n);
-    n = neighbours_count(items, first, 2, 4, 1, &err);
+    how.most = 1;
+    n = neighbours_count(items, first, 2, 4, &how, &err);
     assert_int_equal(n->entries, 3); /* one each: the strongest */
     assert_int_equal(n->column[0], 1);
     sparse_free(n);
@@ -171,6 +227,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(svd_gives_a_low_rank_matrix_back),
         TEST(text_vectors_put_like_beside_like),
+        TEST(nearest_texts_share_words),
         TEST(neighbours_are_counted_forwards_and_backwards),
         TEST(names_do_not_depend_on_the_order_of_items),
     };

@@ -96,6 +96,12 @@ int main(int argc, char **argv)
     if (!pool || !rows_load(&data, &job, &err))
         goto failed;
     const struct item_index *items = data.index;
+    char path[PATH_SIZE];
+    if (!path_make(path, &err, "%s/indexes/current/tokenizer.json", argv[1]))
+        goto failed;
+    struct tokenizer *tokenizer = tokenizer_read(path, &err);
+    if (!tokenizer)
+        goto failed;
     const struct shape shape = {
         .dim = train.dim,
         .layers = train.layers,
@@ -106,11 +112,11 @@ int main(int argc, char **argv)
         .items = items->items,
         .levels = items->quantiser.levels,
         .tiles = items->quantiser.tiles,
-        .vocab = 256,
+        .vocab = tokenizer_size(tokenizer),
         .rope_base = 10000,
         .norm_eps = 1e-5,
     };
-    struct version *version = version_from(data.index, &shape, NULL, store, &err);
+    struct version *version = version_from(data.index, tokenizer, &shape, NULL, store, &err);
     struct snapshot *snapshot = version ? snapshot_open(version, store, &err) : NULL;
     if (!snapshot || !rows_name(&data, snapshot, &err) ||
         !trainer_open(&trainer, &train, version, &data.sequences, NULL, pool, &err))
