@@ -1,8 +1,8 @@
 /*
  * baselines.h: what counting alone recommends; the bar that a trained model has to pass.
  *
- * item-kNN: the last KNN_HISTORY items of a history, the newest first with weight recency^k, vote for
- * their neighbours with the neighbours' similarity.
+ * item-kNN: the last KNN_HISTORY items of a history, the newest first with weight recency^k, vote
+ * for their neighbours with the neighbours' similarity.
  *
  * Votes are kept in a tally, which knows the rows it touched: a request costs its votes, not the
  * catalogue.
@@ -37,8 +37,8 @@ void tally_clear(struct tally *tally);
 void knn_votes(struct tally *tally, const struct neighbour_lists *lists, const uint32_t *history,
                size_t count, size_t depth, float recency);
 /*
- * The votes of what is like those items by its words: each item's `nearest` first entries of `texts`
- * (the nearest first), weighed by their similarity squared, sum 1, vote in its place.
+ * The votes of what is like those items by its words: each item's `nearest` first entries of
+ * `texts` (the nearest first), weighed by their similarity squared, sum 1, vote in its place.
  */
 void walk_votes(struct tally *tally, const struct neighbour_lists *texts,
                 const struct neighbour_lists *lists, const uint32_t *history, size_t count,

@@ -110,10 +110,8 @@ struct sparse *neighbours_count(const uint32_t *items, const size_t *first, size
                                 struct err *err)
 {
     float *events = count_events(items, first, users, item_count, err);
-    const struct counting how = {fitting_window(first, users, o->window), true,
-                                 (float)o->backward};
-    struct sparse *counts =
-        events ? count_pairs(items, first, users, item_count, &how, err) : NULL;
+    const struct counting how = {fitting_window(first, users, o->window), true, (float)o->backward};
+    struct sparse *counts = events ? count_pairs(items, first, users, item_count, &how, err) : NULL;
     for (size_t r = 0; counts && r < counts->rows; r++)
         for (size_t e = counts->first[r]; e < counts->first[r + 1]; e++) {
             double c = (double)counts->value[e];

@@ -7,9 +7,9 @@
  *     s(a, b) = c / ((n_a + shrink)^from (n_b + shrink)^to) * c / (c + 1)
  *
  * (chosen on the validation parts of Amazon Beauty and MovieTweetings together: docs/QUALITY.md; a
- * light hand on the candidate's own count and shrinkage are what matters).  *Vectors*: symmetric counts
- * 1/g within COOCCURRENCE_WINDOW turned into positive pointwise mutual information, max(0, log(c_ab *
- * total / (c_a * c_b))), and reduced by SVD (Levy and Goldberg, NIPS 2014).
+ * light hand on the candidate's own count and shrinkage are what matters).  *Vectors*: symmetric
+ * counts 1/g within COOCCURRENCE_WINDOW turned into positive pointwise mutual information, max(0,
+ * log(c_ab * total / (c_a * c_b))), and reduced by SVD (Levy and Goldberg, NIPS 2014).
  *
  * Histories are flat arrays: user u has items[first[u] .. first[u + 1]), oldest first.
  */

@@ -102,7 +102,8 @@ static bool write_neighbours(const char *folder, const struct index_parts *p, st
     int64_t *first = list_tensors(list, names, "", p->neighbours, err);
     int64_t *text = list_tensors(list + 3, names + 3, "text.", p->text_neighbours, err);
     int64_t *terms = list_tensors(list + 6, names + 6, "terms.", p->postings, err);
-    bool fine = first && text && terms && path_make(path, err, "%s/neighbours.safetensors", folder) &&
+    bool fine = first && text && terms &&
+                path_make(path, err, "%s/neighbours.safetensors", folder) &&
                 tensors_write(path, list, COUNT(list), NULL, err);
     free(first);
     free(text);
@@ -200,8 +201,8 @@ static bool read_ids(struct item_index *index, const char *folder, struct err *e
     return true;
 }
 
-static bool read_list(struct sparse *n, const struct tensors *file, const char *prefix,
-                      size_t rows, size_t items, struct err *err)
+static bool read_list(struct sparse *n, const struct tensors *file, const char *prefix, size_t rows,
+                      size_t items, struct err *err)
 {
     char names[3][32];
     static const char *const parts[] = {"first", "item", "similarity"};
@@ -242,11 +243,10 @@ static bool read_neighbours(struct item_index *index, const char *folder, struct
     if (!path_make(path, err, "%s/neighbours.safetensors", folder) ||
         !tensors_open(&file, path, err))
         return false;
-    bool fine = read_list(&index->neighbours, &file, "", index->items, index->items, err) &&
-                read_list(&index->text_neighbours, &file, "text.", index->items, index->items,
-                          err) &&
-                read_list(&index->postings, &file, "terms.", index->coder.terms, index->items,
-                          err);
+    bool fine =
+        read_list(&index->neighbours, &file, "", index->items, index->items, err) &&
+        read_list(&index->text_neighbours, &file, "text.", index->items, index->items, err) &&
+        read_list(&index->postings, &file, "terms.", index->coder.terms, index->items, err);
     tensors_close(&file);
     return fine;
 }

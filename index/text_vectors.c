@@ -51,8 +51,8 @@ static bool words(const char *text, bool pairs, term_fn *fn, void *self, struct 
                 const uint64_t pair[2] = {before, word};
                 fine = fn(self, word, WORD_WEIGHT, err);
                 if (fine && pairs && before)
-                    fine = fn(self, XXH3_64bits_withSeed(pair, sizeof pair, PAIR_SEED),
-                              PAIR_WEIGHT, err);
+                    fine = fn(self, XXH3_64bits_withSeed(pair, sizeof pair, PAIR_SEED), PAIR_WEIGHT,
+                              err);
                 before = word;
             }
             start = -1;
@@ -150,8 +150,7 @@ static size_t tf_idf(uint32_t *columns, float *values, const struct text_coder *
         if (column == SIZE_MAX)
             continue;
         columns[count] = (uint32_t)column;
-        values[count] =
-            list->terms[i].weight * (1 + logf((float)(next - i))) * coder->idf[column];
+        values[count] = list->terms[i].weight * (1 + logf((float)(next - i))) * coder->idf[column];
         squares += values[count] * values[count];
         count++;
     }
@@ -260,7 +259,8 @@ static struct sparse *rows_of(const struct text_coder *coder, const struct docum
         for (size_t e = 0; fine && e < entries; e++)
             fine = pairs_add(&pairs, (struct pair){(uint32_t)i, columns[e], values[e]}, err);
     }
-    struct sparse *rows = fine ? sparse_from_pairs(&pairs, documents->count, coder->terms, err) : NULL;
+    struct sparse *rows =
+        fine ? sparse_from_pairs(&pairs, documents->count, coder->terms, err) : NULL;
     free(pairs.list);
     free(list);
     return rows;
@@ -321,8 +321,8 @@ struct sparse *text_postings(const struct sparse *rows, size_t columns, struct e
     bool fine = true;
     for (size_t r = 0; fine && r < rows->rows; r++)
         for (size_t e = rows->first[r]; fine && e < rows->first[r + 1]; e++)
-            fine = pairs_add(&pairs, (struct pair){rows->column[e], (uint32_t)r, rows->value[e]},
-                             err);
+            fine =
+                pairs_add(&pairs, (struct pair){rows->column[e], (uint32_t)r, rows->value[e]}, err);
     struct sparse *out = fine ? sparse_from_pairs(&pairs, columns, rows->rows, err) : NULL;
     free(pairs.list);
     return out;
@@ -364,7 +364,8 @@ size_t text_query(uint32_t *terms, float *weights, size_t most, const struct tex
     }
     uint32_t *columns = (uint32_t *)(list + 1);
     float *values = (float *)(columns + TERMS_MAX);
-    size_t count = sorted_terms(list, &document, err) ? tf_idf(columns, values, coder, list, true) : 0;
+    size_t count =
+        sorted_terms(list, &document, err) ? tf_idf(columns, values, coder, list, true) : 0;
     count = count < most ? count : most;
     memcpy(terms, columns, count * sizeof *terms);
     memcpy(weights, values, count * sizeof *weights);

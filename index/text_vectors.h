@@ -2,10 +2,10 @@
  * text_vectors.h: what an item says about itself, as a short dense vector.
  *
  * Terms are the words of title and text, pairs of neighbouring title words, and the tags
- * ("category=Drama").  A row of TF-IDF weights, kind * (1 + log tf) * log((1 + n) / (1 + df)) with a
- * weight for each kind of term (measured: docs/SEMANTIC_IDS.md), of unit length, is projected on the right singular
- * vectors of the catalogue's rows and scaled to unit length.  A term is known by its 64-bit hash
- * and terms are ordered by it, so nothing here depends on the order of the items.
+ * ("category=Drama").  A row of TF-IDF weights, kind * (1 + log tf) * log((1 + n) / (1 + df)) with
+ * a weight for each kind of term (measured: docs/SEMANTIC_IDS.md), of unit length, is projected on
+ * the right singular vectors of the catalogue's rows and scaled to unit length.  A term is known by
+ * its 64-bit hash and terms are ordered by it, so nothing here depends on the order of the items.
  *
  * Memory    struct text_coder owns its arrays; text_coder_free().
  * Threads   a coder never changes; any number of threads may encode.
@@ -52,8 +52,9 @@ struct sparse *text_rows(const struct text_coder *coder, const struct documents 
                          struct err *err) MUST_CHECK;
 
 /*
- * The `most` nearest of each row by cosine, the nearest first, itself left out.  Only terms in at most
- * TEXT_TERM_ROWS_MAX rows bring two rows together, so the cost stays near linear in their number.
+ * The `most` nearest of each row by cosine, the nearest first, itself left out.  Only terms in at
+ * most TEXT_TERM_ROWS_MAX rows bring two rows together, so the cost stays near linear in their
+ * number.
  */
 enum { TEXT_TERM_ROWS_MAX = 3000 };
 struct sparse *text_neighbours(const struct sparse *rows, const struct sparse *postings,

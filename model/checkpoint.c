@@ -75,14 +75,15 @@ static bool write_tensors(const char *folder, const char *file, bool trunk,
 static json_t *make_config(const struct shape *s, const char *fingerprint)
 {
     return json_pack(
-        "{s:[s], s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:f, s:f, s:s, s:{s:I, s:I, s:I, s:I, s:s}}",
+        "{s:[s], s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:f, s:f, s:s, s:{s:I, s:I, s:I, s:I, "
+        "s:s}}",
         "architectures", "LlamaForCausalLM", "model_type", "llama", "hidden_size",
         (json_int_t)s->dim, "num_hidden_layers", (json_int_t)s->layers, "num_attention_heads",
         (json_int_t)s->heads, "num_key_value_heads", (json_int_t)s->kv_heads, "intermediate_size",
-        (json_int_t)s->ffn, "vocab_size", (json_int_t)s->vocab, "tie_word_embeddings", 1, "rope_theta", s->rope_base, "rms_norm_eps", s->norm_eps, "hidden_act",
-        "silu", "tessera", "content", (json_int_t)s->content, "items", (json_int_t)s->items,
-        "levels", (json_int_t)s->levels, "tiles", (json_int_t)s->tiles, "semantic_ids",
-        fingerprint);
+        (json_int_t)s->ffn, "vocab_size", (json_int_t)s->vocab, "tie_word_embeddings", 1,
+        "rope_theta", s->rope_base, "rms_norm_eps", s->norm_eps, "hidden_act", "silu", "tessera",
+        "content", (json_int_t)s->content, "items", (json_int_t)s->items, "levels",
+        (json_int_t)s->levels, "tiles", (json_int_t)s->tiles, "semantic_ids", fingerprint);
 }
 
 bool checkpoint_write(const char *folder, const struct shape *shape, const struct params *params,
@@ -192,8 +193,8 @@ bool training_state_write(const char *path, const struct training_state *state, 
     bool fine = writer && counters;
     if (!fine)
         err_set(err, ERR_SYSTEM, "no memory for a training state");
-    const struct params *sets[] = {&state->params, &state->first, &state->second,
-                                   &state->average, &state->best};
+    const struct params *sets[] = {&state->params, &state->first, &state->second, &state->average,
+                                   &state->best};
     for (size_t set = 0; fine && set < COUNT(sets); set++)
         for (size_t i = 0; i < PARAM_COUNT; i++)
             add_param(writer, STATE_PREFIXES[set], &PARAMS[i], sets[set], state->shape);
@@ -217,8 +218,8 @@ bool training_state_read(struct training_state *state, const char *path, struct 
     if (!fine)
         err_set(err, ERR_FORMAT, "%s: state of run %.12s, expected %.12s", path, run ? run : "none",
                 state->fingerprint);
-    struct params *sets[] = {&state->params, &state->first, &state->second,
-                                   &state->average, &state->best};
+    struct params *sets[] = {&state->params, &state->first, &state->second, &state->average,
+                             &state->best};
     for (size_t set = 0; fine && set < COUNT(sets); set++)
         fine = read_list(sets[set], state->shape, &file, STATE_PREFIXES[set], -1, err);
     if (fine) {

@@ -95,8 +95,7 @@ static void tile_logits(struct decode_work *w, const struct policy *policy, size
 
 /* One level: the best children of all beams become the beams, or the hits at the last level. */
 static size_t beam_step(struct decode_work *w, struct hit *hits, size_t beam, size_t beams,
-                        size_t level, const struct policy *policy,
-                        const struct legal_tiles *legal)
+                        size_t level, const struct policy *policy, const struct legal_tiles *legal)
 {
     bool last = level == policy->shape.levels;
     struct topk best = {.hits = w->heap, .max = beam};
@@ -148,8 +147,7 @@ size_t name_beam(struct hit *hits, size_t beam, struct decode_work *w, const str
 }
 
 void name_score(float *score, const uint32_t *rows, size_t count, struct decode_work *w,
-                const struct policy *policy, const real *z,
-                const struct legal_tiles *legal)
+                const struct policy *policy, const real *z, const struct legal_tiles *legal)
 {
     const struct shape *s = &policy->shape;
     assert(count <= w->beam_max && count <= 512);

@@ -205,17 +205,17 @@ bool tokenizer_write(const struct tokenizer *t, const char *path, struct err *er
 {
     json_t *added = json_array();
     for (uint32_t m = 0; m < MARKS; m++)
-        json_array_append_new(
-            added, json_pack("{s:i, s:s, s:b, s:b, s:b, s:b, s:b}", "id", TOKENIZER_MARKS_AT + m,
-                             "content", MARK_TEXTS[m], "single_word", 0, "lstrip", 0, "rstrip", 0,
-                             "normalized", 0, "special", 1));
+        json_array_append_new(added, json_pack("{s:i, s:s, s:b, s:b, s:b, s:b, s:b}", "id",
+                                               TOKENIZER_MARKS_AT + m, "content", MARK_TEXTS[m],
+                                               "single_word", 0, "lstrip", 0, "rstrip", 0,
+                                               "normalized", 0, "special", 1));
     json_t *byte_level = json_pack("{s:s, s:b, s:b, s:b}", "type", "ByteLevel", "add_prefix_space",
                                    0, "trim_offsets", 1, "use_regex", 1);
-    json_t *file = json_pack(
-        "{s:s, s:n, s:n, s:o, s:{s:s, s:[{s:s}, {s:s}]}, s:O, s:n, s:O, s:o}", "version", "1.0",
-        "truncation", "padding", "added_tokens", added, "normalizer", "type", "Sequence",
-        "normalizers", "type", "NFC", "type", "Lowercase", "pre_tokenizer", byte_level,
-        "post_processor", "decoder", byte_level, "model", model_json(t));
+    json_t *file =
+        json_pack("{s:s, s:n, s:n, s:o, s:{s:s, s:[{s:s}, {s:s}]}, s:O, s:n, s:O, s:o}", "version",
+                  "1.0", "truncation", "padding", "added_tokens", added, "normalizer", "type",
+                  "Sequence", "normalizers", "type", "NFC", "type", "Lowercase", "pre_tokenizer",
+                  byte_level, "post_processor", "decoder", byte_level, "model", model_json(t));
     bool fine = file ? json_write(path, file, JSON_INDENT(0) | JSON_COMPACT, err)
                      : err_set(err, ERR_SYSTEM, "no memory for %s", path);
     json_decref(byte_level);

@@ -2,10 +2,10 @@
  * tokenizer.h: text to tokens and back: byte-level BPE (Sennrich et al., ACL 2016, over bytes as in
  * GPT-2), learnt from the catalogue's and the dialogues' own text.
  *
- * Text is brought to NFC and lower case, cut into words as GPT-2 does (a run of letters, of digits or
- * of other signs, each with the space before it; contractions apart; other white space), and each
- * word's bytes are merged in the order the merges were learnt.  A token never crosses a word.  Every
- * byte is a token, so any text can be said; bytes that are not UTF-8 become U+FFFD first.
+ * Text is brought to NFC and lower case, cut into words as GPT-2 does (a run of letters, of digits
+ * or of other signs, each with the space before it; contractions apart; other white space), and
+ * each word's bytes are merged in the order the merges were learnt.  A token never crosses a word.
+ * Every byte is a token, so any text can be said; bytes that are not UTF-8 become U+FFFD first.
  *
  * Numbers: 0..255 the bytes, then the marks, then one token for each merge.  The file is the
  * tokenizer.json that the Hugging Face world reads (model BPE, pre-tokeniser ByteLevel).

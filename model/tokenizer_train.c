@@ -1,8 +1,8 @@
 /*
  * tokenizer_train.c: which pairs to merge.
  *
- * Words are counted once; a merge then touches only the words that hold its pair.  Of the pairs with
- * the highest count the one with the smallest numbers is taken, so the result follows from the
+ * Words are counted once; a merge then touches only the words that hold its pair.  Of the pairs
+ * with the highest count the one with the smallest numbers is taken, so the result follows from the
  * counts alone.
  */
 #include "model/tokenizer_parts.h"
@@ -162,8 +162,8 @@ static struct pair_count *pair_at(struct learning *l, uint32_t left, uint32_t ri
     if (!more_pairs(l, err))
         return NULL;
     size_t at = pair_hash(left, right) & (l->slots - 1);
-    while (l->slot[at] && (l->pairs[l->slot[at] - 1].left != left ||
-                           l->pairs[l->slot[at] - 1].right != right))
+    while (l->slot[at] &&
+           (l->pairs[l->slot[at] - 1].left != left || l->pairs[l->slot[at] - 1].right != right))
         at = (at + 1) & (l->slots - 1);
     if (!l->slot[at]) {
         l->pairs[l->pair_count] = (struct pair_count){.left = left, .right = right};

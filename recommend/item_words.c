@@ -123,8 +123,8 @@ static bool add_words(struct loading *l, char *text, struct err *err)
         if (!reserve(l, err))
             return false;
         struct item_words *out = l->out;
-        size_t tokens = tokenizer_encode(out->token + out->tokens, WORD_TOKENS, l->tokenizer, word,
-                                         err);
+        size_t tokens =
+            tokenizer_encode(out->token + out->tokens, WORD_TOKENS, l->tokenizer, word, err);
         if (err->code != ERR_NONE)
             return false;
         if (tokens) {

@@ -16,9 +16,9 @@
 
 struct item_words {
     size_t items;
-    size_t *first;     /* [2 items + 1] words: title of row r from 2r, tags from 2r + 1 */
-    size_t *word_at;   /* [words + 1] into token */
-    uint32_t *token;   /* of the tokenizer, without TOKEN */
+    size_t *first;   /* [2 items + 1] words: title of row r from 2r, tags from 2r + 1 */
+    size_t *word_at; /* [words + 1] into token */
+    uint32_t *token; /* of the tokenizer, without TOKEN */
     size_t words, tokens;
 };
 

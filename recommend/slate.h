@@ -3,11 +3,11 @@
  * use.
  *
  *   history, query ─► z ─► name: beam over the trie ┐
- *                       └► find: inner products      ├► candidates ─► fused score ─► rank, or explore
- *   history ─► votes: neighbours, words, both       ┘
+ *                       └► find: inner products      ├► candidates ─► fused score ─► rank, or
+ * explore history ─► votes: neighbours, words, both       ┘
  *
- *     score = sum of weights * features (version.h); a relative feature is log(REL_FLOOR + x / most x
- *     among the candidates), so that it says how an item stands within this list
+ *     score = sum of weights * features (version.h); a relative feature is log(REL_FLOOR + x / most
+ * x among the candidates), so that it says how an item stands within this list
  *
  * With a query the text is the query's own and the weights are those of search.
  *
@@ -15,9 +15,9 @@
  * A list that the sources cannot fill is filled with the most popular items, marked so.
  *
  * Diversity comes after the score and before each rank: maximal marginal relevance (Carbonell and
- * Goldstein, SIGIR 1998) with the log-score as relevance, score - mmr * (largest cosine of content with
- * an item above); and a cap on the items of one category, which leaves out categories that more than
- * half of the candidates have (all of a shop's catalogue is in its root).
+ * Goldstein, SIGIR 1998) with the log-score as relevance, score - mmr * (largest cosine of content
+ * with an item above); and a cap on the items of one category, which leaves out categories that
+ * more than half of the candidates have (all of a shop's catalogue is in its root).
  *
  * Exploring (temperature > 0) draws rank by rank without replacement, p_k = exp(s_k / T) / sum over
  * what remains, and says p_k (the Plackett-Luce model); without, the propensity is 1.
@@ -29,17 +29,32 @@
 
 #include "recommend/snapshot.h"
 
-enum { SLATE_MAX = 200, BEAM_MAX = 200, FIND_MAX = 150, COUNT_MAX = 100, CANDIDATES_MAX = 512, QUERY_TOKENS_MAX = 32 };
+enum {
+    SLATE_MAX = 200,
+    BEAM_MAX = 200,
+    FIND_MAX = 150,
+    COUNT_MAX = 100,
+    CANDIDATES_MAX = 512,
+    QUERY_TOKENS_MAX = 32
+};
 
-enum slate_source { SOURCE_NAME, SOURCE_FIND, SOURCE_COUNT, SOURCE_TEXT, SOURCE_WALK, SOURCE_POPULAR, SOURCES };
+enum slate_source {
+    SOURCE_NAME,
+    SOURCE_FIND,
+    SOURCE_COUNT,
+    SOURCE_TEXT,
+    SOURCE_WALK,
+    SOURCE_POPULAR,
+    SOURCES
+};
 extern const char *const SLATE_SOURCES[SOURCES];
 
 struct slate_item {
     uint32_t row;
     double score, propensity;
     double features[FEATURES]; /* as they enter the sum */
-    enum slate_source source; /* the source that ranked it highest */
-    uint32_t because;         /* the nearest row of the history, or NO_ITEM */
+    enum slate_source source;  /* the source that ranked it highest */
+    uint32_t because;          /* the nearest row of the history, or NO_ITEM */
 };
 
 struct slate_request {
@@ -48,8 +63,8 @@ struct slate_request {
     const char *query; /* what is asked for in words, after the history; NULL: nothing */
     size_t n;          /* 1 .. SLATE_MAX */
     size_t beam;
-    double explore; /* temperature; 0: take the best */
-    double mmr;     /* taken off a score for a cosine of 1 with what is above; 0: nothing */
+    double explore;      /* temperature; 0: take the best */
+    double mmr;          /* taken off a score for a cosine of 1 with what is above; 0: nothing */
     size_t category_max; /* items of one category; 0: any number */
     uint64_t seed;
 };
@@ -67,12 +82,12 @@ struct slate_work {
     struct arena arena; /* owned; everything below lies in it */
     struct policy_work policy;
     struct decode_work decode;
-    uint64_t *skip;             /* a bit per row that may not be shown; the caller fills it */
-    uint32_t *allowed_before;   /* [rows_max + 1] */
-    float *find_scores;         /* [rows_max] */
+    uint64_t *skip;           /* a bit per row that may not be shown; the caller fills it */
+    uint32_t *allowed_before; /* [rows_max + 1] */
+    float *find_scores;       /* [rows_max] */
     struct tally votes, last, text_votes, walk;
-    uint32_t *history;          /* [history_max + 1 + QUERY_TOKENS_MAX] symbols */
-    float *query;               /* [dim] */
+    uint32_t *history;                 /* [history_max + 1 + QUERY_TOKENS_MAX] symbols */
+    float *query;                      /* [dim] */
     struct hit *name_hits, *find_hits; /* what each source alone would say */
     struct hit *count_hits, *text_hits, *walk_hits;
     size_t name_count, find_count, count_count, text_count, walk_count;

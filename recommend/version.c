@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const FEATURE_NAMES[FEATURES] = {"name", "find",  "count", "last",
-                                            "text", "walk", "fresh", "popular"};
+const char *const FEATURE_NAMES[FEATURES] = {"name", "find", "count", "last",
+                                             "text", "walk", "fresh", "popular"};
 
 static int compare_hits(const void *a, const void *b)
 {
@@ -94,10 +94,11 @@ static bool place(struct version *version, const struct shape *shape, struct err
     if (shape->items != index->items || shape->levels + 1 != index->levels ||
         shape->content != index->quantiser.dims || shape->tiles != index->quantiser.tiles ||
         shape->vocab != tokenizer_size(version->tokenizer))
-        return err_set(err, ERR_FORMAT,
-                       "policy for %zu items of %zu + 1 tiles and %zu tokens, index has %zu of %zu and %zu",
-                       shape->items, shape->levels, shape->vocab, index->items, index->levels,
-                       tokenizer_size(version->tokenizer));
+        return err_set(
+            err, ERR_FORMAT,
+            "policy for %zu items of %zu + 1 tiles and %zu tokens, index has %zu of %zu and %zu",
+            shape->items, shape->levels, shape->vocab, index->items, index->levels,
+            tokenizer_size(version->tokenizer));
     version->policy.shape = *shape;
     version->policy.kernels = kernels_best();
     derived_layout(version, &seen, &ruler);
@@ -208,8 +209,7 @@ static bool read_version(struct version *version, const char *folder, size_t sca
     char path[PATH_SIZE];
     const struct shape *shape = &version->policy.shape;
     if (!checkpoint_read(&version->policy.params, shape, folder, err) ||
-        !read_fusion(version, folder, err) ||
-        !path_make(path, err, "%s/catalogue.faiss", folder))
+        !read_fusion(version, folder, err) || !path_make(path, err, "%s/catalogue.faiss", folder))
         return false;
     version_refresh(version);
     version->find_index = catalogue_index_open(version->policy.find_vectors, shape->items,
@@ -325,7 +325,8 @@ bool baseline_set(const char *home, const char *name, struct err *err)
 bool production_back(const char *home, struct err *err)
 {
     char previous[64];
-    return version_link(previous, home, "production/previous", err) && production_set(home, previous, err);
+    return version_link(previous, home, "production/previous", err) &&
+           production_set(home, previous, err);
 }
 
 json_t *manifest_read(const char *folder, struct err *err)

@@ -22,13 +22,13 @@
 
 /* What the slate knows of a candidate; each is a log-score or behaves like one. */
 enum feature {
-    FEATURE_NAME,    /* log p(name) */
-    FEATURE_FIND,    /* q . f */
-    FEATURE_COUNT,   /* log(COUNT_FLOOR + votes of the history's neighbours): more votes, more sure */
-    FEATURE_LAST,    /* relative: votes of the newest item alone */
-    FEATURE_TEXT,    /* relative: nearness of the words */
-    FEATURE_WALK,    /* relative: votes of what is like the history by its words */
-    FEATURE_FRESH,   /* log((1 + training sequences that end here) / (5 + training events)) */
+    FEATURE_NAME,  /* log p(name) */
+    FEATURE_FIND,  /* q . f */
+    FEATURE_COUNT, /* log(COUNT_FLOOR + votes of the history's neighbours): more votes, more sure */
+    FEATURE_LAST,  /* relative: votes of the newest item alone */
+    FEATURE_TEXT,  /* relative: nearness of the words */
+    FEATURE_WALK,  /* relative: votes of what is like the history by its words */
+    FEATURE_FRESH, /* log((1 + training sequences that end here) / (5 + training events)) */
     FEATURE_POPULAR, /* log(1 + training events) */
     FEATURES
 };
@@ -47,8 +47,8 @@ struct version {
     struct trie trie;
     struct catalogue_index *find_index;
     struct neighbour_lists neighbours, texts;
-    struct fusion fusion; /* of a history */
-    struct fusion search; /* of a query */
+    struct fusion fusion;    /* of a history */
+    struct fusion search;    /* of a query */
     uint32_t *popular;       /* [items] rows by falling training events */
     uint32_t *number_of_row; /* [items] in the store it was opened with; NO_ITEM: not there */
     uint32_t *row_of_number; /* [numbers] or NO_ITEM */
@@ -64,8 +64,8 @@ struct version *version_hold(struct version *version);
 void version_drop(struct version *version); /* NULL is fine */
 
 /*
- * The same from files that are not published yet: an index folder and a policy in memory.  Index and
- * tokenizer become the version's own; on failure they stay the caller's.
+ * The same from files that are not published yet: an index folder and a policy in memory.  Index
+ * and tokenizer become the version's own; on failure they stay the caller's.
  */
 struct version *version_from(struct item_index *index, struct tokenizer *tokenizer,
                              const struct shape *shape, const struct params *params,

@@ -299,11 +299,11 @@ static json_t *slate_item_json(const struct gathering *g, const struct slate_ite
     for (size_t f = 0; f < FEATURES; f++)
         json_object_set_new(features, FEATURE_NAMES[f], json_real(item->features[f]));
     json_t *out =
-        json_pack("{s:s, s:I, s:f, s:f, s:s, s:o, s:s, s:o, s:o, s:o}", "item_id", id,
-                  "rank", (json_int_t)rank, "score", item->score, "propensity", item->propensity,
-                  "source", SLATE_SOURCES[item->source], "semantic_id",
-                  codes_json(g->snapshot, item->row), "semantic_id_text", name, "reasons",
-                  reason_json(g, item, err), "features", features, "item", item_json(id, record));
+        json_pack("{s:s, s:I, s:f, s:f, s:s, s:o, s:s, s:o, s:o, s:o}", "item_id", id, "rank",
+                  (json_int_t)rank, "score", item->score, "propensity", item->propensity, "source",
+                  SLATE_SOURCES[item->source], "semantic_id", codes_json(g->snapshot, item->row),
+                  "semantic_id_text", name, "reasons", reason_json(g, item, err), "features",
+                  features, "item", item_json(id, record));
     json_decref(record);
     return out;
 }
@@ -417,9 +417,11 @@ void answer_recommendations(struct call *call, struct slate_work *work, struct s
     fine = fine && parse_query(&query, call->json, &err) &&
            store_begin(&txn, call->service->store, false, &err);
     if (fine) {
-        *g = (struct gathering){
-            .work = work, .snapshot = snapshot, .txn = &txn, .ignored = json_array(),
-            .words = query.words};
+        *g = (struct gathering){.work = work,
+                                .snapshot = snapshot,
+                                .txn = &txn,
+                                .ignored = json_array(),
+                                .words = query.words};
         fine = make_slate(call, g, &query, slate, &err);
         json_decref(g->ignored);
     }

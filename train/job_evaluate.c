@@ -130,8 +130,7 @@ static void print_by_events(struct evaluation *e, const char *title, uint32_t le
             printf("\n%s: %zu cases\n", title, count);
         if (!count)
             break;
-        printf("  %-12s HR@10 %.4f  NDCG@10 %.4f\n", METHOD_NAMES[m], r.hr[AT_10],
-               r.ndcg[AT_10]);
+        printf("  %-12s HR@10 %.4f  NDCG@10 %.4f\n", METHOD_NAMES[m], r.hr[AT_10], r.ndcg[AT_10]);
         char what[96];
         snprintf(what, sizeof what, "%s: HR@10, %s, %s", e->part_name, METHOD_NAMES[m], title);
         report_add(&e->report, what, r.hr[AT_10], "HR");
@@ -159,13 +158,12 @@ static bool judge_sasrec(struct evaluation *e, struct err *err)
     struct judgement theirs = {0};
     if (!version_link(name, e->job->home, "baselines/sasrec", &none))
         return true;
-    struct version *version = version_open(e->job->home, name, e->job->store,
-                                           e->job->train->scan_items_max, err);
+    struct version *version =
+        version_open(e->job->home, name, e->job->store, e->job->train->scan_items_max, err);
     struct snapshot *snapshot = version ? snapshot_open(version, e->job->store, err) : NULL;
     const struct judging_options options = {.beam = 1, .history_max = e->job->train->window};
     bool fine = snapshot && rows_cases(&cases, &e->data, snapshot, e->part, err);
-    bool same = fine && cases.count == e->cases.count &&
-                snapshot->rows == e->snapshot->rows &&
+    bool same = fine && cases.count == e->cases.count && snapshot->rows == e->snapshot->rows &&
                 strcmp(version->index->fingerprint, e->snapshot->version->index->fingerprint) == 0;
     if (fine && !same)
         log_info("evaluate.sasrec version=%s left_out=\"made from another index\"", name);
@@ -232,9 +230,10 @@ static bool print_search(struct evaluation *e, struct err *err)
     fine = fine && rank && judge(&seen, &cases, e->snapshot, &options, e->job->pool, err) &&
            search_tf_idf(rank, &cases, v, e->job->store, err);
     if (fine) {
-        printf("\nsearch by title words that training never held (no history): %zu queries, such as "
-               "\"%s\"\n",
-               cases.count, cases.count ? cases.query[0] : "");
+        printf(
+            "\nsearch by title words that training never held (no history): %zu queries, such as "
+            "\"%s\"\n",
+            cases.count, cases.count ? cases.query[0] : "");
         print_search_row(e, "tf_idf", rank, cases.count);
         for (size_t m = METHOD_NAME; m <= METHOD_FUSED; m++)
             print_search_row(e, METHOD_NAMES[m], seen.rank[m], cases.count);
@@ -300,8 +299,8 @@ static bool append_run(struct evaluation *e, struct err *err)
     strftime(when, sizeof when, "%Y-%m-%d", &utc);
     fprintf(file, "%s\t", when);
     print_commit(file);
-    fprintf(file, "\t%s\t%.12s\t%s\t%zu", e->options->label, e->hash,
-            e->snapshot->version->name, count);
+    fprintf(file, "\t%s\t%.12s\t%s\t%zu", e->options->label, e->hash, e->snapshot->version->name,
+            count);
     for (size_t i = 0; i < COUNT(RUN_COLUMNS); i++) {
         struct ranking r;
         enum method m = RUN_COLUMNS[i].method;

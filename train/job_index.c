@@ -129,8 +129,7 @@ static bool make_content(struct indexing *x, struct err *err)
     bool fine = x->content && text && event;
     if (!fine)
         err_set(err, ERR_SYSTEM, "no memory for content vectors of %zu items", x->items);
-    x->coder =
-        fine ? text_coder_fit(text, &documents, s->text_dims, s->index_seed, err) : NULL;
+    x->coder = fine ? text_coder_fit(text, &documents, s->text_dims, s->index_seed, err) : NULL;
     fine = x->coder &&
            cooccurrence_vectors(event, x->sequences.item, x->sequences.first, x->sequences.users,
                                 x->items, s->event_dims, s->index_seed, err);
@@ -242,8 +241,8 @@ static bool write_tokenizer(const struct indexing *x, const char *folder, struct
     if (!tokenizer)
         return false;
     printf("tokens of text %zu\n", tokenizer_size(tokenizer));
-    fine = path_make(path, err, "%s/tokenizer.json", folder) &&
-           tokenizer_write(tokenizer, path, err);
+    fine =
+        path_make(path, err, "%s/tokenizer.json", folder) && tokenizer_write(tokenizer, path, err);
     tokenizer_free(tokenizer);
     return fine;
 }
@@ -288,19 +287,18 @@ static bool write_index(struct indexing *x, const char *folder, struct err *err)
         if (x->sequences.first[u + 1] > x->sequences.first[u])
             latest[x->sequences.item[x->sequences.first[u + 1] - 1]]++;
     const struct index_settings *s = x->job->index;
-    const struct neighbour_options how = {s->neighbours,      s->neighbour_window,
+    const struct neighbour_options how = {s->neighbours,         s->neighbour_window,
                                           s->neighbour_backward, s->neighbour_from,
-                                          s->neighbour_to,    s->neighbour_shrink};
-    struct sparse *neighbours =
-        fine && latest ? neighbours_count(x->sequences.item, x->sequences.first,
-                                          x->sequences.users, n, &how, err)
-                       : NULL;
+                                          s->neighbour_to,       s->neighbour_shrink};
+    struct sparse *neighbours = fine && latest
+                                    ? neighbours_count(x->sequences.item, x->sequences.first,
+                                                       x->sequences.users, n, &how, err)
+                                    : NULL;
     struct sparse *postings = NULL;
     struct sparse *texts = neighbours ? nearest_texts(&postings, x, err) : NULL;
-    const struct index_parts parts = {x->coder,        &x->quantiser, s->text_weight,
-                                      s->event_weight, &x->names,     content,
-                                      events,          ids,           latest,
-                                      neighbours,      texts,         postings};
+    const struct index_parts parts = {x->coder,  &x->quantiser, s->text_weight, s->event_weight,
+                                      &x->names, content,       events,         ids,
+                                      latest,    neighbours,    texts,          postings};
     fine = texts && index_write(folder, &parts, err);
     sparse_free(neighbours);
     sparse_free(texts);
@@ -374,8 +372,7 @@ static bool publish(struct indexing *x, const char *digest, struct err *err)
         !path_make(link, err, "%s/current", folder))
         return false;
     folder_remove(aside);
-    if (!folder_make(aside, err) || !write_index(x, aside, err) ||
-        !write_tokenizer(x, aside, err))
+    if (!folder_make(aside, err) || !write_index(x, aside, err) || !write_tokenizer(x, aside, err))
         return false;
     json_t *facts = json_pack("{s:s, s:s, s:I, s:I}", "kind", "index", "source", digest, "items",
                               (json_int_t)x->items, "upto", (json_int_t)x->histories->upto);

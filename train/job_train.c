@@ -51,14 +51,9 @@ static json_t *counters_of(const struct training *t)
 
 static struct training_state state_of(struct training *t)
 {
-    return (struct training_state){t->trainer.policy.params,
-                                   t->trainer.first,
-                                   t->trainer.second,
-                                   t->trainer.average,
-                                   t->trainer.best,
-                                   &t->trainer.shape,
-                                   t->hash,
-                                   NULL};
+    return (struct training_state){
+        t->trainer.policy.params, t->trainer.first,  t->trainer.second, t->trainer.average,
+        t->trainer.best,          &t->trainer.shape, t->hash,           NULL};
 }
 
 static bool save_state(struct training *t, struct err *err)
@@ -94,9 +89,10 @@ static bool open_steps(struct training *t, struct err *err)
         return err_set(err, ERR_SYSTEM, "%s: %s", t->steps_path, strerror(errno));
     fseek(t->steps, 0, SEEK_END);
     if (keep == 0)
-        fputs("step\tepoch\tfind_loss\tname_loss\tsay_loss\tgradient_norm\tlearning_rate\tvalidation_"
-              "ndcg10\tpositions_per_s\n",
-              t->steps);
+        fputs(
+            "step\tepoch\tfind_loss\tname_loss\tsay_loss\tgradient_norm\tlearning_rate\tvalidation_"
+            "ndcg10\tpositions_per_s\n",
+            t->steps);
     return true;
 }
 
@@ -193,8 +189,8 @@ static bool run(struct training *t, struct err *err)
             (trainer_epoch(&t->trainer) % s->check_every == 0 || t->trainer.step == total))
             fine = t->cases.count == 0 || look(t, &value, err);
         fprintf(t->steps, "%zu\t%zu\t%.5f\t%.5f\t%.5f\t%.4f\t%.6g\t", t->trainer.step,
-                trainer_epoch(&t->trainer), report.find_loss, report.name_loss,
-                report.say_loss, report.gradient_norm, report.rate);
+                trainer_epoch(&t->trainer), report.find_loss, report.name_loss, report.say_loss,
+                report.gradient_norm, report.rate);
         if (value >= 0)
             fprintf(t->steps, "%.5f", value);
         fprintf(t->steps, "\t%.0f\n", (double)t->positions / (clock_s() - t->started_s));
@@ -361,8 +357,8 @@ static bool fit_weights(struct fusion *fusion, struct training *t, const struct 
 static bool fit_search(struct training *t, struct err *err)
 {
     struct cases cases = {0};
-    bool fine = search_cases(&cases, t->words, t->version->tokenizer,
-                             t->version->policy.items.seen, PART_VALIDATION, err) &&
+    bool fine = search_cases(&cases, t->words, t->version->tokenizer, t->version->policy.items.seen,
+                             PART_VALIDATION, err) &&
                 fit_weights(&t->version->search, t, &cases, err);
     cases_release(&cases);
     return fine;
@@ -546,7 +542,7 @@ bool job_train(const struct job *job_asked, struct err *err)
                 find_version(name, sizeof name, job->home, t.hash, &there, err);
     if (fine && there)
         fine = (strcmp(expanded.preset, "sasrec") == 0 ? baseline_set(job->home, name, err)
-                                                        : finish_promotion(&t, name, err)) &&
+                                                       : finish_promotion(&t, name, err)) &&
                printf("version %s is up to date\n", name) > 0;
     if (fine && !there) {
         fine = open_training(&t, err) && run(&t, err) && finish(&t, name, err);

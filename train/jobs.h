@@ -14,8 +14,8 @@
 
 struct index_settings {
     size_t tile_levels, tiles, vocab, text_dims, event_dims, neighbours, index_seed;
-    double cold_share, text_weight, event_weight, neighbour_shrink,
-        neighbour_backward, neighbour_from, neighbour_to;
+    double cold_share, text_weight, event_weight, neighbour_shrink, neighbour_backward,
+        neighbour_from, neighbour_to;
     size_t neighbour_window, text_neighbours;
     char split[SETTING_TEXT_SIZE];
 };
@@ -25,8 +25,8 @@ struct train_settings {
         check_every;
     size_t check_users, state_every_steps, seed, threads, beam, scan_items_max;
     double learning_rate, weight_decay, dropout, own_drop, name_weight, find_weight, clip_norm,
-        adam_beta2, average_decay, name_teach, smoothing, bare_share,
-        task_share, task_weight, say_weight;
+        adam_beta2, average_decay, name_teach, smoothing, bare_share, task_share, task_weight,
+        say_weight;
     size_t softmax_items, negatives;
     bool promote;
     char preset[SETTING_TEXT_SIZE];

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const METHOD_NAMES[METHODS] = {
-    "popularity", "markov", "item_knn", "nearest_text", "sasrec", "name", "find", "fused"};
+const char *const METHOD_NAMES[METHODS] = {"popularity", "markov", "item_knn", "nearest_text",
+                                           "sasrec",     "name",   "find",     "fused"};
 
 static void add_case(struct cases *c, const struct histories *h, size_t user, size_t target)
 {

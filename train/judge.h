@@ -16,7 +16,7 @@ enum method {
     METHOD_POPULAR,
     METHOD_MARKOV,
     METHOD_KNN,
-    METHOD_TEXT, /* nearest text: cosine to the mean of the last 3 items */
+    METHOD_TEXT,   /* nearest text: cosine to the mean of the last 3 items */
     METHOD_SASREC, /* filled by job_evaluate from a version of its own */
     METHOD_NAME,
     METHOD_FIND,
@@ -49,7 +49,7 @@ struct judging_options {
     size_t beam, history_max;
     bool keep_features;
     const struct neighbour_lists *followers; /* for the baselines; NULL: they are left out */
-    bool unmasked;  /* what was seen may be shown again */
+    bool unmasked;                           /* what was seen may be shown again */
 };
 
 struct judgement {

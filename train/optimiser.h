@@ -25,7 +25,7 @@ struct optimiser {
     struct params *params, *first, *second, *average;
     struct params *gradients; /* [parts]; the sum ends in [0] */
     size_t parts;
-    uint64_t frozen; /* a bit per param that no step changes */
+    uint64_t frozen;    /* a bit per param that no step changes */
     struct span *spans; /* owned: those of every step, then those of this one */
     size_t lasting, count, room;
     double *norms; /* owned [room] */

@@ -25,8 +25,8 @@ bool split_make(struct split *split, const struct histories *histories, const ch
                 struct err *err) MUST_CHECK;
 /*
  * Takes a share of the items out of training altogether: their events no longer count, not in
- * histories either, but may still be targets.  histories->item are numbers of the store; which items
- * go follows from those.  For evaluation alone.
+ * histories either, but may still be targets.  histories->item are numbers of the store; which
+ * items go follows from those.  For evaluation alone.
  */
 void split_hide_cold(struct histories *histories, double share);
 void split_release(struct split *split);

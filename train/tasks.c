@@ -129,7 +129,8 @@ static size_t put_query(const struct building *b, uint32_t row)
     return count;
 }
 
-/* A place in a user's training events: the item there is the target, those before it the history. */
+/* A place in a user's training events: the item there is the target, those before it the history.
+ */
 struct moment {
     const uint32_t *history;
     size_t count;
@@ -254,7 +255,7 @@ static bool itemsearch(const struct building *b)
 {
     struct moment m = {NULL, 0, 0};
     size_t template = rng_below(b->rng, 4);
-    if (template < 2) {
+    if (template <2) {
         if (!draw_item(&m.target, b))
             return false;
     } else if (!draw_moment(&m, b)) {

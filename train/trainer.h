@@ -7,11 +7,11 @@
  * been.
  *
  * Find compares all items, or, above `softmax_items` of them, a sample: every target of the step
- * with its collision, and `negatives` drawn uniformly.  In each step a share of the items is *bare*:
- * known by their text alone, as an item is that arrives after training.
+ * with its collision, and `negatives` drawn uniformly.  In each step a share of the items is
+ * *bare*: known by their text alone, as an item is that arrives after training.
  *
- * The preset `sasrec` (Kang and McAuley, ICDM 2018, with the full softmax) is the trunk and find over
- * one embedding an item, the same at input and output: content and tiles are frozen at 0.
+ * The preset `sasrec` (Kang and McAuley, ICDM 2018, with the full softmax) is the trunk and find
+ * over one embedding an item, the same at input and output: content and tiles are frozen at 0.
  *
  * Memory    everything is taken at start; a step allocates nothing.
  */
@@ -43,7 +43,7 @@ struct trainer {
     real *log_inclusion;             /* [find_max] */
     real *find_content, *find_vectors;
     real *dfind[GRADIENTS];
-    unsigned char *bare;   /* [find_max] */
+    unsigned char *bare;    /* [find_max] */
     const uint32_t *events; /* [items] */
     double events_total;
     struct trie_mask mask;

@@ -107,12 +107,10 @@ static void text_vectors_put_like_beside_like(void **state)
 static void nearest_texts_share_words(void **state)
 {
     struct err err = {0};
-    const struct document documents[] = {{"red apple pie", "", NULL, 0},
-                                         {"red apple tart", "", NULL, 0},
-                                         {"green pie", "", NULL, 0},
-                                         {"blue tart", "", NULL, 0},
-                                         {"blue green", "", NULL, 0},
-                                         {"nothing else", "", NULL, 0}};
+    const struct document documents[] = {
+        {"red apple pie", "", NULL, 0}, {"red apple tart", "", NULL, 0},
+        {"green pie", "", NULL, 0},     {"blue tart", "", NULL, 0},
+        {"blue green", "", NULL, 0},    {"nothing else", "", NULL, 0}};
     const struct documents list = {6, document_at, (void *)(uintptr_t)documents};
     float vectors[6 * 2];
     (void)state;

@@ -116,9 +116,8 @@ static void the_loss_is_minus_the_score(void **state)
     }
     policy_prepare(&work, &TOY_SHAPE);
     const struct examples examples = {{2, 1, first}, input, target, NULL};
-    const struct find_set find = {.count = TOY_ITEMS,
-                                  .content = b.toy.content,
-                                  .vectors = b.toy.find_vectors};
+    const struct find_set find = {
+        .count = TOY_ITEMS, .content = b.toy.content, .vectors = b.toy.find_vectors};
     const struct loss_options options = {
         .find_weight = 1, .name_weight = 1, .scale = 1, .legal = &legal, .find = &find};
     policy_learn(&work, &grads, grads.own_out, &losses, &b.toy.policy, &examples, &options);

@@ -103,8 +103,8 @@ static void start(struct bench *b)
     *b = (struct bench){0};
     toy_open(&b->toy, 3, &KERNELS_REFERENCE);
     b->legal = toy_legal(NULL);
-    b->find = (struct find_set){
-        .count = TOY_ITEMS, .content = b->set_content, .vectors = b->set_vectors};
+    b->find =
+        (struct find_set){.count = TOY_ITEMS, .content = b->set_content, .vectors = b->set_vectors};
     bench_layout(b, &ruler);
     assert_fine(arena_open(&b->arena, ruler.used, &err), err);
     bench_layout(b, &b->arena);

@@ -1,6 +1,6 @@
 /*
- * Text to tokens and back, what is learnt, and the file.  That other programs read the file the same
- * way is checked beside the reference tokenizer: tests/peers/tokenizer.py.
+ * Text to tokens and back, what is learnt, and the file.  That other programs read the file the
+ * same way is checked beside the reference tokenizer: tests/peers/tokenizer.py.
  */
 #include "tests/test.h"
 
@@ -11,8 +11,12 @@
 #include <stdlib.h>
 
 static const char *const TEXTS[] = {
-    "low lower lowest", "new newer newest low", "wide wider widest new", "the lowest of the low",
-    "Crème brûlée for the newest", "it's what they'll say: don't, 12 times",
+    "low lower lowest",
+    "new newer newest low",
+    "wide wider widest new",
+    "the lowest of the low",
+    "Crème brûlée for the newest",
+    "it's what they'll say: don't, 12 times",
 };
 
 static struct tokenizer *learn(size_t size, bool backwards)
@@ -54,8 +58,12 @@ static void text_comes_back_in_lower_case(void **state)
     assert_round_trip(t, "", "");
     assert_round_trip(t, "   ", "   ");
     assert_round_trip(t, "日本語 и 🎬", "日本語 и 🎬");
-    assert_round_trip(t, "e\xcc\x81", "\xc3\xa9");            /* NFC */
-    assert_round_trip(t, "a\xff" "b\xc3", "a\xef\xbf\xbd" "b\xef\xbf\xbd"); /* broken bytes */
+    assert_round_trip(t, "e\xcc\x81", "\xc3\xa9"); /* NFC */
+    assert_round_trip(t,
+                      "a\xff"
+                      "b\xc3",
+                      "a\xef\xbf\xbd"
+                      "b\xef\xbf\xbd"); /* broken bytes */
     tokenizer_free(t);
 }
 

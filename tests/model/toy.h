@@ -5,7 +5,14 @@
 #include "base/rng.h"
 #include "model/decode.h"
 
-enum { TOY_ITEMS = 12, TOY_LEVELS = 2, TOY_TILES = 3, TOY_CONTENT = 5, TOY_TEXT = 3, TOY_VOCAB = 7 };
+enum {
+    TOY_ITEMS = 12,
+    TOY_LEVELS = 2,
+    TOY_TILES = 3,
+    TOY_CONTENT = 5,
+    TOY_TEXT = 3,
+    TOY_VOCAB = 7
+};
 
 static const struct shape TOY_SHAPE = {
     .dim = 16,

@@ -127,7 +127,8 @@ int main(int argc, char **argv)
     double positions = 0;
     for (size_t i = 0; i < trainer.batches.window_count; i++) {
         positions += trainer.batches.windows[i].length;
-        length += (double)trainer.batches.windows[i].length * (trainer.batches.windows[i].length + 1) / 2;
+        length +=
+            (double)trainer.batches.windows[i].length * (trainer.batches.windows[i].length + 1) / 2;
     }
     struct step_report report;
     for (int i = 0; i < 3; i++) /* pages and caches */

@@ -117,6 +117,70 @@ static void exclusions_and_categories_hold(void **state)
     json_decref(none);
 }
 
+/* Words alone get an answer, and steer one that has a history too. */
+static void words_are_answered(void **state)
+{
+    (void)state;
+    json_t *asked = expect(&server, 200, "POST", "/v1/recommendations",
+                           "{\"query\":\"the matrix reloaded\",\"n\":5}");
+    bool found = false;
+    assert_int_equal(json_array_size(json_object_get(asked, "items")), 5);
+    assert_true(json_is_false(json_object_get(json_object_get(asked, "fallback"), "used")));
+    for (size_t i = 0; i < 5; i++)
+        found |= strcmp(slate_item(asked, i), "tt0234215") == 0;
+    assert_true(found);
+    json_t *reason = json_array_get(
+        json_object_get(json_array_get(json_object_get(asked, "items"), 0), "reasons"), 0);
+    assert_string_equal(json_string_value(json_object_get(reason, "code")), "matches_query");
+    json_t *both = expect(&server, 200, "POST", "/v1/recommendations",
+                          "{\"history\":[\"tt0133093\"],\"query\":\"horror\",\"n\":5}");
+    json_t *plain = expect(&server, 200, "POST", "/v1/recommendations",
+                           "{\"history\":[\"tt0133093\"],\"n\":5}");
+    size_t same = 0;
+    for (size_t i = 0; i < 5; i++) {
+        same += strcmp(slate_item(both, i), slate_item(plain, i)) == 0;
+        assert_string_not_equal(slate_item(both, i), "tt0133093"); /* seen is still not shown */
+    }
+    assert_true(same < 5);
+    json_decref(
+        expect(&server, 200, "POST", "/v1/recommendations", "{\"query\":\"\xe6\x98\xa0\"}"));
+    json_decref(asked);
+    json_decref(both);
+    json_decref(plain);
+}
+
+/* A cap on categories holds but for what most candidates have; likeness costs rank. */
+static void lists_can_be_made_diverse(void **state)
+{
+    (void)state;
+    json_t *capped = expect(&server, 200, "POST", "/v1/recommendations",
+                            "{\"history\":[\"tt0133093\",\"tt0816692\"],\"n\":10,"
+                            "\"diversity\":{\"category_max\":2}}");
+    size_t horror = 0;
+    for (size_t i = 0; i < json_array_size(json_object_get(capped, "items")); i++) {
+        json_t *entry = json_array_get(json_object_get(capped, "items"), i);
+        if (strcmp(json_string_value(json_object_get(entry, "source")), "popular") == 0)
+            continue; /* filled up: no candidate was left */
+        json_t *categories = json_object_get(json_object_get(entry, "item"), "categories");
+        for (size_t c = 0; c < json_array_size(categories); c++)
+            horror += strcmp(json_string_value(json_array_get(categories, c)), "Horror") == 0;
+    }
+    assert_true(horror <= 2);
+    json_t *plain = expect(&server, 200, "POST", "/v1/recommendations",
+                           "{\"history\":[\"tt0133093\",\"tt0816692\"],\"n\":10}");
+    json_t *spread = expect(&server, 200, "POST", "/v1/recommendations",
+                            "{\"history\":[\"tt0133093\",\"tt0816692\"],\"n\":10,"
+                            "\"diversity\":{\"mmr\":50}}");
+    assert_string_equal(slate_item(plain, 0), slate_item(spread, 0)); /* the best stays first */
+    size_t same = 0;
+    for (size_t i = 0; i < 10; i++)
+        same += strcmp(slate_item(plain, i), slate_item(spread, i)) == 0;
+    assert_true(same < 10);
+    json_decref(capped);
+    json_decref(plain);
+    json_decref(spread);
+}
+
 /* Plackett-Luce: the same seed draws the same list, p is exp(s/T) over what remains, and it is
  * stored. */
 static void exploring_says_its_propensities(void **state)
@@ -228,7 +292,7 @@ static void bad_input_gets_a_clear_error(void **state)
         {"POST", "/v1/recommendations", "{\"history\":", 400, "not JSON"},
         {"POST", "/v1/recommendations", "", 400, "not JSON"},
         {"POST", "/v1/recommendations", "[1]", 422, "expected an object, found an array"},
-        {"POST", "/v1/recommendations", "{}", 422, "user_id, history, or both"},
+        {"POST", "/v1/recommendations", "{}", 422, "user_id, history, query, or several"},
         {"POST", "/v1/recommendations", "{\"user_id\":5}", 422,
          "user_id: expected a string, found a whole number"},
         {"POST", "/v1/recommendations", "{\"user_id\":\"\"}", 422, "1 to 256 bytes"},
@@ -254,6 +318,12 @@ static void bad_input_gets_a_clear_error(void **state)
         {"POST", "/v1/events",
          "{\"user_id\":\"a\",\"item_id\":\"b\",\"type\":\"x\",\"timestamp\":9999999999999999}", 422,
          "future"},
+        {"POST", "/v1/recommendations", "{\"query\":7}", 422, "query: expected a string"},
+        {"POST", "/v1/recommendations", "{\"query\":\" \"}", 422, "query: expected words"},
+        {"POST", "/v1/recommendations", "{\"user_id\":\"a\",\"diversity\":{\"mmr\":-1}}", 422,
+         "diversity: mmr: expected"},
+        {"POST", "/v1/recommendations", "{\"user_id\":\"a\",\"diversity\":{\"mrr\":1}}", 422,
+         "mrr: unknown field"},
         {"POST", "/v1/events", "[]", 422, "1 to 10000"},
         {"POST", "/v1/events", "7", 422, "expected an event"},
         {"PUT", "/v1/items/x", "{\"title\":7}", 422, "title: expected a string"},
@@ -332,10 +402,16 @@ static void it_describes_and_counts_itself(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_slate_says_what_why_and_how_likely),   TEST(an_event_changes_the_next_answer),
-        TEST(exclusions_and_categories_hold),         TEST(exploring_says_its_propensities),
-        TEST(items_are_put_found_listed_and_deleted), TEST(events_come_in_every_shape_and_once),
-        TEST(bad_input_gets_a_clear_error),           TEST(it_describes_and_counts_itself),
+        TEST(a_slate_says_what_why_and_how_likely),
+        TEST(an_event_changes_the_next_answer),
+        TEST(exclusions_and_categories_hold),
+        TEST(exploring_says_its_propensities),
+        TEST(words_are_answered),
+        TEST(lists_can_be_made_diverse),
+        TEST(items_are_put_found_listed_and_deleted),
+        TEST(events_come_in_every_shape_and_once),
+        TEST(bad_input_gets_a_clear_error),
+        TEST(it_describes_and_counts_itself),
     };
     return cmocka_run_group_tests(tests, start, end);
 }
