@@ -232,6 +232,15 @@ static bool run_evaluate(struct front *f, struct store *store, struct err *err)
     return with_job(f, store, err, do_evaluate);
 }
 
+static bool run_compare(struct front *f, struct store *store, struct err *err)
+{
+    const struct evaluate_settings *s = &f->evaluate;
+    const struct compare_options options = {s->ranks, *s->json ? s->json : NULL, s->targets,
+                                            s->label};
+    (void)store;
+    return job_compare(&options, err);
+}
+
 static bool run_recommend(struct front *f, struct store *store, struct err *err)
 {
     return with_job(f, store, err, do_recommend);
@@ -321,6 +330,7 @@ static const struct command {
      T_TRAIN | T_INDEX | T_EVENTS},
     {"evaluate", "the version in production against the baselines", run_evaluate, false,
      T_EVALUATE | T_TRAIN | T_INDEX | T_EVENTS},
+    {"compare", "several runs of evaluate --ranks as one table", run_compare, false, T_EVALUATE},
     {"recommend", "slates for all users at once", run_recommend, false, T_RECOMMEND},
     {"serve", "the HTTP service", run_serve, true, T_SERVE | T_EVENTS | T_STORE},
     {"promote", "another version into production, or back", run_promote, false, T_OTHER},

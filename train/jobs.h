@@ -62,6 +62,15 @@ struct evaluate_options {
 bool job_evaluate(const struct job *job, const struct evaluate_options *options,
                   struct err *err) MUST_CHECK;
 
+struct compare_options {
+    const char *paths; /* of `evaluate --ranks`, parted by spaces */
+    const char *json_path, *targets_path;
+    const char *label;
+};
+
+/* Several runs over the same users, as one table with intervals. */
+bool job_compare(const struct compare_options *options, struct err *err) MUST_CHECK;
+
 /* One JSON line a user into `path` ("-": stdout). */
 bool job_recommend_all(const struct job *job, size_t n, const char *path,
                        struct err *err) MUST_CHECK;

@@ -1,0 +1,107 @@
+#!/bin/sh
+# ./run quality: fills docs/QUALITY.md.  A cell is one training and its figures, kept under
+# build/quality/cells/<hash of code, settings and data>; what is there is not computed again, and a
+# cell that was killed goes on where it stopped.
+#
+#   ./run quality            all groups
+#   ./run quality beauty     one of: beauty ties sample cold scale ids
+#
+# Amazon Beauty is not part of this repository: BEAUTY names the folder that holds items.jsonl and
+# interactions.csv.gz (data/README.md, the neutral form); without it its groups are left out, and said so.
+set -eu
+cd "$(dirname "$0")/../.."
+BEAUTY=${BEAUTY:-../shared/data/amazon14-beauty}
+root=build/quality
+mkdir -p $root/cells $root/homes build/reports
+code=$(git ls-files base data index model evaluate recommend train tessera.c CMakeLists.txt | xargs cat | sha256sum | cut -c1-12)
+tessera=build/tessera-quality-$code
+[ -x $tessera ] || cp build/tessera $tessera
+wanted=${1:-all}
+wants() { [ "$wanted" = all ] || [ "$wanted" = "$1" ]; }
+hash() { printf '%s' "$*" | sha256sum | cut -c1-12; }
+
+data_of() { # beauty | sample: import flags
+    case $1 in
+    beauty) echo "--items $BEAUTY/items.jsonl --interactions $BEAUTY/interactions.csv.gz" ;;
+    sample) echo "--items data/sample/items.jsonl.zst --interactions data/sample/interactions.csv.zst --conversations data/sample/conversations.jsonl.zst" ;;
+    esac
+}
+
+# cell NAME DATA "settings of index and events" "settings of train" sasrec|alone
+# leaves ranks.tsv, evaluate.txt, evaluate.json, steps of training, seconds in $cell
+cell() {
+    key=$(hash "$code" "$2" "$(data_of "$2")" "$3" "$4" "$5")
+    cell=$root/cells/$key
+    [ -e "$cell/done" ] && { echo "cell $1 ($key): there"; return 0; }
+    home=$root/homes/$key
+    mkdir -p "$cell" "$home"
+    echo "cell $1 ($key): computing"
+    start=$(date +%s)
+    {
+        [ -e "$cell/imported" ] || { $tessera --home "$home" import $(data_of "$2") && touch "$cell/imported"; }
+        /usr/bin/env time -f "peak memory %M KiB, %e s" -o "$cell/index.time" $tessera --home "$home" index $3
+        /usr/bin/env time -f "peak memory %M KiB, %e s" -o "$cell/train.time" $tessera --home "$home" train $3 $4
+        echo $(($(date +%s) - start)) >"$cell/seconds"
+        [ "$5" != sasrec ] || $tessera --home "$home" train $3 $4 $SASREC
+        $tessera --home "$home" evaluate $3 --all --json "$cell/validation.json" >"$cell/validation.txt"
+        $tessera --home "$home" evaluate $3 --all --test --label "$1" --runs docs/TEST_RUNS.tsv \
+            --ranks "$cell/ranks.tsv" --json "$cell/evaluate.json"
+    } >"$cell/evaluate.txt" 2>"$cell/log"
+    cp "$home"/models/0001-*/training.tsv "$cell/training.tsv"
+    rm -rf "$home"
+    echo "$1 | $2 | $3 | $4 | $5" >"$cell/done"
+}
+
+# The baseline gets the same budget of tuning: docs/QUALITY.md lists its tries.
+SASREC="--preset sasrec --dim 64 --heads 2 --kv-heads 2 --ffn 176 --dropout 0.5 --epochs 20"
+
+table() { # label, then names of cells whose ranks are compared
+    label=$1
+    shift
+    $tessera --home $root compare --ranks "$*" --label "$label" --json "build/reports/quality-$(echo "$label" | tr ' ' '-').json" |
+        tee "$root/$(echo "$label" | tr ' ' '-').md"
+}
+
+have_beauty() { [ -e "$BEAUTY/items.jsonl" ] || { echo "$BEAUTY is not there: $1 left out"; return 1; }; }
+
+if wants beauty && have_beauty beauty; then
+    files=
+    for seed in 1 2 3; do
+        cell "beauty seed $seed" beauty "" "--seed $seed" sasrec
+        files="$files $cell/ranks.tsv"
+        [ "$seed" != 1 ] || first=$cell
+    done
+    table "beauty file order" $files
+    cp "$first/evaluate.txt" $root/beauty-all.txt
+    cp "$first/training.tsv" $root/beauty-training.tsv
+    cp "$first/seconds" $root/beauty-seconds.txt
+    cp "$first/train.time" $root/beauty-memory.txt
+fi
+if wants ties && have_beauty ties; then
+    files=
+    for shuffle in 1 2 3 4 5; do
+        cell "beauty ties $shuffle" beauty "--tie-shuffle $shuffle" "--seed 1" sasrec
+        table "beauty ties shuffled $shuffle" "$cell/ranks.tsv" >/dev/null
+        files="$files $cell/ranks.tsv"
+    done
+    table "beauty ties shuffled" $files
+fi
+if wants sample; then
+    files=
+    for seed in 1 2 3; do
+        cell "sample seed $seed" sample "" "--seed $seed" sasrec
+        files="$files $cell/ranks.tsv"
+        [ "$seed" != 1 ] || first=$cell
+    done
+    table "sample" $files
+    cp "$first/evaluate.txt" $root/sample-all.txt
+    cp "$first/training.tsv" $root/sample-training.tsv
+fi
+if wants cold && have_beauty cold; then
+    cell "beauty cold" beauty "--cold-share 0.05" "--seed 1" alone
+    cp "$cell/evaluate.txt" $root/beauty-cold.txt
+fi
+if wants scale; then
+    tests/quality/scale.sh $tessera
+fi
+python3 tests/quality/report.py $root docs/QUALITY.md
