@@ -83,7 +83,7 @@ static json_t *make_config(const struct shape *s, const char *fingerprint)
         (json_int_t)s->ffn, "vocab_size", (json_int_t)s->vocab, "tie_word_embeddings", 1,
         "rope_theta", s->rope_base, "rms_norm_eps", s->norm_eps, "hidden_act", "silu", "tessera",
         "content", (json_int_t)s->content, "items", (json_int_t)s->items, "levels",
-        (json_int_t)s->levels, "tiles", (json_int_t)s->tiles, "semantic_ids", fingerprint);
+        (json_int_t)s->levels, "tiles", (json_int_t)s->tiles, "node_vectors", s->node_vectors, "semantic_ids", fingerprint);
 }
 
 bool checkpoint_write(const char *folder, const struct shape *shape, const struct params *params,
@@ -122,6 +122,7 @@ bool checkpoint_shape(struct shape *s, const char *folder, const char *fingerpri
            json_size(&s->items, own, "items", 1, most, err) &&
            json_size(&s->levels, own, "levels", 1, most, err) &&
            json_size(&s->tiles, own, "tiles", 1, most, err) &&
+           json_flag(&s->node_vectors, own, "node_vectors", err) &&
            json_text(&found, own, "semantic_ids", err);
     if (fine && strcmp(found, fingerprint) != 0)
         fine =

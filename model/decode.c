@@ -16,6 +16,7 @@ void decode_layout(struct decode_work *w, const struct shape *s, size_t beam, si
     w->act = arena_take(arena, beam * s->dim, sizeof(real));
     w->ones = arena_take(arena, beam * s->dim, sizeof(real));
     w->picked = arena_take(arena, width, sizeof(real));
+    w->block = arena_take(arena, width, sizeof(real));
     w->score = arena_take(arena, beam, sizeof(real));
     w->score_next = arena_take(arena, beam, sizeof(real));
     w->node = arena_take(arena, beam, sizeof *w->node);
@@ -46,16 +47,17 @@ static real child_logits(struct decode_work *w, const struct tile_child *childre
                          size_t state, size_t level, const struct policy *policy)
 {
     const struct shape *s = &policy->shape;
+    const real *h = w->h + state * s->dim;
     real most = -INFINITY;
-    for (size_t c = 0; c < count; c++) {
-        if (level < s->levels)
-            w->picked[c] = w->logits[state * s->tiles + children[c].tile] +
-                           policy->params.tile_bias[level * s->tiles + children[c].tile];
-        else
-            w->picked[c] =
-                dot(w->h + state * s->dim, policy_find_vector(policy, children[c].item), s->dim);
+    for (size_t c = 0; c < count; c++)
+        w->picked[c] = level < s->levels
+                           ? w->logits[state * s->tiles + children[c].tile] +
+                                 policy->params.tile_bias[level * s->tiles + children[c].tile]
+                           : dot(h, policy_find_vector(policy, children[c].item), s->dim);
+    if (level < s->levels)
+        policy_node_scores(w->picked, w->block, policy, h, children, count, level);
+    for (size_t c = 0; c < count; c++)
         most = w->picked[c] > most ? w->picked[c] : most;
-    }
     real sum = 0;
     for (size_t c = 0; c < count; c++)
         sum += (real)exp((double)(w->picked[c] - most));

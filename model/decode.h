@@ -19,7 +19,7 @@ struct decode_work {
     real *h, *h_next;                   /* [beam_max, dim] */
     real *logits;                       /* [beam_max, tiles] */
     real *pre, *act, *ones;             /* [beam_max, dim] */
-    real *picked;                       /* [width_max] */
+    real *picked, *block;               /* [width_max] */
     real *score, *score_next;           /* [beam_max] */
     struct tile_node *node, *node_next; /* [beam_max] */
     struct tile_child *children;        /* [beam_max * width_max] */

@@ -3,6 +3,73 @@
 #include <assert.h>
 #include <string.h>
 
+void policy_node_vectors(real *node_vectors, const struct policy *policy, const real *find_vectors,
+                         size_t level)
+{
+    const struct item_table *items = &policy->items;
+    const uint32_t *node = items->node + level * items->count;
+    size_t d = policy->shape.dim;
+    for (size_t first = 0, last; first < items->count; first = last) {
+        real *m = node_vectors + node[first] * d;
+        memset(m, 0, d * sizeof(real));
+        for (last = first; last < items->count && node[last] == node[first]; last++)
+            axpy(m, 1, find_vectors + last * d, d);
+        real share = 1 / (real)(last - first);
+        for (size_t k = 0; k < d; k++)
+            m[k] *= share;
+    }
+}
+
+/* Nodes are numbered in the order of rows, so the children of a node lie together. */
+static size_t block_of(size_t *size, const struct policy *policy, const struct tile_child *children,
+                       size_t count, size_t level)
+{
+    size_t first = SIZE_MAX;
+    *size = 0;
+    for (size_t c = 0; c < count; c++) {
+        size_t node = child_node(policy, &children[c], level);
+        if (node == SIZE_MAX)
+            continue;
+        if (first == SIZE_MAX)
+            first = node;
+        *size = node - first + 1;
+    }
+    return first;
+}
+
+void policy_node_scores(real *scores, real *block, const struct policy *policy, const real *h,
+                        const struct tile_child *children, size_t count, size_t level)
+{
+    int d = (int)policy->shape.dim;
+    size_t size;
+    if (!policy->items.node)
+        return;
+    size_t first = block_of(&size, policy, children, count, level);
+    if (size)
+        REAL_GEMV(CblasRowMajor, CblasNoTrans, (int)size, d, 1,
+                  policy->items.node_vectors + first * (size_t)d, d, h, 1, 0, block, 1);
+    for (size_t c = 0; c < count; c++) {
+        size_t node = child_node(policy, &children[c], level);
+        scores[c] += node != SIZE_MAX
+                         ? block[node - first]
+                         : dot(h, policy_find_vector(policy, children[c].item), (size_t)d);
+    }
+}
+
+/* dh = the children's m, weighed by the gradients of their scores. */
+static void node_backward(real *dh, real *block, const struct policy *policy, const real *gradient,
+                          const struct tile_child *children, size_t count, size_t level)
+{
+    int d = (int)policy->shape.dim;
+    size_t size;
+    size_t first = block_of(&size, policy, children, count, level);
+    memset(block, 0, size * sizeof(real));
+    for (size_t c = 0; c < count; c++)
+        block[child_node(policy, &children[c], level) - first] = gradient[c];
+    REAL_GEMV(CblasRowMajor, CblasTrans, (int)size, d, 1,
+              policy->items.node_vectors + first * (size_t)d, d, block, 1, 0, dh, 1);
+}
+
 /*
  * One level at one position: logits [tiles] become their gradients, the node moves to the target's
  * child.  An illegal target cannot be: targets are items of the trie.
@@ -21,9 +88,13 @@ static void tile_learn(const struct reading *r, real *logits, size_t level, size
     real scale = r->options->scale * r->options->name_weight * w->weight[at];
     size_t count = legal->children(legal->self, w->children, w->node[at], level);
     size_t target = SIZE_MAX;
+    size_t d = s->dim;
+    const real *h = w->h + (level * w->trunk.positions_max + at) * d;
     real taught = 0; /* sum of teach * logit */
-    for (size_t c = 0; c < count; c++) {
+    for (size_t c = 0; c < count; c++)
         w->picked[c] = logits[w->children[c].tile] + bias[w->children[c].tile];
+    policy_node_scores(w->picked, w->block, r->policy, h, w->children, count, level);
+    for (size_t c = 0; c < count; c++) {
         if (share > 0)
             taught += teach[c] * w->picked[c];
         if (w->children[c].tile == tile)
@@ -35,8 +106,13 @@ static void tile_learn(const struct reading *r, real *logits, size_t level, size
     r->losses->name += (double)(w->weight[at] * (total - (1 - share) * logit - share * taught));
     w->picked[target] -= 1 - share;
     memset(logits, 0, s->tiles * sizeof(real));
-    for (size_t c = 0; c < count; c++)
-        logits[w->children[c].tile] = (w->picked[c] - (share > 0 ? share * teach[c] : 0)) * scale;
+    for (size_t c = 0; c < count; c++) {
+        w->picked[c] = (w->picked[c] - (share > 0 ? share * teach[c] : 0)) * scale;
+        logits[w->children[c].tile] = w->picked[c];
+    }
+    if (r->policy->items.node)
+        node_backward(w->dnode + (level * w->trunk.positions_max + at) * d, w->block, r->policy,
+                      w->picked, w->children, count, level);
     w->node[at] = w->children[target].node;
 }
 
@@ -122,6 +198,8 @@ static void name_backward(const struct reading *r)
         product_nn(w->dh, w->dpre, p->depth_up + l * d * d, r->count, d, d, 1);
         product_tn(grads->tile_out + l * s->tiles * d, dlogits, h, s->tiles, d, r->count, 1);
         product_nn(w->dh, dlogits, p->tile_out + l * s->tiles * d, r->count, d, s->tiles, 1);
+        if (r->policy->items.node)
+            axpy(w->dh, 1, w->dnode + l * stride, r->count * d);
     }
     product_tn(grads->name_start, w->dh, w->zt, d, d, r->count, 1);
     product_nn(w->dzt, w->dh, p->name_start, r->count, d, d, 1);

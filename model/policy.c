@@ -36,6 +36,8 @@ void policy_layout(struct policy_work *w, const struct shape *s, size_t position
     w->pre = arena_take(arena, s->levels * positions * s->dim, sizeof(real));
     w->act = arena_take(arena, s->levels * positions * s->dim, sizeof(real));
     w->dtiles = arena_take(arena, s->levels * positions * s->tiles, sizeof(real));
+    w->dnode = arena_take(arena, s->levels * positions * s->dim, sizeof(real));
+    w->block = arena_take(arena, width + 1, sizeof(real));
     w->teach = arena_take(arena, s->levels * positions * s->tiles, sizeof(real));
     w->ones = arena_take(arena, positions * s->dim, sizeof(real));
     w->dh = arena_take(arena, positions * s->dim, sizeof(real));

@@ -8,13 +8,15 @@
  *     say      p(token) = softmax(text z)                                      tied to the input
  *     find     s_i = (find_query z) . f_i          f_i = find_content v_i + own_out[i]
  *     name     h_1 = name_start z
- *              p(tile l) = softmax over legal (tile_out[l] h_l + tile_bias[l])
+ *              p(tile l) = softmax over legal ((tile_out[l] + m_l) h_l + tile_bias[l])
  *              h_{l+1} = h_l + depth_down[l] silu(depth_up[l] h_l + depth_tile[l, c_l])
  *              p(last tile = member j) = softmax over members (h_{L+1} . f_j)
  *
  * (the depth head follows RQ-Transformer, Lee et al., CVPR 2022: each tile from z and the tiles
- * before it.)  v_i is the content vector of an item, c its tiles.  The last tile is scored by the
- * find vectors of the members, so *name* can reach members that it never saw.
+ * before it.)  v_i is the content vector of an item, c its tiles.  m_l is the mean find vector of the
+ * items under the node that a tile leads to: what tile_out shares among all parents, m tells apart
+ * (no gradient goes through it).  The last tile is scored by the find vectors of the members, so *name*
+ * can reach members that it never saw.
  *
  * Find teaches name: its probabilities, summed over the items under each legal child, are a soft
  * target for the tile (weight `name_teach`; rows are ordered by name, so a node is a run of rows).
@@ -43,6 +45,9 @@ struct item_table {
     const real *content;       /* [count, content] */
     const uint16_t *codes;     /* [count, levels + 1] */
     const unsigned char *seen; /* [count] has training events */
+    const uint32_t *node;     /* [levels, count] which node of its level holds a row; NULL: no m */
+    const real *node_vectors; /* [nodes, dim] m, level after level, in the order of rows */
+    size_t nodes;
     const real *late_content;
     const uint16_t *late_codes;
     const real *late_find; /* [late, dim] */
@@ -113,6 +118,8 @@ struct policy_work {
     real *h;                   /* [levels + 1, positions, dim] */
     real *pre, *act;           /* [levels, positions, dim] */
     real *dtiles;              /* [levels, positions, tiles]  logits, then their gradients */
+    real *dnode;               /* [levels, positions, dim]  what m gives to the gradient of h */
+    real *block;               /* [width] scores of a node's children by their m */
     real *teach;               /* [levels, positions, tiles]  find's opinion of each legal child */
     real *ones;                /* [positions, dim] */
     real *dh, *dpre, *dact;    /* [positions, dim] */
@@ -136,6 +143,13 @@ void policy_forward(struct policy_work *work, const struct policy *policy,
 /* vectors [count, dim] = content [count, content] . find_content^T, without own embeddings. */
 void policy_find_content(real *vectors, const struct policy *policy, const real *content,
                          size_t count);
+/* m of one level from the find vectors of all items. */
+void policy_node_vectors(real *node_vectors, const struct policy *policy, const real *find_vectors,
+                         size_t level);
+/* Adds h . m to the scores of the legal children of a node; block [width] is scratch. */
+void policy_node_scores(real *scores, real *block, const struct policy *policy, const real *h,
+                        const struct tile_child *children, size_t count, size_t level);
+
 /* find_vectors [last - first, dim] of rows [first, last). */
 void policy_find_vectors(real *find_vectors, const struct policy *policy, size_t first,
                          size_t last);

@@ -38,6 +38,15 @@ static inline real dot(const real *a, const real *b, size_t count)
     return sum;
 }
 
+/* Where the node of a child lies among all nodes, or SIZE_MAX: only late items are under it. */
+static inline size_t child_node(const struct policy *policy, const struct tile_child *child,
+                                size_t level)
+{
+    const struct item_table *items = &policy->items;
+    return child->node.last > child->node.first ? items->node[level * items->count + child->node.first]
+                                                : SIZE_MAX;
+}
+
 static inline size_t find_place(const struct find_set *find, uint32_t row)
 {
     return find->place ? find->place[row] : row;

@@ -16,10 +16,12 @@
 #ifdef TESSERA_DOUBLE
 typedef double real;
 #define REAL_GEMM cblas_dgemm
+#define REAL_GEMV cblas_dgemv
 #define REAL(x) x
 #else
 typedef float real;
 #define REAL_GEMM cblas_sgemm
+#define REAL_GEMV cblas_sgemv
 #define REAL(x) x##F
 #endif
 

@@ -19,6 +19,7 @@ struct shape {
     size_t levels;   /* quantised tiles in a name; the last tile comes on top */
     size_t tiles;    /* tiles at each quantised level */
     size_t vocab;    /* tokens of text */
+    bool node_vectors; /* name reads the mean find vector of each node */
     double rope_base;
     double norm_eps;
 };

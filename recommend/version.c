@@ -83,7 +83,27 @@ static void derived_layout(struct version *version, unsigned char **seen, struct
     const struct shape *s = &version->policy.shape;
     params_layout(&version->policy.params, s, arena);
     version->policy.find_vectors = arena_take(arena, s->items * s->dim, sizeof(real));
+    version->policy.items.node_vectors =
+        arena_take(arena, version->policy.items.nodes * s->dim, sizeof(real));
     *seen = arena_take(arena, s->items, 1);
+}
+
+/* Numbers the nodes of the trie, level after level, in the order of rows. */
+static bool number_nodes(struct version *version, struct err *err)
+{
+    size_t items = version->index->items;
+    size_t levels = version->policy.shape.levels;
+    uint32_t nodes = 0;
+    version->node = calloc(items * levels + 1, sizeof *version->node);
+    if (!version->node)
+        return err_set(err, ERR_SYSTEM, "no memory for the nodes of %zu items", items);
+    for (size_t l = 0; l < levels; l++)
+        for (size_t r = 0; r < items; nodes++)
+            for (size_t last = version->trie.next[l * items + r]; r < last; r++)
+                version->node[l * items + r] = nodes;
+    version->policy.items.node = version->node;
+    version->policy.items.nodes = nodes;
+    return true;
 }
 
 static bool place(struct version *version, const struct shape *shape, struct err *err)
@@ -101,30 +121,37 @@ static bool place(struct version *version, const struct shape *shape, struct err
             tokenizer_size(version->tokenizer));
     version->policy.shape = *shape;
     version->policy.kernels = kernels_best();
+    if (!trie_open(&version->trie, index->codes, NULL, index->items, index->levels, err) ||
+        (shape->node_vectors && !number_nodes(version, err)))
+        return false;
     derived_layout(version, &seen, &ruler);
     if (!arena_open(&version->arena, ruler.used, err))
         return false;
     derived_layout(version, &seen, &version->arena);
     for (size_t i = 0; i < index->items; i++)
         seen[i] = index->events[i] > 0;
-    version->policy.items = (struct item_table){.count = index->items,
-                                                .text_dims = index->quantiser.text_dims,
-                                                .content = index->content,
-                                                .codes = index->codes,
-                                                .seen = seen};
+    struct item_table *items = &version->policy.items;
+    items->count = index->items;
+    items->text_dims = index->quantiser.text_dims;
+    items->content = index->content;
+    items->codes = index->codes;
+    items->seen = seen;
     const struct sparse *n = &index->neighbours;
     const struct sparse *texts = &index->text_neighbours;
     version->neighbours = (struct neighbour_lists){n->first, n->column, n->value, n->rows};
     version->texts =
         (struct neighbour_lists){texts->first, texts->column, texts->value, texts->rows};
     version->fusion = version->search = (struct fusion){{1, 1}};
-    return trie_open(&version->trie, index->codes, NULL, index->items, index->levels, err);
+    return true;
 }
 
 void version_refresh(struct version *version)
 {
     struct policy *policy = &version->policy;
     policy_find_vectors((real *)(uintptr_t)policy->find_vectors, policy, 0, policy->shape.items);
+    for (size_t l = 0; policy->items.node && l < policy->shape.levels; l++)
+        policy_node_vectors((real *)(uintptr_t)policy->items.node_vectors, policy,
+                            policy->find_vectors, l);
 }
 
 struct version *version_from(struct item_index *index, struct tokenizer *tokenizer,
@@ -262,6 +289,7 @@ void version_drop(struct version *version)
     trie_close(&version->trie);
     index_close(version->index);
     tokenizer_free(version->tokenizer);
+    free(version->node);
     free(version->popular);
     free(version->number_of_row);
     free(version->row_of_number);

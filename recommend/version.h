@@ -49,6 +49,7 @@ struct version {
     struct neighbour_lists neighbours, texts;
     struct fusion fusion;    /* of a history */
     struct fusion search;    /* of a query */
+    uint32_t *node;          /* owned [levels, items]: see item_table */
     uint32_t *popular;       /* [items] rows by falling training events */
     uint32_t *number_of_row; /* [items] in the store it was opened with; NO_ITEM: not there */
     uint32_t *row_of_number; /* [numbers] or NO_ITEM */

@@ -82,6 +82,11 @@ static void fit(double *w, const bool *start, const struct judgement *judgement,
         for (size_t i = 0; i < cases; i++)
             if (judgement->features[i].count && judgement->features[i].target != SIZE_MAX)
                 add_moments(&sum, &judgement->features[i], w);
+        for (size_t a = 0; a < FEATURES; a++) /* what never differs says nothing */
+            if (active[a] && sum.hessian[a][a] < 1e-9) {
+                active[a] = false;
+                w[a] = 0;
+            }
         solve(x, &sum, active);
         for (size_t a = 0; a < FEATURES; a++) {
             double by = x[a] > 1 ? 1 : x[a] < -1 ? -1 : x[a];

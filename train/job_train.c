@@ -446,6 +446,8 @@ static bool open_training(struct training *t, struct err *err)
         .levels = index->quantiser.levels,
         .tiles = index->quantiser.tiles,
         .vocab = tokenizer_size(tokenizer),
+        /* m needs the find vectors of all items at every step */
+        .node_vectors = index->items <= s->softmax_items && s->node_vectors,
         .rope_base = 10000,
         .norm_eps = 1e-5,
     };

@@ -28,7 +28,7 @@ struct train_settings {
         adam_beta2, average_decay, name_teach, smoothing, bare_share, task_share, task_weight,
         say_weight;
     size_t softmax_items, negatives;
-    bool promote;
+    bool promote, node_vectors;
     char preset[SETTING_TEXT_SIZE];
 };
 

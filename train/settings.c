@@ -87,6 +87,8 @@ const struct setting TRAIN_SETTINGS[] = {
     SETTING(SIZE, train_settings, beam, "50", 1, 200, "names kept at each level when naming"),
     SETTING(SIZE, train_settings, scan_items_max, "200000", 0, 100000000,
             "items up to which find looks at every vector"),
+    SETTING(BOOL, train_settings, node_vectors, "true", 0, 0,
+            "name reads the mean find vector of the items under each tile"),
     SETTING(TEXT, train_settings, preset, "policy", 0, 0,
             "policy, or sasrec: a baseline, trunk and find over embeddings of items alone"),
     SETTING(BOOL, train_settings, promote, "true", 0, 0,

@@ -22,6 +22,7 @@ static void trainer_layout(struct trainer *t, size_t threads, struct arena *aren
     batches_layout(&t->batches, arena);
     t->find_content = arena_take(arena, t->find_max * s->content, sizeof(real));
     t->find_vectors = arena_take(arena, t->find_max * s->dim, sizeof(real));
+    t->node_vectors = arena_take(arena, t->policy.items.nodes * s->dim, sizeof(real));
     t->bare = arena_take(arena, t->find_max, 1);
     for (size_t g = 0; g < GRADIENTS; g++)
         t->dfind[g] = t->sampled ? arena_take(arena, t->find_max * s->dim, sizeof(real))
@@ -86,6 +87,7 @@ static void set_up(struct trainer *t)
     for (size_t i = 0; i < s->items; i++)
         t->events_total += t->events[i];
     params_start(&t->policy.params, s, t->policy.items.seen, t->settings->seed);
+    t->policy.items.node_vectors = t->node_vectors;
     if (t->sasrec)
         set_up_sasrec(t);
     for (size_t i = 0; i < PARAM_COUNT; i++)
@@ -274,6 +276,13 @@ static size_t find_pieces(const struct trainer *t)
     return (t->find.count + FIND_PIECE - 1) / FIND_PIECE;
 }
 
+static void node_piece(void *self, size_t level, size_t worker)
+{
+    struct trainer *t = self;
+    (void)worker;
+    policy_node_vectors(t->node_vectors, &t->policy, t->find_vectors, level);
+}
+
 static void sum_find_piece(void *self, size_t piece, size_t worker)
 {
     struct trainer *t = self;
@@ -386,6 +395,8 @@ void trainer_step(struct trainer *t, struct step_report *report)
         touch_inputs(t);
     }
     thread_pool_run(t->pool, find_pieces(t), find_piece, t);
+    if (t->policy.items.node)
+        thread_pool_run(t->pool, t->shape.levels, node_piece, t);
     thread_pool_run(t->pool, GRADIENTS, learn_piece, &s);
     optimiser_sum(&t->optimiser, t->pool);
     thread_pool_run(t->pool, find_pieces(t), sum_find_piece, t);

@@ -41,7 +41,7 @@ struct trainer {
     uint32_t *marks;                 /* [items] 1 + step of the last time in the set */
     uint32_t *touched;               /* inputs of a step, rising */
     real *log_inclusion;             /* [find_max] */
-    real *find_content, *find_vectors;
+    real *find_content, *find_vectors, *node_vectors;
     real *dfind[GRADIENTS];
     unsigned char *bare;    /* [find_max] */
     const uint32_t *events; /* [items] */

@@ -25,6 +25,7 @@ static const struct shape TOY_SHAPE = {
     .levels = TOY_LEVELS,
     .tiles = TOY_TILES,
     .vocab = TOY_VOCAB,
+    .node_vectors = true,
     .rope_base = 10000,
     .norm_eps = 1e-5,
 };
@@ -63,8 +64,27 @@ struct toy {
     real content[TOY_ITEMS * TOY_CONTENT];
     unsigned char seen[TOY_ITEMS];
     real find_vectors[TOY_ITEMS * 16];
+    uint32_t node[TOY_LEVELS * TOY_ITEMS];
+    real node_vectors[TOY_LEVELS * TOY_ITEMS * 16];
     struct arena arena;
 };
+
+static inline void toy_number_nodes(struct toy *toy)
+{
+    uint32_t node = UINT32_MAX;
+    for (size_t l = 0; l < TOY_LEVELS; l++)
+        for (size_t i = 0; i < TOY_ITEMS; i++) {
+            const uint16_t *codes = TOY_CODES + i * (TOY_LEVELS + 1);
+            if (i == 0 || memcmp(codes, codes - TOY_LEVELS - 1, (l + 1) * sizeof *codes) != 0)
+                node++;
+            toy->node[l * TOY_ITEMS + i] = node;
+        }
+    toy->policy.items.node = toy->node;
+    toy->policy.items.node_vectors = toy->node_vectors;
+    toy->policy.items.nodes = node + 1;
+    for (size_t l = 0; l < TOY_LEVELS; l++)
+        policy_node_vectors(toy->node_vectors, &toy->policy, toy->find_vectors, l);
+}
 
 static inline void toy_open(struct toy *toy, uint64_t seed, const struct kernels *kernels)
 {
@@ -96,6 +116,7 @@ static inline void toy_open(struct toy *toy, uint64_t seed, const struct kernels
                                             .seen = toy->seen};
     toy->policy.find_vectors = toy->find_vectors;
     policy_find_vectors(toy->find_vectors, &toy->policy, 0, TOY_ITEMS);
+    toy_number_nodes(toy);
 }
 
 static inline void toy_close(struct toy *toy)
