@@ -74,16 +74,17 @@ static bool write_tensors(const char *folder, const char *file, bool trunk,
 
 static json_t *make_config(const struct shape *s, const char *fingerprint)
 {
-    return json_pack(
-        "{s:[s], s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:f, s:f, s:s, s:{s:I, s:I, s:I, s:I, "
-        "s:s}}",
-        "architectures", "LlamaForCausalLM", "model_type", "llama", "hidden_size",
-        (json_int_t)s->dim, "num_hidden_layers", (json_int_t)s->layers, "num_attention_heads",
-        (json_int_t)s->heads, "num_key_value_heads", (json_int_t)s->kv_heads, "intermediate_size",
-        (json_int_t)s->ffn, "vocab_size", (json_int_t)s->vocab, "tie_word_embeddings", 1,
-        "rope_theta", s->rope_base, "rms_norm_eps", s->norm_eps, "hidden_act", "silu", "tessera",
-        "content", (json_int_t)s->content, "items", (json_int_t)s->items, "levels",
-        (json_int_t)s->levels, "tiles", (json_int_t)s->tiles, "node_vectors", s->node_vectors, "semantic_ids", fingerprint);
+    return json_pack("{s:[s], s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:f, s:f, s:s, "
+                     "s:{s:I, s:I, s:I, s:I, s:b, s:s}}",
+                     "architectures", "LlamaForCausalLM", "model_type", "llama", "hidden_size",
+                     (json_int_t)s->dim, "num_hidden_layers", (json_int_t)s->layers,
+                     "num_attention_heads", (json_int_t)s->heads, "num_key_value_heads",
+                     (json_int_t)s->kv_heads, "intermediate_size", (json_int_t)s->ffn, "vocab_size",
+                     (json_int_t)s->vocab, "tie_word_embeddings", 1, "rope_theta", s->rope_base,
+                     "rms_norm_eps", s->norm_eps, "hidden_act", "silu", "tessera", "content",
+                     (json_int_t)s->content, "items", (json_int_t)s->items, "levels",
+                     (json_int_t)s->levels, "tiles", (json_int_t)s->tiles, "node_vectors",
+                     s->node_vectors, "semantic_ids", fingerprint);
 }
 
 bool checkpoint_write(const char *folder, const struct shape *shape, const struct params *params,

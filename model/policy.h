@@ -13,10 +13,10 @@
  *              p(last tile = member j) = softmax over members (h_{L+1} . f_j)
  *
  * (the depth head follows RQ-Transformer, Lee et al., CVPR 2022: each tile from z and the tiles
- * before it.)  v_i is the content vector of an item, c its tiles.  m_l is the mean find vector of the
- * items under the node that a tile leads to: what tile_out shares among all parents, m tells apart
- * (no gradient goes through it).  The last tile is scored by the find vectors of the members, so *name*
- * can reach members that it never saw.
+ * before it.)  v_i is the content vector of an item, c its tiles.  m_l is the mean find vector of
+ * the items under the node that a tile leads to: what tile_out shares among all parents, m tells
+ * apart (no gradient goes through it).  The last tile is scored by the find vectors of the members,
+ * so *name* can reach members that it never saw.
  *
  * Find teaches name: its probabilities, summed over the items under each legal child, are a soft
  * target for the tile (weight `name_teach`; rows are ordered by name, so a node is a run of rows).
@@ -45,8 +45,8 @@ struct item_table {
     const real *content;       /* [count, content] */
     const uint16_t *codes;     /* [count, levels + 1] */
     const unsigned char *seen; /* [count] has training events */
-    const uint32_t *node;     /* [levels, count] which node of its level holds a row; NULL: no m */
-    const real *node_vectors; /* [nodes, dim] m, level after level, in the order of rows */
+    const uint32_t *node;      /* [levels, count] which node of its level holds a row; NULL: no m */
+    const real *node_vectors;  /* [nodes, dim] m, level after level, in the order of rows */
     size_t nodes;
     const real *late_content;
     const uint16_t *late_codes;

@@ -43,8 +43,9 @@ static inline size_t child_node(const struct policy *policy, const struct tile_c
                                 size_t level)
 {
     const struct item_table *items = &policy->items;
-    return child->node.last > child->node.first ? items->node[level * items->count + child->node.first]
-                                                : SIZE_MAX;
+    return child->node.last > child->node.first
+               ? items->node[level * items->count + child->node.first]
+               : SIZE_MAX;
 }
 
 static inline size_t find_place(const struct find_set *find, uint32_t row)

@@ -10,8 +10,8 @@ struct drawing {
     const struct snapshot *s;
     const struct slate_request *request;
     struct rng rng;
-    size_t count;                     /* candidates left */
-    uint32_t common[CANDIDATES_MAX];  /* categories that most candidates have: no cap holds them */
+    size_t count;                    /* candidates left */
+    uint32_t common[CANDIDATES_MAX]; /* categories that most candidates have: no cap holds them */
     size_t common_count;
 };
 
