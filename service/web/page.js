@@ -2,7 +2,7 @@
 "use strict";
 
 const $ = (id) => document.getElementById(id);
-const SOURCES = {name: "named tile by tile", find: "found near your taste", count: "often liked together", popular: "liked by many"};
+const SOURCES = {name: "named tile by tile", find: "found near your taste", count: "often liked together", text: "of the same words", walk: "liked together with its like", popular: "liked by many"};
 
 let user = localStorage.getItem("tessera.user");
 if (!user) {
@@ -88,13 +88,15 @@ async function seen(entry, requestId) {
 let turn = 0;
 async function refresh() {
   const mine = ++turn;
-  if (!liked.length) {
+  const mood = $("mood").value.trim();
+  if (!liked.length && !mood) {
     $("slate").replaceChildren();
-    say("Like something, and a list appears here.");
+    say("Like something, or say what it should be about, and a list appears here.");
     return;
   }
   try {
     const body = {user_id: user, history: liked.map((item) => item.item_id), n: 10};
+    if (mood) body.query = mood;
     if ($("genre").value) body.categories = [$("genre").value];
     const slate = await call("POST", "/v1/recommendations", body);
     if (mine !== turn) return;
@@ -128,9 +130,15 @@ $("search").addEventListener("input", () => {
     }
   }, 120);
 });
+let thinking;
+$("mood").addEventListener("input", () => {
+  clearTimeout(thinking);
+  thinking = setTimeout(refresh, 200);
+});
 $("genre").addEventListener("change", refresh);
 $("forget").addEventListener("click", () => {
   liked = [];
+  $("mood").value = "";
   user = "page-" + Math.random().toString(36).slice(2, 12);
   localStorage.setItem("tessera.user", user);
   return keep();

@@ -195,6 +195,11 @@ static void search_like_read_and_mark_as_seen(void **state)
     json_decref(first);
     click("#liked li button"); /* the first film is taken back */
     until("document.querySelectorAll('#liked li').length === 1");
+    json_decref(script("const m = document.getElementById('mood'); m.value = 'matrix reloaded'; "
+                       "m.dispatchEvent(new Event('input'))")); /* words steer the list */
+    until("[...document.querySelectorAll('#slate .title')].some(t => t.textContent.startsWith('The "
+          "Matrix Reloaded'))");
+    save_screenshot("page-words.png");
     click("#forget");
     until("document.querySelectorAll('#slate li').length === 0");
 }
