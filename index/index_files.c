@@ -130,8 +130,8 @@ static bool read_coder(struct item_index *index, const char *folder, struct err 
     if (!sizes || !weights || !terms)
         return err_set(err, ERR_FORMAT, "%s: tensor terms is missing", path);
     struct quantiser *q = &index->quantiser;
-    *q = (struct quantiser){(size_t)sizes[0], (size_t)sizes[1], (size_t)sizes[2], (size_t)sizes[3],
-                            NULL};
+    *q = (struct quantiser){
+        (size_t)sizes[0], (size_t)sizes[1], (size_t)sizes[2], (size_t)sizes[3], NULL, NULL};
     if (q->levels < 1 || q->levels >= LEVELS_MAX || q->dims < 1 || q->dims > 1024 ||
         q->text_dims > q->dims || q->tiles < 1 || q->tiles > 65535)
         return err_set(err, ERR_FORMAT, "%s: sizes %zu, %zu, %zu, %zu make no sense", path,
@@ -146,6 +146,8 @@ static bool read_coder(struct item_index *index, const char *folder, struct err 
         (float *)(uintptr_t)tensors_find(file, "basis", TENSOR_F32, count, q->text_dims, err);
     q->centroids = (float *)(uintptr_t)tensors_find(file, "centroids", TENSOR_F32,
                                                     q->levels * q->tiles, q->dims, err);
+    if (err->code == ERR_NONE && !quantiser_prepare(q, err))
+        return false;
     index->text_weight = weights[0];
     index->event_weight = weights[1];
     return err->code == ERR_NONE;
@@ -268,6 +270,7 @@ void index_close(struct item_index *index)
     if (!index)
         return;
     free(index->codes);
+    free(index->quantiser.halves);
     struct sparse *lists[] = {&index->neighbours, &index->text_neighbours, &index->postings};
     for (size_t i = 0; i < COUNT(lists); i++) {
         free(lists[i]->first);

@@ -1,10 +1,13 @@
 #include "index/quantiser.h"
 
+#include "index/catalogue_index.h"
 #include "index/faiss_c.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { NEAREST_CHUNK = 256 };
 
 /* One k-means by Faiss: centroids [tiles, dims] of vectors [count, dims]. */
 static bool cluster(float *centroids, const float *vectors, size_t count, size_t dims, size_t tiles,
@@ -39,22 +42,49 @@ static bool cluster(float *centroids, const float *vectors, size_t count, size_t
     return code == 0;
 }
 
-static size_t nearest(float *distance, const float *centroids, const float *vector, size_t tiles,
-                      size_t dims, size_t used)
+/*
+ * argmin |v - c|^2 = argmax v.c - |c|^2 / 2, the products by the vector scan.  `vector` [dims] is 0
+ * beyond the dims that count.
+ */
+static size_t nearest(const struct quantiser *q, size_t level, const float *vector, bool text_only)
 {
+    float scores[NEAREST_CHUNK];
+    const float *halves = q->halves + (text_only ? q->levels * q->tiles : 0) + level * q->tiles;
+    const float *centroids = q->centroids + level * q->tiles * q->dims;
     size_t best = 0;
-    *distance = INFINITY;
-    for (size_t k = 0; k < tiles; k++) {
-        const float *centroid = centroids + k * dims;
-        float sum = 0;
-        for (size_t d = 0; d < used; d++)
-            sum += (vector[d] - centroid[d]) * (vector[d] - centroid[d]);
-        if (sum < *distance) {
-            *distance = sum;
-            best = k;
-        }
+    float most = -INFINITY;
+    for (size_t first = 0; first < q->tiles; first += NEAREST_CHUNK) {
+        size_t count = q->tiles - first < NEAREST_CHUNK ? q->tiles - first : NEAREST_CHUNK;
+        scan_inner_products(scores, centroids + first * q->dims, vector, count, q->dims);
+        for (size_t k = 0; k < count; k++)
+            if (scores[k] - halves[first + k] > most) {
+                most = scores[k] - halves[first + k];
+                best = first + k;
+            }
     }
     return best;
+}
+
+static void prepare_level(struct quantiser *q, size_t level)
+{
+    size_t all = q->levels * q->tiles;
+    for (size_t k = level * q->tiles; k < (level + 1) * q->tiles; k++)
+        for (size_t d = 0; d < q->dims; d++) {
+            float half = q->centroids[k * q->dims + d] * q->centroids[k * q->dims + d] / 2;
+            q->halves[k] += half;
+            if (d < q->text_dims)
+                q->halves[all + k] += half;
+        }
+}
+
+bool quantiser_prepare(struct quantiser *q, struct err *err)
+{
+    q->halves = calloc(2 * q->levels * q->tiles + 1, sizeof *q->halves);
+    if (!q->halves)
+        return err_set(err, ERR_SYSTEM, "no memory for %zu centroids", q->levels * q->tiles);
+    for (size_t l = 0; l < q->levels; l++)
+        prepare_level(q, l);
+    return true;
 }
 
 bool quantiser_train(struct quantiser *quantiser, const float *vectors, size_t count, size_t dims,
@@ -65,8 +95,9 @@ bool quantiser_train(struct quantiser *quantiser, const float *vectors, size_t c
     *quantiser =
         (struct quantiser){.levels = levels, .tiles = tiles, .dims = dims, .text_dims = text_dims};
     quantiser->centroids = calloc(levels * tiles * dims, sizeof(float));
+    quantiser->halves = calloc(2 * levels * tiles + 1, sizeof(float));
     float *residual = malloc(count * dims * sizeof *residual);
-    bool fine = quantiser->centroids && residual;
+    bool fine = quantiser->centroids && quantiser->halves && residual;
     if (!fine)
         err_set(err, ERR_SYSTEM, "no memory for %zu levels of %zu tiles", levels, tiles);
     else
@@ -78,10 +109,11 @@ bool quantiser_train(struct quantiser *quantiser, const float *vectors, size_t c
         for (size_t k = used; fine && k < tiles; k++) /* out of reach: never the nearest */
             for (size_t d = 0; d < dims; d++)
                 centroids[k * dims + d] = 1e6F;
+        if (fine)
+            prepare_level(quantiser, l);
         for (size_t i = 0; fine && i < count; i++) {
-            float distance;
             float *vector = residual + i * dims;
-            size_t tile = nearest(&distance, centroids, vector, tiles, dims, dims);
+            size_t tile = nearest(quantiser, l, vector, false);
             for (size_t d = 0; d < dims; d++)
                 vector[d] -= centroids[tile * dims + d];
         }
@@ -95,23 +127,26 @@ bool quantiser_train(struct quantiser *quantiser, const float *vectors, size_t c
 void quantiser_release(struct quantiser *quantiser)
 {
     free(quantiser->centroids);
+    free(quantiser->halves);
     *quantiser = (struct quantiser){0};
 }
 
 float quantiser_code(uint16_t *codes, const struct quantiser *quantiser, const float *vector,
                      bool text_only)
 {
-    float residual[1024];
-    float distance = 0;
+    float residual[1024] = {0};
+    float left = 0;
     size_t dims = quantiser->dims;
     size_t used = text_only ? quantiser->text_dims : dims;
-    memcpy(residual, vector, dims * sizeof *residual);
+    memcpy(residual, vector, used * sizeof *residual);
     for (size_t l = 0; l < quantiser->levels; l++) {
         const float *centroids = quantiser->centroids + l * quantiser->tiles * dims;
-        size_t tile = nearest(&distance, centroids, residual, quantiser->tiles, dims, used);
+        size_t tile = nearest(quantiser, l, residual, text_only);
         codes[l] = (uint16_t)tile;
         for (size_t d = 0; d < used; d++)
             residual[d] -= centroids[tile * dims + d];
     }
-    return distance;
+    for (size_t d = 0; d < used; d++)
+        left += residual[d] * residual[d];
+    return left;
 }

@@ -20,11 +20,14 @@ struct quantiser {
     size_t levels, tiles, dims, text_dims;
     float *centroids; /* owned [levels, tiles, dims]; equal centroids at the end of a level are
                          unused */
+    float *halves;    /* owned [2, levels, tiles]: |c|^2 / 2 of all dims, then of the text dims */
 };
 
 bool quantiser_train(struct quantiser *quantiser, const float *vectors, size_t count, size_t dims,
                      size_t text_dims, size_t levels, size_t tiles, uint64_t seed,
                      struct err *err) MUST_CHECK;
+/* Fills halves from the centroids; they are freed by quantiser_release() or by hand. */
+bool quantiser_prepare(struct quantiser *quantiser, struct err *err) MUST_CHECK;
 void quantiser_release(struct quantiser *quantiser);
 
 /* Writes levels codes; returns the squared length of what is left (of the dims that were used). */

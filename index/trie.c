@@ -45,10 +45,26 @@ void trie_close(struct trie *trie)
     *trie = (struct trie){0};
 }
 
+void trie_count_allowed(uint32_t *allowed_before, const uint64_t *skip, size_t rows)
+{
+    uint32_t count = 0;
+    for (size_t w = 0; w <= rows / 64; w++) {
+        allowed_before[w] = count;
+        count += (uint32_t)__builtin_popcountll(~skip[w]);
+    }
+}
+
+static uint32_t allowed_below(const struct trie_mask *mask, uint32_t row)
+{
+    uint64_t below = ((uint64_t)1 << row % 64) - 1;
+    return mask->allowed_before[row / 64] +
+           (uint32_t)__builtin_popcountll(~mask->skip[row / 64] & below);
+}
+
 /* Rows of the base trie are consecutive, so counting does; late rows are looked at one by one. */
 static bool base_alive(const struct trie_mask *mask, uint32_t first, uint32_t last)
 {
-    return !mask->allowed_before || mask->allowed_before[last] > mask->allowed_before[first];
+    return !mask->skip || allowed_below(mask, last) > allowed_below(mask, first);
 }
 
 static bool late_alive(const struct trie_mask *mask, uint32_t first, uint32_t last)

@@ -32,8 +32,12 @@ void trie_close(struct trie *trie);
 struct trie_mask {
     const struct trie *base;
     const struct trie *late;        /* may have no items */
-    const uint32_t *allowed_before; /* [rows + 1] allowed rows before each row, or NULL: all */
+    const uint64_t *skip;           /* a bit per row that is not allowed; NULL: all are */
+    const uint32_t *allowed_before; /* [rows / 64 + 1] allowed rows before each word of skip */
 };
+
+/* Fills allowed_before [rows / 64 + 1] from skip. */
+void trie_count_allowed(uint32_t *allowed_before, const uint64_t *skip, size_t rows);
 
 /* The mask as the decoder's question.  `mask` is borrowed for as long as `legal` is used. */
 struct legal_tiles trie_legal(const struct trie_mask *mask);

@@ -30,7 +30,7 @@ static void work_layout(struct slate_work *w, const struct snapshot *s, size_t w
     policy_layout(&w->policy, shape, positions, positions, width, 0, false, arena);
     decode_layout(&w->decode, shape, CANDIDATES_MAX, width, arena);
     w->skip = arena_take(arena, w->rows_max / 64 + 1, sizeof *w->skip);
-    w->allowed_before = arena_take(arena, w->rows_max + 1, sizeof *w->allowed_before);
+    w->allowed_before = arena_take(arena, w->rows_max / 64 + 1, sizeof *w->allowed_before);
     w->find_scores = arena_take(arena, w->rows_max, sizeof *w->find_scores);
     struct tally *tallies[] = {&w->votes, &w->last, &w->text_votes, &w->walk};
     for (size_t i = 0; i < COUNT(tallies); i++) {
@@ -78,16 +78,6 @@ void slate_begin(struct slate_work *w, const struct snapshot *s)
 {
     assert(s->rows <= w->rows_max);
     memcpy(w->skip, s->hidden, (s->rows / 64 + 1) * sizeof *w->skip);
-}
-
-static void count_allowed(struct slate_work *w, size_t rows)
-{
-    uint32_t count = 0;
-    for (size_t r = 0; r < rows; r++) {
-        w->allowed_before[r] = count;
-        count += !bit_get(w->skip, r);
-    }
-    w->allowed_before[rows] = count;
 }
 
 /* The newest rows. */
@@ -335,6 +325,7 @@ bool slate_make(struct slate *slate, struct slate_work *w, const struct snapshot
     slate->count = slate->candidates = 0;
     slate->log_normaliser = 0;
     slate->fallback = NULL;
+    slate->name_ms = slate->find_ms = 0;
     const struct policy policy = policy_of(s);
     size_t history_count = read_history(w, request);
     size_t symbols = history_count;
@@ -346,13 +337,18 @@ bool slate_make(struct slate *slate, struct slate_work *w, const struct snapshot
     if (!fusion)
         fusion = asked ? &s->version->search : &s->version->fusion;
     if (symbols > 0) {
-        count_allowed(w, s->rows);
-        const struct trie_mask mask = {&s->version->trie, &s->late_trie, w->allowed_before};
+        trie_count_allowed(w->allowed_before, w->skip, s->rows);
+        const struct trie_mask mask = {&s->version->trie, &s->late_trie, w->skip,
+                                       w->allowed_before};
         const struct legal_tiles legal = trie_legal(&mask);
         const real *z = read_z(w, &policy, symbols);
+        double start = clock_s();
         w->name_count = name_beam(w->name_hits, request->beam, &w->decode, &policy, z, &legal);
+        double named = clock_s();
         if (!source_find(w, s, z, err))
             return false;
+        slate->name_ms = (named - start) * 1000;
+        slate->find_ms = (clock_s() - named) * 1000;
         source_votes(w, s, history_count);
         if (asked && !source_query(w, s, request->query, err)) {
             clear_tallies(w);

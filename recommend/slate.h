@@ -75,6 +75,7 @@ struct slate {
     size_t candidates;     /* that were scored */
     double log_normaliser; /* log sum exp(score / T) over all candidates; 0 when not exploring */
     const char *fallback;  /* NULL, "cold_user" or "filter_exhausted" */
+    double name_ms, find_ms; /* time the two readings took */
 };
 
 struct slate_work {
@@ -83,7 +84,7 @@ struct slate_work {
     struct policy_work policy;
     struct decode_work decode;
     uint64_t *skip;           /* a bit per row that may not be shown; the caller fills it */
-    uint32_t *allowed_before; /* [rows_max + 1] */
+    uint32_t *allowed_before; /* [rows_max / 64 + 1] */
     float *find_scores;       /* [rows_max] */
     struct tally votes, last, text_votes, walk;
     uint32_t *history;                 /* [history_max + 1 + QUERY_TOKENS_MAX] symbols */

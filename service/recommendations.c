@@ -261,7 +261,7 @@ static json_t *reason_json(const struct gathering *g, const struct slate_item *i
     if (item->source == SOURCE_POPULAR)
         return json_pack("[{s:s, s:[], s:s}]", "code", "fallback_popular", "item_ids", "text",
                          "Liked by many");
-    if (item->because == NO_ITEM && g->words)
+    if (g->words && (item->because == NO_ITEM || item->source == SOURCE_TEXT))
         return json_pack("[{s:s, s:[], s:s}]", "code", "matches_query", "item_ids", "text",
                          "Fits what you asked for");
     if (item->because == NO_ITEM)
@@ -399,7 +399,8 @@ static bool make_slate(struct call *call, struct gathering *g, const struct quer
         atomic_fetch_add(&call->service->metrics.fallbacks, 1);
     log_slate(call, q, request_id, reply);
     json_object_set_new(reply, "timing_ms",
-                        json_pack("{s:f}", "total", (clock_s() - call->begin_s) * 1000));
+                        json_pack("{s:f, s:f, s:f}", "total", (clock_s() - call->begin_s) * 1000,
+                                  "name", slate->name_ms, "find", slate->find_ms));
     call_reply_json(call, 200, reply);
     return true;
 }

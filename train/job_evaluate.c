@@ -20,7 +20,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { AT_10 = 2, RARE_EVENTS = 5 };
+enum { AT_10 = 2, RARE_EVENTS = 5, DIVERSITY_CASES = 4000 };
 
 struct evaluation {
     const struct job *job;
@@ -138,14 +138,15 @@ static void print_by_events(struct evaluation *e, const char *title, uint32_t le
     free(rank);
 }
 
-static bool judge_all(struct judgement *out, struct evaluation *e, bool unmasked, struct err *err)
+static bool judge_all(struct judgement *out, struct evaluation *e,
+                      const struct judging_options *asked, struct err *err)
 {
     const struct sparse *f = e->followers;
     const struct neighbour_lists followers = {f->first, f->column, f->value, f->rows};
-    const struct judging_options options = {.beam = e->job->train->beam,
-                                            .history_max = e->job->train->window,
-                                            .followers = &followers,
-                                            .unmasked = unmasked};
+    struct judging_options options = *asked;
+    options.beam = e->job->train->beam;
+    options.history_max = e->job->train->window;
+    options.followers = &followers;
     return judge(out, &e->cases, e->snapshot, &options, e->job->pool, err);
 }
 
@@ -162,7 +163,7 @@ static bool judge_sasrec(struct evaluation *e, struct err *err)
         version_open(e->job->home, name, e->job->store, e->job->train->scan_items_max, err);
     struct snapshot *snapshot = version ? snapshot_open(version, e->job->store, err) : NULL;
     const struct judging_options options = {.beam = 1, .history_max = e->job->train->window};
-    bool fine = snapshot && rows_cases(&cases, &e->data, snapshot, e->part, err);
+    bool fine = snapshot && rows_cases(&cases, &e->data, snapshot, e->part, 0, err);
     bool same = fine && cases.count == e->cases.count && snapshot->rows == e->snapshot->rows &&
                 strcmp(version->index->fingerprint, e->snapshot->version->index->fingerprint) == 0;
     if (fine && !same)
@@ -186,7 +187,8 @@ static bool judge_sasrec(struct evaluation *e, struct err *err)
 static bool print_unmasked(struct evaluation *e, struct err *err)
 {
     struct judgement seen = {0};
-    if (!judge_all(&seen, e, true, err))
+    const struct judging_options unmasked = {.unmasked = true};
+    if (!judge_all(&seen, e, &unmasked, err))
         return false;
     printf("\nwith what was seen left in the lists\n");
     for (size_t m = 0; m < METHODS; m++) {
@@ -202,6 +204,68 @@ static bool print_unmasked(struct evaluation *e, struct err *err)
     }
     judgement_release(&seen, e->cases.count);
     return true;
+}
+
+/* What a user gets who has done one thing so far. */
+static bool print_newest(struct evaluation *e, struct err *err)
+{
+    struct judgement seen = {0};
+    const struct judging_options newest = {.newest = 1};
+    char what[96];
+    if (!judge_all(&seen, e, &newest, err))
+        return false;
+    struct interval d =
+        ranking_compare(seen.rank[METHOD_FUSED], seen.rank[METHOD_POPULAR], e->cases.count, 10, 1);
+    printf("\nhistories cut to their newest event\n");
+    for (size_t m = 0; m < METHODS; m++) {
+        struct ranking r;
+        ranking_measure(&r, seen.rank[m], e->cases.count);
+        if (m != METHOD_SASREC)
+            printf("  %-12s HR@10 %.4f  NDCG@10 %.4f\n", METHOD_NAMES[m], r.hr[AT_10],
+                   r.ndcg[AT_10]);
+    }
+    printf("  fused minus popularity %+.5f [%+.5f, %+.5f]\n", d.mean, d.low, d.high);
+    snprintf(what, sizeof what, "%s: low end of NDCG@10, fused minus popularity, one event",
+             e->part_name);
+    report_add(&e->report, what, d.low, "ndcg");
+    judgement_release(&seen, e->cases.count);
+    return true;
+}
+
+static bool print_diversity(struct evaluation *e, struct err *err)
+{
+    static const struct {
+        const char *name;
+        double mmr;
+        size_t category_max;
+    } tries[] = {{"as it is", 0, 0},
+                 {"mmr 0.5", 0.5, 0},
+                 {"mmr 1", 1, 0},
+                 {"mmr 2", 2, 0},
+                 {"category_max 3", 0, 3}};
+    struct cases cases = {0};
+    if (!rows_cases(&cases, &e->data, e->snapshot, e->part, DIVERSITY_CASES, err))
+        return false;
+    printf("\ndiversity, and what it costs (%zu users)\n", cases.count);
+    bool fine = true;
+    for (size_t i = 0; fine && i < COUNT(tries); i++) {
+        struct judgement seen = {0};
+        struct ranking r;
+        const struct judging_options options = {.beam = e->job->train->beam,
+                                                .history_max = e->job->train->window,
+                                                .mmr = tries[i].mmr,
+                                                .category_max = tries[i].category_max};
+        fine = judge(&seen, &cases, e->snapshot, &options, e->job->pool, err);
+        if (!fine)
+            break;
+        ranking_measure(&r, seen.rank[METHOD_FUSED], cases.count);
+        printf("  %-15s NDCG@10 %.4f  HR@10 %.4f  coverage@10 %.4f  likeness within a list %.4f\n",
+               tries[i].name, r.ndcg[AT_10], r.hr[AT_10],
+               lists_coverage(seen.shown[METHOD_FUSED], e->snapshot->rows), seen.likeness);
+        judgement_release(&seen, cases.count);
+    }
+    cases_release(&cases);
+    return fine;
 }
 
 static void print_search_row(struct evaluation *e, const char *name, const uint32_t *rank,
@@ -374,7 +438,7 @@ static bool open_evaluation(struct evaluation *e, struct err *err)
         return false;
     const struct sequences *s = &e->data.sequences;
     e->followers = followers_count(s->item, s->first, s->users, version->index->items, err);
-    if (!e->followers || !rows_cases(&e->cases, &e->data, e->snapshot, e->part, err))
+    if (!e->followers || !rows_cases(&e->cases, &e->data, e->snapshot, e->part, 0, err))
         return false;
     return e->cases.count || err_set(err, ERR_INPUT, "no user has a %s event (split is %s)",
                                      e->part_name, job->index->split);
@@ -399,7 +463,8 @@ static bool print_all(struct evaluation *e, struct err *err)
         print_by_events(e, "targets without a training event", 0, 0);
         print_by_events(e, "targets with a training event", 1, UINT32_MAX);
         print_by_events(e, "targets with 1 to 5 training events", 1, RARE_EVENTS);
-        fine = print_unmasked(e, err) && print_search(e, err);
+        fine = print_unmasked(e, err) && print_newest(e, err) && print_diversity(e, err) &&
+               print_search(e, err);
     }
     if (fine && e->options->json_path)
         fine = report_write(&e->report, e->options->json_path, err);
@@ -413,7 +478,8 @@ bool job_evaluate(const struct job *job, const struct evaluate_options *options,
                            .options = options,
                            .part = options->test ? PART_TEST : PART_VALIDATION,
                            .part_name = options->test ? "test" : "validation"};
-    bool fine = open_evaluation(&e, err) && judge_all(&e.seen, &e, false, err) &&
+    const struct judging_options plain = {0};
+    bool fine = open_evaluation(&e, err) && judge_all(&e.seen, &e, &plain, err) &&
                 judge_sasrec(&e, err) && print_all(&e, err);
     if (fine && options->test && options->runs_path)
         fine = append_run(&e, err);

@@ -320,7 +320,8 @@ static bool gate(struct training *t, const struct judgement *mine, bool *passes,
     struct cases cases = {0};
     struct snapshot *snapshot = snapshot_open(old, t->job->store, err);
     struct judgement theirs = {0};
-    bool fine = snapshot && rows_cases(&cases, &t->data, snapshot, PART_VALIDATION, err);
+    bool fine = snapshot && rows_cases(&cases, &t->data, snapshot, PART_VALIDATION,
+                                       t->job->train->judge_users, err);
     bool comparable = fine && cases.count == t->cases.count;
     const struct judging_options options = {.beam = t->job->train->beam,
                                             .history_max = t->job->train->window};
@@ -378,7 +379,7 @@ static bool finish(struct training *t, const char *name, struct err *err)
     version_refresh(t->version);
     cases_release(&t->cases);
     if (!fit_search(t, err) ||
-        !rows_cases(&t->cases, &t->data, t->snapshot, PART_VALIDATION, err) ||
+        !rows_cases(&t->cases, &t->data, t->snapshot, PART_VALIDATION, s->judge_users, err) ||
         !fit_weights(&t->version->fusion, t, &t->cases, err))
         return false;
     const struct judging_options options = {.beam = s->beam, .history_max = s->window};

@@ -23,7 +23,7 @@ struct index_settings {
 struct train_settings {
     size_t dim, layers, heads, kv_heads, ffn, epochs, batch, window, warmup_steps, patience,
         check_every;
-    size_t check_users, state_every_steps, seed, threads, beam, scan_items_max;
+    size_t check_users, judge_users, state_every_steps, seed, threads, beam, scan_items_max;
     double learning_rate, weight_decay, dropout, own_drop, name_weight, find_weight, clip_norm,
         adam_beta2, average_decay, name_teach, smoothing, bare_share, task_share, task_weight,
         say_weight;

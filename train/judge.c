@@ -92,7 +92,7 @@ struct judging {
     float **scores;           /* [threads] of [rows] */
     struct slate_work *works; /* [threads] */
     struct slate *slates;     /* [threads] */
-    double *ms;               /* [threads] */
+    double *ms, *likeness;    /* [threads] */
     struct err *errors;       /* [threads] */
 };
 
@@ -180,27 +180,57 @@ static void keep_features(struct judging *j, const struct slate_work *w, const s
         f->count = 0;
 }
 
+/* Mean cosine of content between two of the first ten. */
+static double likeness_of(const struct judging *j, const struct slate *slate)
+{
+    const struct snapshot *s = j->snapshot;
+    size_t dims = s->version->policy.shape.content;
+    float units[10][1024];
+    size_t count = slate->count < 10 ? slate->count : 10;
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        memcpy(units[i], snapshot_content(s, slate->items[i].row), dims * sizeof(float));
+        vector_to_unit(units[i], dims);
+        for (size_t k = 0; k < i; k++)
+            for (size_t d = 0; d < dims; d++)
+                sum += (double)(units[i][d] * units[k][d]);
+    }
+    return count > 1 ? sum / (double)(count * (count - 1) / 2) : 0;
+}
+
 static void judge_case(struct judging *j, size_t at, size_t worker)
 {
     const struct cases *c = j->cases;
     struct slate_work *w = &j->works[worker];
     struct slate *slate = &j->slates[worker];
     struct hit hits[LIST_MAX];
+    const struct judging_options *o = j->options;
+    const uint32_t *history = c->history + c->history_first[at];
+    size_t history_count = c->history_first[at + 1] - c->history_first[at];
     slate_begin(w, j->snapshot);
-    for (size_t i = c->seen_first[at]; !j->options->unmasked && i < c->seen_first[at + 1]; i++)
+    if (o->newest && history_count > o->newest) {
+        history += history_count - o->newest;
+        history_count = o->newest;
+    }
+    for (size_t i = 0; o->newest && i < history_count; i++)
+        bit_set(w->skip, history[i]);
+    for (size_t i = c->seen_first[at]; !o->unmasked && !o->newest && i < c->seen_first[at + 1]; i++)
         bit_set(w->skip, c->seen[i]);
     const struct slate_request request = {
-        .history = c->history + c->history_first[at],
-        .history_count = c->history_first[at + 1] - c->history_first[at],
+        .history = history,
+        .history_count = history_count,
         .query = c->query ? c->query[at] : NULL,
         .n = LIST_MAX,
-        .beam = j->options->beam,
+        .beam = o->beam,
+        .mmr = o->mmr,
+        .category_max = o->category_max,
     };
     w->name_count = w->find_count = w->count_count = 0; /* a user without history has none */
     double start = clock_s();
     if (!slate_make(slate, w, j->snapshot, j->options->fusion, &request, &j->errors[worker]))
         return;
     j->ms[worker] += (clock_s() - start) * 1000;
+    j->likeness[worker] += likeness_of(j, slate);
     if (j->options->keep_features)
         keep_features(j, w, slate, at);
     note_list(j, METHOD_NAME, at, w->name_hits, w->name_count);
@@ -271,9 +301,10 @@ bool judge(struct judgement *out, const struct cases *cases, const struct snapsh
     j.works = calloc(threads, sizeof *j.works);
     j.slates = calloc(threads, sizeof *j.slates);
     j.ms = calloc(threads, sizeof *j.ms);
+    j.likeness = calloc(threads, sizeof *j.likeness);
     j.errors = calloc(threads, sizeof *j.errors);
     j.scores = calloc(threads, sizeof *j.scores);
-    bool fine = j.works && j.slates && j.ms && j.errors && j.scores &&
+    bool fine = j.works && j.slates && j.ms && j.likeness && j.errors && j.scores &&
                 judgement_new(out, cases->count, snapshot->rows, options->keep_features, err) &&
                 (!options->followers || open_text(&j, threads, err));
     for (size_t t = 0; fine && t < threads; t++)
@@ -284,6 +315,7 @@ bool judge(struct judgement *out, const struct cases *cases, const struct snapsh
     for (size_t t = 0; j.works && t < threads; t++) {
         slate_work_close(&j.works[t]);
         out->slate_ms += j.ms ? j.ms[t] / (double)(cases->count + !cases->count) : 0;
+        out->likeness += j.likeness ? j.likeness[t] / (double)(cases->count + !cases->count) : 0;
         if (fine && j.errors[t].code != ERR_NONE) {
             *err = j.errors[t];
             fine = false;
@@ -296,6 +328,7 @@ bool judge(struct judgement *out, const struct cases *cases, const struct snapsh
     free(j.works);
     free(j.slates);
     free(j.ms);
+    free(j.likeness);
     free(j.errors);
     if (!fine)
         judgement_release(out, cases->count);

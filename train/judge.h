@@ -50,6 +50,9 @@ struct judging_options {
     bool keep_features;
     const struct neighbour_lists *followers; /* for the baselines; NULL: they are left out */
     bool unmasked;                           /* what was seen may be shown again */
+    size_t newest;       /* each history is cut to so many of its newest items; 0: not */
+    double mmr;          /* as in slate_request */
+    size_t category_max; /* the same */
 };
 
 struct judgement {
@@ -57,6 +60,7 @@ struct judgement {
     uint32_t *shown[METHODS];       /* [rows] times in a top 10 */
     struct case_features *features; /* [cases], or NULL */
     double slate_ms;                /* mean time of one slate */
+    double likeness;                /* mean cosine of content between two of a slate's first 10 */
 };
 
 bool judge(struct judgement *out, const struct cases *cases, const struct snapshot *snapshot,

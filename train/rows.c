@@ -118,10 +118,10 @@ bool rows_name(struct row_data *data, const struct snapshot *snapshot, struct er
 }
 
 bool rows_cases(struct cases *cases, struct row_data *data, const struct snapshot *snapshot,
-                enum part part, struct err *err)
+                enum part part, size_t max_cases, struct err *err)
 {
     rename_items(data, snapshot);
-    return cases_make(cases, data->histories, &data->split, part, 0, 0, err);
+    return cases_make(cases, data->histories, &data->split, part, max_cases, 0, err);
 }
 
 void rows_release(struct row_data *data)

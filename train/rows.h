@@ -31,7 +31,7 @@ bool rows_load_events(struct row_data *data, const struct job *job, uint64_t upt
 bool rows_name(struct row_data *data, const struct snapshot *snapshot, struct err *err) MUST_CHECK;
 /* All cases of a part in the rows of this snapshot; histories are renamed for it. */
 bool rows_cases(struct cases *cases, struct row_data *data, const struct snapshot *snapshot,
-                enum part part, struct err *err) MUST_CHECK;
+                enum part part, size_t max_cases, struct err *err) MUST_CHECK; /* 0: all */
 void rows_release(struct row_data *data);
 
 #endif

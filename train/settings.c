@@ -76,6 +76,8 @@ const struct setting TRAIN_SETTINGS[] = {
     SETTING(SIZE, train_settings, check_every, "2", 1, 1000, "epochs between looks at validation"),
     SETTING(SIZE, train_settings, check_users, "2000", 10, 10000000,
             "validation users looked at while training"),
+    SETTING(SIZE, train_settings, judge_users, "20000", 10, 10000000,
+            "validation users by whom weights are fitted and versions compared"),
     SETTING(SIZE, train_settings, patience, "4", 1, 1000,
             "looks without a better one before training stops"),
     SETTING(SIZE, train_settings, state_every_steps, "100", 1, 1000000,

@@ -27,10 +27,10 @@ data_of() { # beauty | sample: import flags
     esac
 }
 
-# cell NAME DATA "settings of index and events" "settings of train" sasrec|alone
+# cell NAME DATA "settings of index and events" "settings of train" sasrec|alone "flags of evaluate"
 # leaves ranks.tsv, evaluate.txt, evaluate.json, steps of training, seconds in $cell
 cell() {
-    key=$(hash "$code" "$2" "$(data_of "$2")" "$3" "$4" "$5")
+    key=$(hash "$code" "$2" "$(data_of "$2")" "$3" "$4" "$5" "$6" "$SASREC")
     cell=$root/cells/$key
     [ -e "$cell/done" ] && { echo "cell $1 ($key): there"; return 0; }
     home=$root/homes/$key
@@ -43,8 +43,7 @@ cell() {
         /usr/bin/env time -f "peak memory %M KiB, %e s" -o "$cell/train.time" $tessera --home "$home" train $3 $4
         echo $(($(date +%s) - start)) >"$cell/seconds"
         [ "$5" != sasrec ] || $tessera --home "$home" train $3 $4 $SASREC
-        $tessera --home "$home" evaluate $3 --all --json "$cell/validation.json" >"$cell/validation.txt"
-        $tessera --home "$home" evaluate $3 --all --test --label "$1" --runs docs/TEST_RUNS.tsv \
+        $tessera --home "$home" evaluate $3 $6 --test --label "$1" --runs docs/TEST_RUNS.tsv \
             --ranks "$cell/ranks.tsv" --json "$cell/evaluate.json"
     } >"$cell/evaluate.txt" 2>"$cell/log"
     cp "$home"/models/0001-*/training.tsv "$cell/training.tsv"
@@ -67,7 +66,8 @@ have_beauty() { [ -e "$BEAUTY/items.jsonl" ] || { echo "$BEAUTY is not there: $1
 if wants beauty && have_beauty beauty; then
     files=
     for seed in 1 2 3; do
-        cell "beauty seed $seed" beauty "" "--seed $seed" sasrec
+        [ "$seed" = 1 ] && flags=--all || flags=
+        cell "beauty seed $seed" beauty "" "--seed $seed" sasrec "$flags"
         files="$files $cell/ranks.tsv"
         [ "$seed" != 1 ] || first=$cell
     done
@@ -80,7 +80,7 @@ fi
 if wants ties && have_beauty ties; then
     files=
     for shuffle in 1 2 3 4 5; do
-        cell "beauty ties $shuffle" beauty "--tie-shuffle $shuffle" "--seed 1" sasrec
+        cell "beauty ties $shuffle" beauty "--tie-shuffle $shuffle" "--seed 1" sasrec ""
         table "beauty ties shuffled $shuffle" "$cell/ranks.tsv" >/dev/null
         files="$files $cell/ranks.tsv"
     done
@@ -89,7 +89,8 @@ fi
 if wants sample; then
     files=
     for seed in 1 2 3; do
-        cell "sample seed $seed" sample "" "--seed $seed" sasrec
+        [ "$seed" = 1 ] && flags=--all || flags=
+        cell "sample seed $seed" sample "" "--seed $seed" sasrec "$flags"
         files="$files $cell/ranks.tsv"
         [ "$seed" != 1 ] || first=$cell
     done
@@ -98,7 +99,7 @@ if wants sample; then
     cp "$first/training.tsv" $root/sample-training.tsv
 fi
 if wants cold && have_beauty cold; then
-    cell "beauty cold" beauty "--cold-share 0.05" "--seed 1" alone
+    cell "beauty cold" beauty "--cold-share 0.05" "--seed 1" alone --all
     cp "$cell/evaluate.txt" $root/beauty-cold.txt
 fi
 if wants scale; then

@@ -73,6 +73,106 @@ static void the_same_bytes_on_1_2_and_4_threads(void **state)
     }
 }
 
+/* Where find compares a sample, an item's rows are touched now and then: still the same bytes, on
+ * any number of threads and after a run that was stopped. */
+static void the_same_bytes_when_find_samples(void **state)
+{
+    static const char *const sampled =
+        "train --epochs 3 " SMALL " --softmax_items 100 --negatives 300 --bare_share 0.1";
+    char first[2][SHA256_TEXT];
+    char got[2][SHA256_TEXT];
+    (void)state;
+    for (int round = 0; round < 3; round++) {
+        char home[512];
+        char args[400];
+        home_without_models(home, sizeof home, "sampled");
+        if (round == 2) {
+            char command[900];
+            snprintf(command, sizeof command,
+                     "timeout -s KILL 0.7 " TESSERA " --home %s %s >%s/log 2>&1", home, sampled,
+                     home);
+            assert_int_not_equal(system(command), 0);
+        }
+        snprintf(args, sizeof args, "%s --threads %d", sampled, round + 1);
+        run(home, args);
+        weights_of(round ? got : first, home);
+        if (round) {
+            assert_string_equal(first[0], got[0]);
+            assert_string_equal(first[1], got[1]);
+        }
+        scratch_drop(home);
+    }
+    assert_string_not_equal(first[1], want[1]);
+}
+
+/* The baseline is trained beside the policy, judged beside it, and never put into production. */
+static void sasrec_is_a_baseline_of_its_own(void **state)
+{
+    char home[512];
+    char command[1400];
+    char line[400];
+    char before[PATH_SIZE];
+    char after[PATH_SIZE];
+    char path[PATH_SIZE];
+    bool told = false;
+    (void)state;
+    home_copy(home, sizeof home, "sasrec");
+    snprintf(path, sizeof path, "%s/production/recommend", home);
+    assert_true(link_read(before, path));
+    run(home, "train --preset sasrec --epochs 2 " SMALL);
+    assert_true(link_read(after, path));
+    assert_string_equal(before, after);
+    snprintf(command, sizeof command, TESSERA " --home %s evaluate", home);
+    FILE *pipe = popen(command, "r");
+    while (fgets(line, sizeof line, pipe))
+        told = told || strncmp(line, "sasrec ", 7) == 0;
+    assert_int_equal(pclose(pipe), 0);
+    assert_true(told);
+    char why[4000];
+    assert_int_equal(tessera(why, sizeof why, home, "train --preset sasrek"), 2);
+    assert_non_null(strstr(why, "preset: expected policy or sasrec, found 'sasrek'"));
+    scratch_drop(home);
+}
+
+/* Items taken out of training altogether have no events anywhere, and are judged as such. */
+static void cold_items_are_out_of_training(void **state)
+{
+    char home[512];
+    char command[1400];
+    char line[400];
+    unsigned warm = 0;
+    unsigned all = 0;
+    size_t cold_cases = 0;
+    (void)state;
+    home_without_models(home, sizeof home, "cold");
+    snprintf(command, sizeof command,
+             TESSERA " --home %s index --split none; " TESSERA
+                     " --home %s index --split none --cold_share 0.3",
+             home, home);
+    FILE *pipe = popen(command, "r");
+    while (fgets(line, sizeof line, pipe)) {
+        unsigned found;
+        if (sscanf(line, "items %*u, with events %u", &found) == 1) {
+            warm = found;
+            all = all ? all : found;
+        }
+    }
+    assert_int_equal(pclose(pipe), 0);
+    assert_true(warm < all * 0.8 && warm > all * 0.6);
+    run(home, "index --cold_share 0.3");
+    char why[4000];
+    assert_int_equal(tessera(why, sizeof why, home, "train --epochs 1 " SMALL), 2);
+    assert_non_null(strstr(why, "cold_share = 0.3"));
+    run(home, "train --cold_share 0.3 --epochs 1 " SMALL);
+    snprintf(command, sizeof command, TESSERA " --home %s evaluate --all --cold_share 0.3", home);
+    pipe = popen(command, "r");
+    while (fgets(line, sizeof line, pipe))
+        sscanf(line, "targets without a training event: %zu cases", &cold_cases);
+    assert_int_equal(pclose(pipe), 0);
+    assert_true(cold_cases > 20);
+    scratch_drop(home);
+}
+
 /* Killed again and again at ever later moments, it still ends in the same bytes. */
 static void the_same_bytes_after_kill_9(void **state)
 {
@@ -274,6 +374,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_same_bytes_on_1_2_and_4_threads),
         TEST(the_same_bytes_after_kill_9),
+        TEST(the_same_bytes_when_find_samples),
+        TEST(sasrec_is_a_baseline_of_its_own),
+        TEST(cold_items_are_out_of_training),
         TEST(run_again_does_nothing),
         TEST(an_index_of_another_split_is_refused),
         TEST(permuting_items_moves_metrics_no_further_than_seeds_do),
