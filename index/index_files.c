@@ -25,6 +25,7 @@ static bool write_coder(const char *folder, const struct index_parts *p, struct 
         tensor_of("idf", TENSOR_F32, p->coder->idf, p->coder->terms, 0),
         tensor_of("basis", TENSOR_F32, p->coder->basis, p->coder->terms, p->coder->dims),
         tensor_of("centroids", TENSOR_F32, q->centroids, q->levels * q->tiles, q->dims),
+        tensor_of("halves", TENSOR_F32, q->halves, 2 * q->levels, q->tiles),
         tensor_of("sizes", TENSOR_I64, sizes, COUNT(sizes), 0),
         tensor_of("weights", TENSOR_F64, weights, COUNT(weights), 0),
     };
@@ -146,8 +147,8 @@ static bool read_coder(struct item_index *index, const char *folder, struct err 
         (float *)(uintptr_t)tensors_find(file, "basis", TENSOR_F32, count, q->text_dims, err);
     q->centroids = (float *)(uintptr_t)tensors_find(file, "centroids", TENSOR_F32,
                                                     q->levels * q->tiles, q->dims, err);
-    if (err->code == ERR_NONE && !quantiser_prepare(q, err))
-        return false;
+    q->halves =
+        (float *)(uintptr_t)tensors_find(file, "halves", TENSOR_F32, 2 * q->levels, q->tiles, err);
     index->text_weight = weights[0];
     index->event_weight = weights[1];
     return err->code == ERR_NONE;
@@ -270,7 +271,6 @@ void index_close(struct item_index *index)
     if (!index)
         return;
     free(index->codes);
-    free(index->quantiser.halves);
     struct sparse *lists[] = {&index->neighbours, &index->text_neighbours, &index->postings};
     for (size_t i = 0; i < COUNT(lists); i++) {
         free(lists[i]->first);

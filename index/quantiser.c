@@ -77,18 +77,36 @@ static void prepare_level(struct quantiser *q, size_t level)
         }
 }
 
-bool quantiser_prepare(struct quantiser *q, struct err *err)
+/* Moves the prices of a level towards equal shares of these vectors. */
+static bool balance_level(struct quantiser *q, size_t level, const float *vectors, size_t count,
+                          size_t rounds, struct err *err)
 {
-    q->halves = calloc(2 * q->levels * q->tiles + 1, sizeof *q->halves);
-    if (!q->halves)
-        return err_set(err, ERR_SYSTEM, "no memory for %zu centroids", q->levels * q->tiles);
-    for (size_t l = 0; l < q->levels; l++)
-        prepare_level(q, l);
-    return true;
+    size_t tiles = q->tiles;
+    size_t all = q->levels * tiles;
+    size_t *held = calloc(tiles, sizeof *held);
+    double spread = 0; /* mean |v|^2: the scale of a price */
+    for (size_t i = 0; i < count * q->dims; i++)
+        spread += (double)vectors[i] * (double)vectors[i] / (double)count;
+    for (size_t round = 0; held && round < rounds; round++) {
+        memset(held, 0, tiles * sizeof *held);
+        for (size_t i = 0; i < count; i++)
+            held[nearest(q, level, vectors + i * q->dims, false)]++;
+        for (size_t k = 0; k < tiles; k++) {
+            double share = (double)held[k] * (double)tiles / (double)count;
+            float step = (float)(0.05 * spread * fmax(-1, fmin(1, log(share + 0.05))) /
+                                 (1 + 0.2 * (double)round));
+            q->halves[level * tiles + k] += step;
+            q->halves[all + level * tiles + k] += step;
+        }
+    }
+    bool fine = held != NULL;
+    free(held);
+    return fine || err_set(err, ERR_SYSTEM, "no memory to balance %zu tiles", tiles);
 }
 
 bool quantiser_train(struct quantiser *quantiser, const float *vectors, size_t count, size_t dims,
-                     size_t text_dims, size_t levels, size_t tiles, uint64_t seed, struct err *err)
+                     size_t text_dims, size_t levels, size_t tiles, size_t balance_rounds,
+                     uint64_t seed, struct err *err)
 {
     if (count == 0)
         return err_set(err, ERR_INPUT, "the catalogue is empty: there is nothing to name");
@@ -111,6 +129,7 @@ bool quantiser_train(struct quantiser *quantiser, const float *vectors, size_t c
                 centroids[k * dims + d] = 1e6F;
         if (fine)
             prepare_level(quantiser, l);
+        fine = fine && balance_level(quantiser, l, residual, count, balance_rounds, err);
         for (size_t i = 0; fine && i < count; i++) {
             float *vector = residual + i * dims;
             size_t tile = nearest(quantiser, l, vector, false);

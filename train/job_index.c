@@ -117,6 +117,36 @@ static const struct document *read_document(void *self, size_t at)
     return &r->made.document;
 }
 
+/*
+ * Find vectors of the version in production in the place of co-occurrence: what training found out
+ * about the items names them anew.  Items that it does not know keep 0.
+ */
+static bool feed_back(float *event, const struct indexing *x, struct err *err)
+{
+    char name[64];
+    const struct job *job = x->job;
+    size_t dims = job->index->event_dims;
+    struct version *v = NULL;
+    if (production_name(name, job->home, err))
+        v = version_open(job->home, name, job->store, job->train->scan_items_max, err);
+    if (!v)
+        return false;
+    bool fine =
+        v->policy.shape.dim == dims ||
+        err_set(err, ERR_INPUT, "feed_back: expected event_dims = %zu, the width of version %s",
+                v->policy.shape.dim, name);
+    for (size_t number = 0; fine && number < x->numbers && number < v->numbers; number++) {
+        uint32_t slot = x->slot_of_number[number];
+        uint32_t row = v->row_of_number[number];
+        if (slot == UINT32_MAX || row == NO_ITEM || !x->warm[slot])
+            continue;
+        memcpy(event + slot * dims, v->policy.find_vectors + row * dims, dims * sizeof *event);
+        vector_to_unit(event + slot * dims, dims);
+    }
+    version_drop(v);
+    return fine;
+}
+
 static bool make_content(struct indexing *x, struct err *err)
 {
     const struct index_settings *s = x->job->index;
@@ -130,9 +160,12 @@ static bool make_content(struct indexing *x, struct err *err)
     if (!fine)
         err_set(err, ERR_SYSTEM, "no memory for content vectors of %zu items", x->items);
     x->coder = fine ? text_coder_fit(text, &documents, s->text_dims, s->index_seed, err) : NULL;
-    fine = x->coder &&
-           cooccurrence_vectors(event, x->sequences.item, x->sequences.first, x->sequences.users,
-                                x->items, s->event_dims, s->index_seed, err);
+    if (x->coder && s->feed_back) {
+        fine = feed_back(event, x, err);
+    } else
+        fine = x->coder && cooccurrence_vectors(event, x->sequences.item, x->sequences.first,
+                                                x->sequences.users, x->items, s->event_dims,
+                                                s->index_seed, err);
     for (size_t i = 0; fine && i < x->items; i++) {
         float *vector = x->content + i * x->dims;
         cblas_saxpy((int)s->text_dims, (float)s->text_weight, text + i * s->text_dims, 1, vector,
@@ -169,10 +202,45 @@ static bool make_names(struct indexing *x, struct err *err)
         if (x->warm[i] || !any_warm)
             memcpy(sample + count++ * x->dims, x->content + i * x->dims, x->dims * sizeof *sample);
     bool fine = quantiser_train(&x->quantiser, sample, count, x->dims, s->text_dims, s->tile_levels,
-                                tiles, s->index_seed, err) &&
+                                tiles, s->tile_balance, s->index_seed, err) &&
                 semantic_ids_make(&x->names, &x->quantiser, x->content, x->warm, x->items, err);
     free(sample);
     return fine;
+}
+
+/*
+ * What names say of what comes next: how often an item shares its first tiles with the one before
+ * it in a training history, and among how many items on average it then stands.
+ */
+static void print_shares(const struct indexing *x)
+{
+    const struct semantic_ids *ids = &x->names;
+    const struct sequences *s = &x->sequences;
+    uint32_t *row_of_slot = calloc(x->items + 1, sizeof *row_of_slot);
+    size_t pairs = 0;
+    size_t shared[LEVELS_MAX] = {0};
+    double group[LEVELS_MAX] = {0};
+    for (size_t r = 0; row_of_slot && r < x->items; r++)
+        row_of_slot[ids->slot[r]] = (uint32_t)r;
+    for (size_t u = 0; row_of_slot && u < s->users; u++)
+        for (size_t e = s->first[u]; e + 1 < s->first[u + 1]; e++, pairs++) {
+            const uint16_t *a = ids->codes + row_of_slot[s->item[e]] * ids->levels;
+            const uint16_t *b = ids->codes + row_of_slot[s->item[e + 1]] * ids->levels;
+            for (size_t l = 0; l + 1 < ids->levels && a[l] == b[l]; l++)
+                shared[l]++;
+        }
+    for (size_t l = 0; l + 1 < ids->levels; l++)
+        for (size_t r = 0, next; r < x->items; r = next) {
+            for (next = r + 1; next < x->items &&
+                               memcmp(ids->codes + r * ids->levels, ids->codes + next * ids->levels,
+                                      (l + 1) * sizeof *ids->codes) == 0;)
+                next++;
+            group[l] += (double)(next - r) * (double)(next - r) / (double)x->items;
+        }
+    for (size_t l = 0; l + 1 < ids->levels && pairs; l++)
+        printf("next item shares %zu tiles with the one before: %.4f, among %.1f items\n", l + 1,
+               (double)shared[l] / (double)pairs, group[l]);
+    free(row_of_slot);
 }
 
 static void report(const struct indexing *x)
@@ -192,6 +260,7 @@ static void report(const struct indexing *x)
             printf("  %.3f", r.text_agreement[l]);
         printf("\n");
     }
+    print_shares(x);
     printf("collisions %zu items (largest group %zu), reconstruction error %.3f\n", r.collisions,
            r.largest_group, r.reconstruction);
 }

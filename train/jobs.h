@@ -16,7 +16,8 @@ struct index_settings {
     size_t tile_levels, tiles, vocab, text_dims, event_dims, neighbours, index_seed;
     double cold_share, text_weight, event_weight, neighbour_shrink, neighbour_backward,
         neighbour_from, neighbour_to;
-    size_t neighbour_window, text_neighbours;
+    size_t neighbour_window, text_neighbours, tile_balance;
+    bool feed_back;
     char split[SETTING_TEXT_SIZE];
 };
 

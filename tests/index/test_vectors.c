@@ -196,7 +196,7 @@ static void names_do_not_depend_on_the_order_of_items(void **state)
         warm[i] = true;
         memcpy(turned + (ITEMS - 1 - i) * DIMS, vectors + i * DIMS, DIMS * sizeof *vectors);
     }
-    assert_fine(quantiser_train(&q, vectors, ITEMS, DIMS, 4, 2, 8, 1, &err), err);
+    assert_fine(quantiser_train(&q, vectors, ITEMS, DIMS, 4, 2, 8, 0, 1, &err), err);
     assert_fine(semantic_ids_make(&a, &q, vectors, warm, ITEMS, &err), err);
     assert_fine(semantic_ids_make(&b, &q, turned, warm, ITEMS, &err), err);
     assert_memory_equal(a.codes, b.codes, ITEMS * 3 * sizeof *a.codes);
@@ -216,8 +216,40 @@ static void names_do_not_depend_on_the_order_of_items(void **state)
     semantic_ids_release(&b);
     quantiser_release(&q);
     struct err none = {0};
-    assert_false(quantiser_train(&q, vectors, 0, DIMS, 4, 2, 8, 1, &none));
+    assert_false(quantiser_train(&q, vectors, 0, DIMS, 4, 2, 8, 0, 1, &none));
     assert_says(none, "empty");
+}
+
+/* Prices bring the tiles of a lopsided catalogue nearer to equal shares, and code what comes later. */
+static void prices_balance_tiles(void **state)
+{
+    enum { COUNT_ALL = 600, DIMS = 4, TILES = 6 };
+    static float vectors[COUNT_ALL * DIMS];
+    struct err err = {0};
+    size_t largest[2] = {0};
+    (void)state;
+    struct rng rng = rng_stream(5, 0, 0);
+    for (size_t i = 0; i < COUNT_ALL; i++)
+        for (size_t d = 0; d < DIMS; d++)
+            vectors[i * DIMS + d] = (float)(rng_normal(&rng) * (i % 3 ? 0.5 : 2));
+    for (size_t balanced = 0; balanced < 2; balanced++) {
+        struct quantiser q;
+        size_t held[TILES] = {0};
+        assert_fine(quantiser_train(&q, vectors, COUNT_ALL, DIMS, 2, 1, TILES, balanced * 100, 1,
+                                    &err),
+                    err);
+        for (size_t i = 0; i < COUNT_ALL; i++) {
+            uint16_t code;
+            quantiser_code(&code, &q, vectors + i * DIMS, false);
+            held[code]++;
+        }
+        for (size_t k = 0; k < TILES; k++)
+            largest[balanced] = held[k] > largest[balanced] ? held[k] : largest[balanced];
+        quantiser_release(&q);
+    }
+    if (largest[1] >= COUNT_ALL / TILES * 3 / 2)
+        fail_msg("largest %zu, balanced %zu", largest[0], largest[1]);
+    assert_true(largest[1] * 3 < largest[0] * 2);
 }
 
 int main(void)
@@ -226,6 +258,7 @@ int main(void)
         TEST(svd_gives_a_low_rank_matrix_back),
         TEST(text_vectors_put_like_beside_like),
         TEST(nearest_texts_share_words),
+        TEST(prices_balance_tiles),
         TEST(neighbours_are_counted_forwards_and_backwards),
         TEST(names_do_not_depend_on_the_order_of_items),
     };
