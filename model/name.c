@@ -127,6 +127,11 @@ static void member_learn(const struct reading *r, size_t at)
     const struct legal_tiles *legal = r->options->legal;
     size_t count = legal->children(legal->self, w->children, w->node[at], levels);
     size_t target = SIZE_MAX;
+    size_t kept = 0;
+    for (size_t c = 0; c < count; c++) /* of a large collision the sample holds a part */
+        if (find_place(find, w->children[c].item) != UINT32_MAX)
+            w->children[kept++] = w->children[c];
+    count = kept;
     if (count < 2)
         return;
     for (size_t c = 0; c < count; c++) {

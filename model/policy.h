@@ -67,12 +67,12 @@ const real *policy_find_vector(const struct policy *policy, uint32_t row);
 
 /*
  * The items that find compares in one step, by rising row: all of them, or a sample that holds
- * every target and every member of its collision.
+ * every target and, for the last tile, members of its collision.
  */
 struct find_set {
     size_t count;
     const uint32_t *row;       /* [count], or NULL: row k is k */
-    const uint32_t *place;     /* [items] of a row in the set; NULL when row is */
+    const uint32_t *place;     /* [items] of a row in the set, or UINT32_MAX; NULL when row is */
     const real *log_inclusion; /* [count] log probability of being in the set; NULL: 0 */
     const real *content;       /* [count, content] as they count in this step (see bare) */
     const real *vectors;       /* [count, dim] */

@@ -21,6 +21,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { LARGE_CATALOGUE = 200000 };
+
 struct indexing {
     const struct job *job;
     size_t items, room;       /* slots: items in the order of the store */
@@ -193,6 +195,7 @@ static bool make_names(struct indexing *x, struct err *err)
 {
     const struct index_settings *s = x->job->index;
     size_t tiles = s->tiles ? s->tiles : tiles_for(x->items);
+    size_t levels = s->tile_levels ? s->tile_levels : x->items > LARGE_CATALOGUE ? 4 : 3;
     float *sample = calloc(x->items * x->dims + 1, sizeof *sample);
     size_t count = 0;
     bool any_warm = x->sequences.events > 0;
@@ -201,7 +204,7 @@ static bool make_names(struct indexing *x, struct err *err)
     for (size_t i = 0; i < x->items; i++)
         if (x->warm[i] || !any_warm)
             memcpy(sample + count++ * x->dims, x->content + i * x->dims, x->dims * sizeof *sample);
-    bool fine = quantiser_train(&x->quantiser, sample, count, x->dims, s->text_dims, s->tile_levels,
+    bool fine = quantiser_train(&x->quantiser, sample, count, x->dims, s->text_dims, levels,
                                 tiles, s->tile_balance, s->index_seed, err) &&
                 semantic_ids_make(&x->names, &x->quantiser, x->content, x->warm, x->items, err);
     free(sample);

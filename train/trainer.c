@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIND_PIECE = 1024, FINISH_DIMS = 32 };
+enum { FIND_PIECE = 1024, FINISH_DIMS = 32, MEMBERS_MAX = 16 };
 
 static void trainer_layout(struct trainer *t, size_t threads, struct arena *arena)
 {
@@ -41,20 +41,15 @@ static void trainer_layout(struct trainer *t, size_t threads, struct arena *aren
 }
 
 /* All items, or room for the negatives, every target and what shares its name. */
-static void size_find(struct trainer *t, const struct trie *trie)
+static void size_find(struct trainer *t)
 {
     size_t items = t->shape.items;
-    size_t levels = t->shape.levels;
-    size_t collision = 1;
     t->sampled = items > t->settings->softmax_items;
     t->find_max = items;
     if (!t->sampled)
         return;
-    for (size_t r = 0; r < items; r = trie->next[(levels - 1) * items + r])
-        if (trie->next[(levels - 1) * items + r] - r > collision)
-            collision = trie->next[(levels - 1) * items + r] - r;
     t->negatives = t->settings->negatives < items ? t->settings->negatives : items;
-    size_t wanted = t->negatives + GRADIENTS * t->batches.positions_max * collision;
+    size_t wanted = t->negatives + GRADIENTS * t->batches.positions_max * MEMBERS_MAX;
     t->find_max = wanted < items ? wanted : items;
 }
 
@@ -80,6 +75,8 @@ static void set_up(struct trainer *t)
     t->find = (struct find_set){
         .count = s->items, .content = t->find_content, .vectors = t->find_vectors};
     if (t->sampled) {
+        t->find.count = 0;
+        memset(t->find_place, 0xff, s->items * sizeof *t->find_place);
         t->find.row = t->find_row;
         t->find.place = t->find_place;
         t->find.log_inclusion = t->log_inclusion;
@@ -113,7 +110,7 @@ bool trainer_open(struct trainer *t, const struct train_settings *settings,
     t->legal = trie_legal(&t->mask);
     if (!batches_open(&t->batches, settings, sequences, tasks, err))
         return false;
-    size_find(t, &version->trie);
+    size_find(t);
     t->optimiser = (struct optimiser){.settings = settings,
                                       .shape = &t->shape,
                                       .kernels = version->policy.kernels,
@@ -169,13 +166,26 @@ static bool mark(struct trainer *t, uint32_t row)
     return fresh;
 }
 
-/* A node of the last quantised level: the rows that share the name of `row`. */
-static void mark_collision(struct trainer *t, uint32_t row)
+/* The rows that share the quantised name of `row`; of a large collision those around it. */
+static void collision_of(uint32_t *first, uint32_t *last, const struct trainer *t, uint32_t row)
 {
     const struct trie *trie = t->mask.base;
     size_t level = t->shape.levels - 1;
-    uint32_t first = row - trie->codes[(size_t)row * trie->levels + level + 1];
-    uint32_t last = trie->next[level * trie->items + row];
+    *first = row - trie->codes[(size_t)row * trie->levels + level + 1];
+    *last = trie->next[level * trie->items + row];
+    if (*last - *first <= MEMBERS_MAX)
+        return;
+    if (row > *first + MEMBERS_MAX / 2)
+        *first = row - MEMBERS_MAX / 2;
+    if (*last > *first + MEMBERS_MAX)
+        *last = *first + MEMBERS_MAX;
+}
+
+static void mark_collision(struct trainer *t, uint32_t row)
+{
+    uint32_t first;
+    uint32_t last;
+    collision_of(&first, &last, t, row);
     for (uint32_t r = first; r < last; r++)
         if (mark(t, r))
             t->find_row[t->find.count++] = r;
@@ -187,14 +197,13 @@ static void mark_collision(struct trainer *t, uint32_t row)
  */
 static void note_inclusion(struct trainer *t, double targets)
 {
-    const struct trie *trie = t->mask.base;
-    size_t level = t->shape.levels - 1;
     double missed = 1 - (double)t->negatives / (double)t->shape.items;
     for (size_t k = 0; k < t->find.count; k++) {
-        uint32_t row = t->find_row[k];
-        uint32_t first = row - trie->codes[(size_t)row * trie->levels + level + 1];
+        uint32_t first;
+        uint32_t last;
         double events = 0;
-        for (uint32_t r = first; r < trie->next[level * trie->items + row]; r++)
+        collision_of(&first, &last, t, t->find_row[k]);
+        for (uint32_t r = first; r < last; r++)
             events += t->events[r];
         double untargeted = exp(-targets * events / t->events_total);
         t->log_inclusion[k] = (real)log(fmax(1e-9, 1 - missed * untargeted));
@@ -204,6 +213,8 @@ static void note_inclusion(struct trainer *t, double targets)
 static void draw_find(struct trainer *t, size_t targets)
 {
     struct rng rng = rng_stream(t->settings->seed, 0x5e7, t->step);
+    for (size_t k = 0; k < t->find.count; k++) /* of the step before */
+        t->find_place[t->find_row[k]] = UINT32_MAX;
     t->find.count = 0;
     for (size_t g = 0; g < GRADIENTS; g++)
         for (size_t i = 0; i < t->batches.parts[g].examples.packed.positions; i++) {
