@@ -56,6 +56,8 @@ static char *normalise(const char *text, struct err *err)
         if (step <= 0)
             break;
         end += utf8proc_encode_char(utf8proc_tolower(code), lower + end);
+        if (code == 0x130) /* the one letter whose lower case is two: i and a dot above */
+            end += utf8proc_encode_char(0x307, lower + end);
         at += step;
     }
     free(folded);

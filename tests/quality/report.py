@@ -1,14 +1,14 @@
-"""What the cells of ./run quality left, as docs/QUALITY.md and learning curves as SVG.
+"""What the cells of ./run quality left, as docs/QUALITY.md, docs/SEMANTIC_IDS.md and learning curves as SVG.
 
-usage: report.py FOLDER DOCUMENT
+usage: report.py FOLDER DOCS
 
-The document is kept between two marks; what stands around them is written by hand.
+What is computed stands between two marks; what stands around them is written by hand.
 """
 import os
 import sys
 
-BEGIN = "<!-- computed by ./run quality: begin -->"
-END = "<!-- computed by ./run quality: end -->"
+BEGIN = "<!-- computed by ./run quality{}: begin -->"
+END = "<!-- computed by ./run quality{}: end -->"
 
 
 def read(folder, name):
@@ -108,15 +108,24 @@ def compose(folder, docs):
     return "\n".join(out)
 
 
-def main():
-    folder, document = sys.argv[1:]
-    computed = compose(folder, os.path.dirname(document))
-    text = open(document, encoding="utf-8").read() if os.path.exists(document) else f"# Quality\n\n{BEGIN}\n{END}\n"
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
+def fill(document, mark, computed):
+    """Replaces what stands between the two marks of a document."""
+    text = open(document, encoding="utf-8").read()
+    before, rest = text.split(BEGIN.format(mark))
+    after = rest.split(END.format(mark))[1]
     with open(document, "w", encoding="utf-8") as file:
-        file.write(f"{before}{BEGIN}\n\n{computed}\n{END}{after}")
+        file.write(f"{before}{BEGIN.format(mark)}\n\n{computed}\n{END.format(mark)}{after}")
     print(f"{document} written")
+
+
+def main():
+    folder, docs = sys.argv[1:]
+    computed = compose(folder, docs)
+    if computed:
+        fill(os.path.join(docs, "QUALITY.md"), "", computed)
+    ids = read(folder, "ids.md")
+    if ids:
+        fill(os.path.join(docs, "SEMANTIC_IDS.md"), " ids", ids)
 
 
 main()

@@ -102,7 +102,48 @@ if wants cold && have_beauty cold; then
     cell "beauty cold" beauty "--cold-share 0.05" "--seed 1" alone --all
     cp "$cell/evaluate.txt" $root/beauty-cold.txt
 fi
+# What names are made of: index reports in seconds, then a short training each, judged on validation.
+ids_row() { # label, flags of index
+    key=$(hash "$code" ids beauty "$2" "$IDS_TRAIN")
+    cell=$root/cells/$key
+    home=$root/homes/$key
+    if [ ! -e "$cell/done" ]; then
+        mkdir -p "$cell" "$home"
+        echo "cell ids $1 ($key): computing"
+        {
+            $tessera --home "$home" import $(data_of beauty) >&2
+            case $2 in
+            *feed-back*)
+                $tessera --home "$home" index >&2
+                $tessera --home "$home" train $IDS_TRAIN >&2
+                ;;
+            esac
+            $tessera --home "$home" index $2 >"$cell/index.txt"
+            $tessera --home "$home" train $2 $IDS_TRAIN >&2
+            $tessera --home "$home" evaluate $2 >"$cell/evaluate.txt"
+        } 2>"$cell/log"
+        rm -rf "$home"
+        touch "$cell/done"
+    fi
+    python3 tests/quality/ids_row.py "$1" "$cell" >>$root/ids.md
+}
+IDS_TRAIN="--epochs 6"
+if wants ids && have_beauty ids; then
+    python3 tests/quality/ids_row.py >$root/ids.md
+    ids_row "text and co-occurrence, 3 x 128 (the default)" ""
+    ids_row "3 x 64" "--tiles 64"
+    ids_row "3 x 256" "--tiles 256"
+    ids_row "3 x 512" "--tiles 512"
+    ids_row "4 x 64" "--tiles 64 --tile-levels 4"
+    ids_row "2 x 128" "--tile-levels 2"
+    ids_row "text alone" "--event-weight 0"
+    ids_row "co-occurrence alone" "--text-weight 0"
+    ids_row "text at half length" "--text-weight 0.5"
+    ids_row "text at twice the length" "--text-weight 2"
+    ids_row "balanced (30 rounds)" "--tile-balance 30"
+    ids_row "find vectors fed back" "--feed-back --event-dims 128"
+fi
 if wants scale; then
     tests/quality/scale.sh $tessera
 fi
-python3 tests/quality/report.py $root docs/QUALITY.md
+python3 tests/quality/report.py $root docs
