@@ -1,16 +1,21 @@
 #include "model/readings.h"
 
 #include <assert.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
+
+enum { FIT_ROWS = 256 };
 
 /*
  * Sums find's probabilities over the items under each legal child, on the way down to the target.
- * p [items]; its scale does not matter.
+ * p [find->count]; its scale does not matter.
  */
 static void teach(struct policy_work *w, const struct reading *r, const real *p, size_t at)
 {
     const struct shape *s = &r->policy->shape;
     const struct legal_tiles *legal = r->options->legal;
+    const uint32_t *before = r->options->find->before;
     const uint16_t *codes = policy_codes(r->policy, w->want[at]);
     struct tile_node node = legal->root;
     for (size_t l = 0; l < s->levels; l++) {
@@ -19,7 +24,9 @@ static void teach(struct policy_work *w, const struct reading *r, const real *p,
         real total = 0;
         for (size_t c = 0; c < count; c++) {
             real sum = 0;
-            for (size_t i = w->children[c].node.first; i < w->children[c].node.last; i++)
+            size_t first = w->children[c].node.first;
+            size_t last = w->children[c].node.last;
+            for (size_t i = before ? before[first] : first; i < (before ? before[last] : last); i++)
                 sum += p[i];
             out[c] = sum;
             total += sum;
@@ -56,7 +63,7 @@ static void softmax_row(struct policy_work *w, const struct reading *r, real *ro
     real total = r->policy->kernels->softmax(row, find->count, scale);
     r->losses->find +=
         (double)(w->weight[at] * (total - (1 - smoothing) * logit - smoothing * mean));
-    if (r->options->name_weight > 0 && r->options->name_teach > 0 && !find->row)
+    if (r->options->name_weight > 0 && find_teaches(r))
         teach(w, r, row, at);
     row[target] -= scale * (1 - smoothing);
     if (smoothing > 0)
@@ -98,6 +105,85 @@ void policy_find_vectors(real *find_vectors, const struct policy *policy, size_t
     policy_find_content(find_vectors, policy, policy->items.content + first * s->content,
                         last - first);
     axpy(find_vectors, 1, policy->params.own_out + first * s->dim, (last - first) * s->dim);
+    for (size_t i = first; i < last; i++)
+        if (!policy->items.seen[i])
+            policy_cold_vector(find_vectors + (i - first) * s->dim, policy,
+                               policy->items.content + i * s->content);
+}
+
+void policy_cold_vector(real *vector, const struct policy *policy, const real *content)
+{
+    const struct shape *s = &policy->shape;
+    memcpy(vector, policy->params.cold_bias, s->dim * sizeof(real));
+    REAL_GEMV(CblasRowMajor, CblasNoTrans, (int)s->dim, (int)policy->items.text_dims, 1,
+              policy->params.cold, (int)s->content, content, 1, 1, vector, 1);
+}
+
+/* Solves (X^T X + ridge) A = X^T Y in place by Cholesky; xx [n, n], xy [n, m]. */
+static void solve_ridge(real *xx, real *xy, size_t n, size_t m, real ridge)
+{
+    for (size_t i = 0; i < n; i++)
+        xx[i * n + i] += ridge;
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j <= i; j++) {
+            real sum = xx[i * n + j];
+            for (size_t k = 0; k < j; k++)
+                sum -= xx[i * n + k] * xx[j * n + k];
+            xx[i * n + j] = i == j ? (real)sqrt((double)(sum > ridge / 2 ? sum : ridge / 2))
+                                   : sum / xx[j * n + j];
+        }
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < i; k++)
+            axpy(xy + i * m, -xx[i * n + k], xy + k * m, m);
+        for (size_t c = 0; c < m; c++)
+            xy[i * m + c] /= xx[i * n + i];
+    }
+    for (size_t i = n; i-- > 0;) {
+        for (size_t k = i + 1; k < n; k++)
+            axpy(xy + i * m, -xx[k * n + i], xy + k * m, m);
+        for (size_t c = 0; c < m; c++)
+            xy[i * m + c] /= xx[i * n + i];
+    }
+}
+
+bool policy_fit_cold(struct policy *policy)
+{
+    const struct shape *s = &policy->shape;
+    const struct item_table *items = &policy->items;
+    size_t n = items->text_dims + 1; /* the text, and a 1 for the bias */
+    size_t d = s->dim;
+    real *xx = calloc(n * n, sizeof *xx);
+    real *xy = calloc(n * d, sizeof *xy);
+    real *x = calloc(FIT_ROWS * n, sizeof *x);
+    real *y = calloc(FIT_ROWS * d, sizeof *y);
+    bool fine = xx && xy && x && y;
+    size_t count = 0;
+    for (size_t i = 0; fine && i <= items->count; i++) {
+        if (i < items->count && items->seen[i]) {
+            memcpy(x + count * n, items->content + i * s->content, (n - 1) * sizeof *x);
+            x[count * n + n - 1] = 1;
+            policy_find_vectors(y + count * d, policy, i, i + 1);
+            count++;
+        }
+        if (count && (count == FIT_ROWS || i == items->count)) {
+            product_tn(xx, x, x, n, n, count, 1);
+            product_tn(xy, x, y, n, d, count, 1);
+            count = 0;
+        }
+    }
+    if (fine) {
+        solve_ridge(xx, xy, n, d, 1);
+        for (size_t k = 0; k < d; k++) {
+            for (size_t t = 0; t + 1 < n; t++)
+                policy->params.cold[k * s->content + t] = xy[t * d + k];
+            policy->params.cold_bias[k] = xy[(n - 1) * d + k];
+        }
+    }
+    free(xx);
+    free(xy);
+    free(x);
+    free(y);
+    return fine;
 }
 
 void policy_finish_gradients(struct params *grads, const real *dfind, const struct policy *policy,

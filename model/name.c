@@ -3,20 +3,22 @@
 #include <assert.h>
 #include <string.h>
 
-void policy_node_vectors(real *node_vectors, const struct policy *policy, const real *find_vectors,
-                         size_t level)
+void policy_node_vectors(real *node_vectors, const struct policy *policy, const uint32_t *row,
+                         size_t count, const real *find_vectors, size_t level)
 {
     const struct item_table *items = &policy->items;
     const uint32_t *node = items->node + level * items->count;
     size_t d = policy->shape.dim;
-    for (size_t first = 0, last; first < items->count; first = last) {
-        real *m = node_vectors + node[first] * d;
+    for (size_t first = 0, last; first < count; first = last) {
+        size_t at = node[row ? row[first] : first];
+        real *m = node_vectors + at * d;
+        size_t seen = 0;
+        for (last = first; last < count && node[row ? row[last] : last] == at; last++)
+            seen += items->seen[row ? row[last] : last];
         memset(m, 0, d * sizeof(real));
-        for (last = first; last < items->count && node[last] == node[first]; last++)
-            axpy(m, 1, find_vectors + last * d, d);
-        real share = 1 / (real)(last - first);
-        for (size_t k = 0; k < d; k++)
-            m[k] *= share;
+        for (size_t k = first; k < last; k++)
+            if (!seen || items->seen[row ? row[k] : k])
+                axpy(m, 1 / (real)(seen ? seen : last - first), find_vectors + k * d, d);
     }
 }
 
@@ -82,9 +84,7 @@ static void tile_learn(const struct reading *r, real *logits, size_t level, size
     const struct legal_tiles *legal = r->options->legal;
     const real *bias = r->policy->params.tile_bias + level * s->tiles;
     const real *teach = w->teach + (level * w->trunk.positions_max + at) * s->tiles;
-    real share = r->options->find && !r->options->find->row && r->options->find_weight > 0
-                     ? r->options->name_teach
-                     : 0;
+    real share = find_teaches(r) ? r->options->name_teach : 0;
     real scale = r->options->scale * r->options->name_weight * w->weight[at];
     size_t count = legal->children(legal->self, w->children, w->node[at], level);
     size_t target = SIZE_MAX;

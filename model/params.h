@@ -34,6 +34,8 @@ struct params {
     real *find_query;   /* [DIM, DIM] */
     real *find_content; /* [DIM, CONTENT] */
     real *own_out;      /* [ITEMS, DIM]; 0 for an item without training events */
+    real *cold; /* [DIM, CONTENT]       the find vector of an item without training events, from */
+    real *cold_bias; /* [DIM]                its text; fitted after training, not learnt */
     /* name: the depth head */
     real *name_start; /* [DIM, DIM]          h_1 = z name_start^T */
     real *tile_out;   /* [LEVELS, TILES, DIM] */
@@ -54,6 +56,7 @@ struct param_spec {
     bool trunk;  /* in model.safetensors, else in items.safetensors */
     bool decays; /* weight decay: matrices and embeddings yes, norms and biases no */
     bool own;    /* one row an item, kept 0 for items without training events */
+    bool fitted; /* by policy_fit_cold(): no gradient, no step of an optimiser */
 };
 
 enum { PARAM_COUNT = sizeof(struct params) / sizeof(real *) };

@@ -7,16 +7,20 @@
  *              x_t = text[t]                                                   a token
  *     say      p(token) = softmax(text z)                                      tied to the input
  *     find     s_i = (find_query z) . f_i          f_i = find_content v_i + own_out[i]
- *     name     h_1 = name_start z
- *              p(tile l) = softmax over legal ((tile_out[l] + m_l) h_l + tile_bias[l])
- *              h_{l+1} = h_l + depth_down[l] silu(depth_up[l] h_l + depth_tile[l, c_l])
- *              p(last tile = member j) = softmax over members (h_{L+1} . f_j)
+ *                                                  f_i = cold v_i + cold_bias    without training
+ * events name     h_1 = name_start z p(tile l) = softmax over legal ((tile_out[l] + m_l) h_l +
+ * tile_bias[l]) h_{l+1} = h_l + depth_down[l] silu(depth_up[l] h_l + depth_tile[l, c_l]) p(last
+ * tile = member j) = softmax over members (h_{L+1} . f_j)
  *
  * (the depth head follows RQ-Transformer, Lee et al., CVPR 2022: each tile from z and the tiles
  * before it.)  v_i is the content vector of an item, c its tiles.  m_l is the mean find vector of
  * the items under the node that a tile leads to: what tile_out shares among all parents, m tells
  * apart (no gradient goes through it).  The last tile is scored by the find vectors of the members,
  * so *name* can reach members that it never saw.
+ *
+ * An item without training events has no embedding of its own and no co-occurrence in v.  It takes
+ * no part in training; its find vector is read off its text by a ridge regression of the others'
+ * find vectors on theirs, fitted after training, which costs the others nothing.
  *
  * Find teaches name: its probabilities, summed over the items under each legal child, are a soft
  * target for the tile (weight `name_teach`; rows are ordered by name, so a node is a run of rows).
@@ -71,7 +75,9 @@ const real *policy_find_vector(const struct policy *policy, uint32_t row);
  */
 struct find_set {
     size_t count;
-    const uint32_t *row;       /* [count], or NULL: row k is k */
+    const uint32_t *row; /* [count], or NULL: row k is k */
+    const uint32_t
+        *before; /* [items + 1] how many of the set come before a row; NULL: it is a sample */
     const uint32_t *place;     /* [items] of a row in the set, or UINT32_MAX; NULL when row is */
     const real *log_inclusion; /* [count] log probability of being in the set; NULL: 0 */
     const real *content;       /* [count, content] as they count in this step (see bare) */
@@ -143,13 +149,21 @@ void policy_forward(struct policy_work *work, const struct policy *policy,
 /* vectors [count, dim] = content [count, content] . find_content^T, without own embeddings. */
 void policy_find_content(real *vectors, const struct policy *policy, const real *content,
                          size_t count);
-/* m of one level from the find vectors of all items. */
-void policy_node_vectors(real *node_vectors, const struct policy *policy, const real *find_vectors,
-                         size_t level);
+/*
+ * m of one level from the find vectors of rising rows (NULL: all of them): of those with training
+ * events where a node has any.
+ */
+void policy_node_vectors(real *node_vectors, const struct policy *policy, const uint32_t *row,
+                         size_t count, const real *find_vectors, size_t level);
 /* Adds h . m to the scores of the legal children of a node; block [width] is scratch. */
 void policy_node_scores(real *scores, real *block, const struct policy *policy, const real *h,
                         const struct tile_child *children, size_t count, size_t level);
 
+/* Fits cold and cold_bias to the items with training events; scratch is malloc'ed.  false: no
+ * memory. */
+bool policy_fit_cold(struct policy *policy);
+/* The find vector of an item that is known by its text alone. */
+void policy_cold_vector(real *vector, const struct policy *policy, const real *content);
 /* find_vectors [last - first, dim] of rows [first, last). */
 void policy_find_vectors(real *find_vectors, const struct policy *policy, size_t first,
                          size_t last);

@@ -48,6 +48,13 @@ static inline size_t child_node(const struct policy *policy, const struct tile_c
                : SIZE_MAX;
 }
 
+/* True if find sees every item that may be named: only then it can teach. */
+static inline bool find_teaches(const struct reading *r)
+{
+    return r->options->name_teach > 0 && r->options->find_weight > 0 &&
+           (!r->options->find->row || r->options->find->before);
+}
+
 static inline size_t find_place(const struct find_set *find, uint32_t row)
 {
     return find->place ? find->place[row] : row;

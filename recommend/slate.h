@@ -72,9 +72,9 @@ struct slate_request {
 struct slate {
     struct slate_item items[SLATE_MAX];
     size_t count;
-    size_t candidates;     /* that were scored */
-    double log_normaliser; /* log sum exp(score / T) over all candidates; 0 when not exploring */
-    const char *fallback;  /* NULL, "cold_user" or "filter_exhausted" */
+    size_t candidates;       /* that were scored */
+    double log_normaliser;   /* log sum exp(score / T) over all candidates; 0 when not exploring */
+    const char *fallback;    /* NULL, "cold_user" or "filter_exhausted" */
     double name_ms, find_ms; /* time the two readings took */
 };
 

@@ -136,8 +136,7 @@ static bool late_content(struct builder *b, size_t late, uint16_t *codes, const 
     item_document_make(&document, record);
     if (!index_code(content, codes, v->index, &document.document, err))
         return false;
-    product_nt(b->out->late_find + late * shape->dim, content, v->policy.params.find_content, 1,
-               shape->dim, shape->content, 0);
+    policy_cold_vector(b->out->late_find + late * shape->dim, &v->policy, content);
     return true;
 }
 

@@ -150,8 +150,8 @@ void version_refresh(struct version *version)
     struct policy *policy = &version->policy;
     policy_find_vectors((real *)(uintptr_t)policy->find_vectors, policy, 0, policy->shape.items);
     for (size_t l = 0; policy->items.node && l < policy->shape.levels; l++)
-        policy_node_vectors((real *)(uintptr_t)policy->items.node_vectors, policy,
-                            policy->find_vectors, l);
+        policy_node_vectors((real *)(uintptr_t)policy->items.node_vectors, policy, NULL,
+                            policy->items.count, policy->find_vectors, l);
 }
 
 struct version *version_from(struct item_index *index, struct tokenizer *tokenizer,

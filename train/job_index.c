@@ -204,8 +204,8 @@ static bool make_names(struct indexing *x, struct err *err)
     for (size_t i = 0; i < x->items; i++)
         if (x->warm[i] || !any_warm)
             memcpy(sample + count++ * x->dims, x->content + i * x->dims, x->dims * sizeof *sample);
-    bool fine = quantiser_train(&x->quantiser, sample, count, x->dims, s->text_dims, levels,
-                                tiles, s->tile_balance, s->index_seed, err) &&
+    bool fine = quantiser_train(&x->quantiser, sample, count, x->dims, s->text_dims, levels, tiles,
+                                s->tile_balance, s->index_seed, err) &&
                 semantic_ids_make(&x->names, &x->quantiser, x->content, x->warm, x->items, err);
     free(sample);
     return fine;

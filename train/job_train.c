@@ -127,12 +127,22 @@ static double mean_ndcg(const uint32_t *rank, size_t count)
     return ranking.ndcg[2];
 }
 
+/* The version becomes what these params make of it. */
+static bool take_params(struct training *t, const struct params *params, struct err *err)
+{
+    copy_params(&t->version->policy.params, params, &t->trainer.shape);
+    if (!t->trainer.sasrec && !policy_fit_cold(&t->version->policy))
+        return err_set(err, ERR_SYSTEM, "no memory to fit what text says of find vectors");
+    version_refresh(t->version);
+    return true;
+}
+
 /* The mean NDCG@10 of name and find on validation: both readings must be good when we stop. */
 static bool look(struct training *t, double *value, struct err *err)
 {
     struct judgement seen;
-    copy_params(&t->version->policy.params, &t->trainer.average, &t->trainer.shape);
-    version_refresh(t->version);
+    if (!take_params(t, &t->trainer.average, err))
+        return false;
     const struct judging_options options = {.beam = 20, .history_max = t->job->train->window};
     if (!judge(&seen, &t->cases, t->snapshot, &options, t->job->pool, err))
         return false;
@@ -372,11 +382,8 @@ static bool finish(struct training *t, const char *name, struct err *err)
     struct judgement seen = {0};
     bool passes = true;
     const struct train_settings *s = t->job->train;
-    if (t->best_step)
-        copy_params(&t->version->policy.params, &t->trainer.best, &t->trainer.shape);
-    else
-        copy_params(&t->version->policy.params, &t->trainer.average, &t->trainer.shape);
-    version_refresh(t->version);
+    if (!take_params(t, t->best_step ? &t->trainer.best : &t->trainer.average, err))
+        return false;
     cases_release(&t->cases);
     if (!fit_search(t, err) ||
         !rows_cases(&t->cases, &t->data, t->snapshot, PART_VALIDATION, s->judge_users, err) ||

@@ -1,8 +1,9 @@
 #include "train/jobs.h"
 
 const struct setting INDEX_SETTINGS[] = {
-    SETTING(SIZE, index_settings, tile_levels, "0", 0, 7,
-            "quantised tiles in a name, one more tells collisions apart; 0: 3, or 4 for many items"),
+    SETTING(
+        SIZE, index_settings, tile_levels, "0", 0, 7,
+        "quantised tiles in a name, one more tells collisions apart; 0: 3, or 4 for many items"),
     SETTING(SIZE, index_settings, tiles, "0", 0, 65535,
             "tiles at each level; 0: from the number of items"),
     SETTING(SIZE, index_settings, tile_balance, "0", 0, 1000,

@@ -1,5 +1,7 @@
 #include "train/trainer.h"
 
+#include "recommend/snapshot.h"
+
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
@@ -25,11 +27,14 @@ static void trainer_layout(struct trainer *t, size_t threads, struct arena *aren
     t->node_vectors = arena_take(arena, t->policy.items.nodes * s->dim, sizeof(real));
     t->bare = arena_take(arena, t->find_max, 1);
     for (size_t g = 0; g < GRADIENTS; g++)
-        t->dfind[g] = t->sampled ? arena_take(arena, t->find_max * s->dim, sizeof(real))
-                                 : t->gradient[g].own_out;
+        t->dfind[g] = arena_take(arena, t->find_max * s->dim, sizeof(real));
+    t->seen_row = arena_take(arena, t->seen_count, sizeof(uint32_t));
+    t->seen_before = arena_take(arena, s->items + 1, sizeof(uint32_t));
+    t->unseen = arena_take(arena, s->items / 64 + 1, sizeof *t->unseen);
+    t->allowed_before = arena_take(arena, s->items / 64 + 1, sizeof *t->allowed_before);
+    t->find_place = arena_take(arena, s->items, sizeof(uint32_t));
     if (t->sampled) {
         t->find_row = arena_take(arena, t->find_max, sizeof(uint32_t));
-        t->find_place = arena_take(arena, s->items, sizeof(uint32_t));
         t->marks = arena_take(arena, s->items, sizeof(uint32_t));
         t->touched = arena_take(arena, GRADIENTS * positions, sizeof(uint32_t));
         t->log_inclusion = arena_take(arena, t->find_max, sizeof(real));
@@ -40,17 +45,52 @@ static void trainer_layout(struct trainer *t, size_t threads, struct arena *aren
                       t->legal.width, t->find_max, true, arena);
 }
 
-/* All items, or room for the negatives, every target and what shares its name. */
+/* All items with events, or room for the negatives, every target and what shares its name. */
 static void size_find(struct trainer *t)
 {
     size_t items = t->shape.items;
+    for (size_t i = 0; i < items; i++)
+        t->seen_count += t->policy.items.seen[i];
     t->sampled = items > t->settings->softmax_items;
-    t->find_max = items;
+    t->find_max = t->seen_count;
     if (!t->sampled)
         return;
-    t->negatives = t->settings->negatives < items ? t->settings->negatives : items;
+    t->negatives = t->settings->negatives < t->seen_count ? t->settings->negatives : t->seen_count;
     size_t wanted = t->negatives + GRADIENTS * t->batches.positions_max * MEMBERS_MAX;
-    t->find_max = wanted < items ? wanted : items;
+    t->find_max = wanted < t->seen_count ? wanted : t->seen_count;
+}
+
+/* Only items with events take part: find compares them, name's mask holds them. */
+static void list_seen(struct trainer *t)
+{
+    size_t count = 0;
+    memset(t->find_place, 0xff, t->shape.items * sizeof *t->find_place);
+    for (uint32_t i = 0; i < t->shape.items; i++) {
+        t->seen_before[i] = (uint32_t)count;
+        if (t->policy.items.seen[i])
+            t->seen_row[count++] = i;
+        else
+            bit_set(t->unseen, i);
+    }
+    t->seen_before[t->shape.items] = (uint32_t)count;
+    trie_count_allowed(t->allowed_before, t->unseen, t->shape.items);
+    t->mask.skip = t->unseen;
+    t->mask.allowed_before = t->allowed_before;
+    t->find = (struct find_set){.count = count,
+                                .row = t->seen_row,
+                                .before = t->seen_before,
+                                .place = t->find_place,
+                                .content = t->find_content,
+                                .vectors = t->find_vectors};
+    if (t->sampled) {
+        t->find.count = 0;
+        t->find.row = t->find_row;
+        t->find.before = NULL;
+        t->find.log_inclusion = t->log_inclusion;
+        return;
+    }
+    for (size_t k = 0; k < count; k++)
+        t->find_place[t->seen_row[k]] = (uint32_t)k;
 }
 
 /* Content and tiles say nothing; input and output embeddings start equal and stay so. */
@@ -72,15 +112,7 @@ static uint64_t param_bit(size_t offset)
 static void set_up(struct trainer *t)
 {
     const struct shape *s = &t->shape;
-    t->find = (struct find_set){
-        .count = s->items, .content = t->find_content, .vectors = t->find_vectors};
-    if (t->sampled) {
-        t->find.count = 0;
-        memset(t->find_place, 0xff, s->items * sizeof *t->find_place);
-        t->find.row = t->find_row;
-        t->find.place = t->find_place;
-        t->find.log_inclusion = t->log_inclusion;
-    }
+    list_seen(t);
     for (size_t i = 0; i < s->items; i++)
         t->events_total += t->events[i];
     params_start(&t->policy.params, s, t->policy.items.seen, t->settings->seed);
@@ -187,7 +219,7 @@ static void mark_collision(struct trainer *t, uint32_t row)
     uint32_t last;
     collision_of(&first, &last, t, row);
     for (uint32_t r = first; r < last; r++)
-        if (mark(t, r))
+        if (t->policy.items.seen[r] && mark(t, r))
             t->find_row[t->find.count++] = r;
 }
 
@@ -197,7 +229,7 @@ static void mark_collision(struct trainer *t, uint32_t row)
  */
 static void note_inclusion(struct trainer *t, double targets)
 {
-    double missed = 1 - (double)t->negatives / (double)t->shape.items;
+    double missed = 1 - (double)t->negatives / (double)t->seen_count;
     for (size_t k = 0; k < t->find.count; k++) {
         uint32_t first;
         uint32_t last;
@@ -223,7 +255,7 @@ static void draw_find(struct trainer *t, size_t targets)
                 mark_collision(t, target);
         }
     for (size_t n = 0; n < t->negatives && t->find.count < t->find_max; n++) {
-        uint32_t row = (uint32_t)rng_below(&rng, t->shape.items);
+        uint32_t row = t->seen_row[rng_below(&rng, t->seen_count)];
         if (mark(t, row))
             t->find_row[t->find.count++] = row;
     }
@@ -251,11 +283,6 @@ static void touch_inputs(struct trainer *t)
                     kept);
 }
 
-static uint32_t row_at(const struct trainer *t, size_t place)
-{
-    return t->find.row ? t->find.row[place] : (uint32_t)place;
-}
-
 /* Content and vectors of a piece of the set; bare items lose their events. */
 static void find_piece(void *self, size_t piece, size_t worker)
 {
@@ -268,7 +295,7 @@ static void find_piece(void *self, size_t piece, size_t worker)
     (void)worker;
     for (size_t k = first; k < last; k++) {
         real *content = t->find_content + k * s->content;
-        memcpy(content, policy_content(&t->policy, row_at(t, k)), s->content * sizeof(real));
+        memcpy(content, policy_content(&t->policy, t->find.row[k]), s->content * sizeof(real));
         t->bare[k] = rng_uniform(&rng) < t->settings->bare_share;
         if (t->bare[k])
             memset(content + text, 0, (s->content - text) * sizeof(real));
@@ -276,7 +303,7 @@ static void find_piece(void *self, size_t piece, size_t worker)
     policy_find_content(t->find_vectors + first * s->dim, &t->policy,
                         t->find_content + first * s->content, last - first);
     for (size_t k = first; k < last; k++) {
-        const real *own = t->policy.params.own_out + (size_t)row_at(t, k) * s->dim;
+        const real *own = t->policy.params.own_out + (size_t)t->find.row[k] * s->dim;
         for (size_t d = 0; d < s->dim && !t->bare[k]; d++)
             t->find_vectors[k * s->dim + d] += own[d];
     }
@@ -291,7 +318,8 @@ static void node_piece(void *self, size_t level, size_t worker)
 {
     struct trainer *t = self;
     (void)worker;
-    policy_node_vectors(t->node_vectors, &t->policy, t->find_vectors, level);
+    policy_node_vectors(t->node_vectors, &t->policy, t->find.row, t->find.count, t->find_vectors,
+                        level);
 }
 
 static void sum_find_piece(void *self, size_t piece, size_t worker)
@@ -319,7 +347,7 @@ static void finish_piece(void *self, size_t piece, size_t worker)
     policy_finish_gradients(&t->gradient[0], t->dfind[0], &t->policy, &t->find, first, last);
 }
 
-/* The own rows get their part of the find vectors' gradient: not bare ones, not unseen ones. */
+/* The own rows get their part of the find vectors' gradient, but for bare ones. */
 static void settle_piece(void *self, size_t piece, size_t worker)
 {
     struct trainer *t = self;
@@ -328,12 +356,10 @@ static void settle_piece(void *self, size_t piece, size_t worker)
     size_t last = first + FIND_PIECE < t->find.count ? first + FIND_PIECE : t->find.count;
     (void)worker;
     for (size_t k = first; k < last; k++) {
-        uint32_t row = row_at(t, k);
+        uint32_t row = t->find.row[k];
         real *from = t->dfind[0] + k * dim;
-        if (t->bare[k] || !t->policy.items.seen[row])
+        if (t->bare[k])
             memset(from, 0, dim * sizeof(real));
-        if (!t->sampled)
-            continue;
         memcpy(t->gradient[0].own_out + row * dim, from, dim * sizeof(real));
         memset(from, 0, dim * sizeof(real));
     }
@@ -414,7 +440,7 @@ void trainer_step(struct trainer *t, struct step_report *report)
     thread_pool_run(t->pool, (t->shape.dim + FINISH_DIMS - 1) / FINISH_DIMS, finish_piece, t);
     thread_pool_run(t->pool, find_pieces(t), settle_piece, t);
     if (t->sasrec && !t->sampled)
-        thread_pool_run(t->pool, find_pieces(t), tie_piece, t);
+        thread_pool_run(t->pool, (t->shape.items + FIND_PIECE - 1) / FIND_PIECE, tie_piece, t);
     report->gradient_norm = optimiser_step(&t->optimiser, t->step, report->rate, t->pool);
     size_t tokens = 0;
     for (size_t g = 0; g < GRADIENTS; g++) {
@@ -427,12 +453,13 @@ void trainer_step(struct trainer *t, struct step_report *report)
     t->step++;
 }
 
-double trainer_flop_per_position(const struct shape *s)
+double trainer_flop_per_position(const struct trainer *t)
 {
+    const struct shape *s = &t->shape;
     double d = (double)s->dim;
     double kv = d / (double)s->heads * (double)s->kv_heads;
     double trunk = (double)s->layers * (2 * d * d + 2 * kv * d + 3 * (double)s->ffn * d);
-    double find = (double)s->items * d + d * d;
+    double find = (double)t->find_max * d + d * d;
     double name = d * d + (double)s->levels * ((double)s->tiles * d + 2 * d * d);
     double input = (double)s->content * d;
     return 6 * (trunk + find + name + input);

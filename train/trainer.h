@@ -6,9 +6,10 @@
  * drawn from streams named by (seed, step, part): a run that was killed goes on as if it had not
  * been.
  *
- * Find compares all items, or, above `softmax_items` of them, a sample: every target of the step
- * with its collision, and `negatives` drawn uniformly.  In each step a share of the items is
- * *bare*: known by their text alone, as an item is that arrives after training.
+ * Items without training events take no part.  Find compares all others, or, above `softmax_items`
+ * of them, a sample: every target of the step with its collision, and `negatives` drawn uniformly.
+ * In each step a share of the items is *bare*: known by their text alone, as an item is that
+ * arrives after training.
  *
  * The preset `sasrec` (Kang and McAuley, ICDM 2018, with the full softmax) is the trunk and find
  * over one embedding an item, the same at input and output: content and tiles are frozen at 0.
@@ -38,9 +39,13 @@ struct trainer {
     struct find_set find;
     size_t find_max, negatives;
     uint32_t *find_row, *find_place; /* [find_max], [items] */
-    uint32_t *marks;                 /* [items] 1 + step of the last time in the set */
-    uint32_t *touched;               /* inputs of a step, rising */
-    real *log_inclusion;             /* [find_max] */
+    size_t seen_count;
+    uint32_t *seen_row, *seen_before; /* [seen_count], [items + 1] */
+    uint64_t *unseen;                 /* a bit per row */
+    uint32_t *allowed_before;
+    uint32_t *marks;     /* [items] 1 + step of the last time in the set */
+    uint32_t *touched;   /* inputs of a step, rising */
+    real *log_inclusion; /* [find_max] */
     real *find_content, *find_vectors, *node_vectors;
     real *dfind[GRADIENTS];
     unsigned char *bare;    /* [find_max] */
@@ -68,7 +73,7 @@ struct step_report {
 /* Runs the next step; the epoch follows from trainer->step. */
 void trainer_step(struct trainer *trainer, struct step_report *report);
 size_t trainer_epoch(const struct trainer *trainer);
-double
-trainer_flop_per_position(const struct shape *shape); /* useful, forward and backward, length 1 */
+double trainer_flop_per_position(
+    const struct trainer *trainer); /* useful, forward and backward, length 1 */
 
 #endif

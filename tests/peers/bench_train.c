@@ -141,7 +141,7 @@ int main(int argc, char **argv)
         done += report.targets;
     }
     double speed = (double)done / (clock_s() - start);
-    double flop = trainer_flop_per_position(&shape) +
+    double flop = trainer_flop_per_position(&trainer) +
                   3 * 4 * (double)shape.dim * (double)shape.layers * length / positions;
     double after = peak_flops(pool);
     peak = after > peak ? after : peak;
