@@ -30,6 +30,8 @@ static void work_layout(struct slate_work *w, const struct snapshot *s, size_t w
     policy_layout(&w->policy, shape, positions, positions, width, 0, false, arena);
     decode_layout(&w->decode, shape, CANDIDATES_MAX, width, arena);
     w->skip = arena_take(arena, w->rows_max / 64 + 1, sizeof *w->skip);
+    w->skip_new = arena_take(arena, w->rows_max / 64 + 1, sizeof *w->skip);
+    w->new_before = arena_take(arena, w->rows_max / 64 + 1, sizeof *w->new_before);
     w->allowed_before = arena_take(arena, w->rows_max / 64 + 1, sizeof *w->allowed_before);
     w->find_scores = arena_take(arena, w->rows_max, sizeof *w->find_scores);
     struct tally *tallies[] = {&w->votes, &w->last, &w->text_votes, &w->walk};
@@ -136,6 +138,95 @@ static bool source_find(struct slate_work *w, const struct snapshot *s, const re
     topk_sort(&best);
     w->find_count = best.count;
     return true;
+}
+
+/* ---- newcomers: items without training events, which would rarely stand among the best ---- */
+
+/* What the mask leaves of them; false if it leaves none. */
+static bool mask_newcomers(struct slate_work *w, const struct snapshot *s)
+{
+    size_t items = s->version->index->items;
+    bool any = false;
+    for (size_t i = 0; i <= s->rows / 64; i++) {
+        uint64_t known = i < items / 64 ? ~s->version->unseen[i] : 0;
+        if (i == items / 64) /* the rows from `items` on came after the version: all are new */
+            known = ~s->version->unseen[i] & (((uint64_t)1 << items % 64) - 1);
+        w->skip_new[i] = w->skip[i] | known;
+        uint64_t rows = i == s->rows / 64 ? ((uint64_t)1 << s->rows % 64) - 1 : UINT64_MAX;
+        any = any || (~w->skip_new[i] & rows);
+    }
+    return any;
+}
+
+static void add_hits(struct hit *hits, size_t *count, size_t room, const struct hit *more,
+                     size_t more_count, float boost)
+{
+    struct topk best = {.hits = hits, .max = room, .count = 0};
+    struct hit all[BEAM_MAX + FIND_MAX + NEW_MAX];
+    size_t total = 0;
+    for (size_t i = 0; i < *count; i++)
+        all[total++] = hits[i];
+    for (size_t k = 0; k < more_count; k++) {
+        size_t i = 0;
+        while (i < total && all[i].row != more[k].row)
+            i++;
+        all[i] = (struct hit){more[k].row, more[k].score + boost};
+        total += i == total;
+    }
+    for (size_t i = 0; i < total; i++)
+        topk_push(&best, all[i]);
+    topk_sort(&best);
+    *count = best.count;
+}
+
+static int compare_hit_rows(const void *a, const void *b)
+{
+    const struct hit *x = a;
+    const struct hit *y = b;
+    return x->row < y->row ? -1 : x->row > y->row;
+}
+
+/* The likeliest names among newcomers; their scores are those under the whole mask. */
+static void name_newcomers(struct slate_work *w, const struct snapshot *s,
+                           const struct policy *policy, const real *z,
+                           const struct legal_tiles *legal)
+{
+    struct hit hits[NEW_MAX];
+    uint32_t rows[NEW_MAX];
+    float scores[NEW_MAX];
+    trie_count_allowed(w->new_before, w->skip_new, s->rows);
+    const struct trie_mask mask = {&s->version->trie, &s->late_trie, w->skip_new, w->new_before};
+    const struct legal_tiles fresh = trie_legal(&mask);
+    size_t count = name_beam(hits, NEW_MAX, &w->decode, policy, z, &fresh);
+    qsort(hits, count, sizeof *hits, compare_hit_rows);
+    for (size_t i = 0; i < count; i++)
+        rows[i] = hits[i].row;
+    name_score(scores, rows, count, &w->decode, policy, z, legal);
+    for (size_t i = 0; i < count; i++)
+        hits[i].score = scores[i];
+    add_hits(w->name_hits, &w->name_count, BEAM_MAX, hits, count,
+             (float)s->version->newcomers.name);
+}
+
+static void find_newcomers(struct slate_work *w, const struct snapshot *s,
+                           const struct policy *policy)
+{
+    struct hit hits[NEW_MAX];
+    struct topk best = {.hits = hits, .max = NEW_MAX};
+    const struct version *v = s->version;
+    size_t items = v->index->items;
+    int dim = (int)policy->shape.dim;
+    bool scanned = catalogue_index_is_exact(v->find_index);
+    for (size_t i = 0; scanned && i < v->unseen_count; i++)
+        if (!bit_get(w->skip, v->unseen_row[i]))
+            topk_push(&best, (struct hit){v->unseen_row[i], w->find_scores[v->unseen_row[i]]});
+    for (size_t i = 0; i < s->late; i++)
+        if (!bit_get(w->skip, items + i))
+            topk_push(&best, (struct hit){
+                                 (uint32_t)(items + i),
+                                 cblas_sdot(dim, w->query, 1, s->late_find + i * (size_t)dim, 1)});
+    topk_sort(&best);
+    add_hits(w->find_hits, &w->find_count, FIND_MAX, hits, best.count, (float)v->newcomers.find);
 }
 
 /* The best of a tally that may be shown. */
@@ -259,6 +350,7 @@ static void score_candidates(struct slate_work *w, const struct snapshot *s,
         item->features[FEATURE_COUNT] = log(COUNT_FLOOR + (double)w->votes.score[row]);
         item->features[FEATURE_FRESH] = log((1 + latest) / (5 + events));
         item->features[FEATURE_POPULAR] = log1p(events);
+        item->features[FEATURE_NEW] = events > 0 ? 0 : 1;
         item->score = 0;
         for (size_t f = 0; f < FEATURES; f++)
             item->score += fusion->weight[f] * item->features[f];
@@ -347,6 +439,10 @@ bool slate_make(struct slate *slate, struct slate_work *w, const struct snapshot
         double named = clock_s();
         if (!source_find(w, s, z, err))
             return false;
+        if (mask_newcomers(w, s)) {
+            name_newcomers(w, s, &policy, z, &legal);
+            find_newcomers(w, s, &policy);
+        }
         slate->name_ms = (named - start) * 1000;
         slate->find_ms = (clock_s() - named) * 1000;
         source_votes(w, s, history_count);

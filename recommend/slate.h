@@ -33,6 +33,7 @@ enum {
     SLATE_MAX = 200,
     BEAM_MAX = 200,
     FIND_MAX = 150,
+    NEW_MAX = 20,
     COUNT_MAX = 100,
     CANDIDATES_MAX = 512,
     QUERY_TOKENS_MAX = 32
@@ -85,7 +86,9 @@ struct slate_work {
     struct decode_work decode;
     uint64_t *skip;           /* a bit per row that may not be shown; the caller fills it */
     uint32_t *allowed_before; /* [rows_max / 64 + 1] */
-    float *find_scores;       /* [rows_max] */
+    uint64_t *skip_new;       /* the same mask for newcomers alone */
+    uint32_t *new_before;
+    float *find_scores; /* [rows_max] */
     struct tally votes, last, text_votes, walk;
     uint32_t *history;                 /* [history_max + 1 + QUERY_TOKENS_MAX] symbols */
     float *query;                      /* [dim] */

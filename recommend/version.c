@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const FEATURE_NAMES[FEATURES] = {"name", "find", "count", "last",
-                                             "text", "walk", "fresh", "popular"};
+const char *const FEATURE_NAMES[FEATURES] = {"name", "find",  "count",   "last",    "text",
+                                             "walk", "fresh", "popular", "newcomer"};
 
 static int compare_hits(const void *a, const void *b)
 {
@@ -37,6 +37,21 @@ static bool order_by_popularity(struct version *version, struct err *err)
         version->popular[i] = hits[i].row;
     free(hits);
     return fine;
+}
+
+static bool list_unseen(struct version *version, struct err *err)
+{
+    size_t items = version->index->items;
+    version->unseen = calloc(items / 64 + 1, sizeof *version->unseen);
+    version->unseen_row = calloc(items + 1, sizeof *version->unseen_row);
+    if (!version->unseen || !version->unseen_row)
+        return err_set(err, ERR_SYSTEM, "no memory for %zu items", items);
+    for (uint32_t r = 0; r < items; r++)
+        if (!version->index->events[r]) {
+            version->unseen[r / 64] |= (uint64_t)1 << r % 64;
+            version->unseen_row[version->unseen_count++] = r;
+        }
+    return true;
 }
 
 /* Which numbers the store gives to the ids of this version. */
@@ -169,7 +184,7 @@ struct version *version_from(struct item_index *index, struct tokenizer *tokeniz
     version->index = index;
     version->tokenizer = tokenizer;
     if (place(version, shape, err) && order_by_popularity(version, err) &&
-        map_numbers(version, store, err)) {
+        list_unseen(version, err) && map_numbers(version, store, err)) {
         if (params) {
             for (size_t i = 0; i < PARAM_COUNT; i++)
                 memcpy(*param_slot(&version->policy.params, &PARAMS[i]),
@@ -194,7 +209,7 @@ static bool read_weights(struct fusion *fusion, const json_t *json, const char *
     bool fine = json_is_object(json) ||
                 err_set(err, ERR_FORMAT, "%s: expected objects history and search", path);
     for (size_t f = 0; fine && f < FEATURES; f++)
-        fine = json_real64(&fusion->weight[f], json, FEATURE_NAMES[f], 0, 1e6, err);
+        fine = json_real64(&fusion->weight[f], json, FEATURE_NAMES[f], -1e6, 1e6, err);
     return fine;
 }
 
@@ -206,7 +221,9 @@ static bool read_fusion(struct version *version, const char *folder, struct err 
     json_t *json = json_read(path, err);
     bool fine = json &&
                 read_weights(&version->fusion, json_object_get(json, "history"), path, err) &&
-                read_weights(&version->search, json_object_get(json, "search"), path, err);
+                read_weights(&version->search, json_object_get(json, "search"), path, err) &&
+                json_real64(&version->newcomers.name, json, "name_newcomer", -1e6, 1e6, err) &&
+                json_real64(&version->newcomers.find, json, "find_newcomer", -1e6, 1e6, err);
     json_decref(json);
     return fine;
 }
@@ -222,8 +239,9 @@ static json_t *weights_json(const struct fusion *fusion)
 bool fusion_write(const struct version *version, const char *folder, struct err *err)
 {
     char path[PATH_SIZE];
-    json_t *json = json_pack("{s:o, s:o}", "history", weights_json(&version->fusion), "search",
-                             weights_json(&version->search));
+    json_t *json = json_pack("{s:o, s:o, s:f, s:f}", "history", weights_json(&version->fusion),
+                             "search", weights_json(&version->search), "name_newcomer",
+                             version->newcomers.name, "find_newcomer", version->newcomers.find);
     bool fine = path_make(path, err, "%s/fusion.json", folder) &&
                 json_write(path, json, JSON_INDENT(2), err);
     json_decref(json);
@@ -289,6 +307,8 @@ void version_drop(struct version *version)
     trie_close(&version->trie);
     index_close(version->index);
     tokenizer_free(version->tokenizer);
+    free(version->unseen);
+    free(version->unseen_row);
     free(version->node);
     free(version->popular);
     free(version->number_of_row);

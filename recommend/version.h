@@ -30,6 +30,7 @@ enum feature {
     FEATURE_WALK,  /* relative: votes of what is like the history by its words */
     FEATURE_FRESH, /* log((1 + training sequences that end here) / (5 + training events)) */
     FEATURE_POPULAR, /* log(1 + training events) */
+    FEATURE_NEW,     /* 1 for a newcomer: an item without training events */
     FEATURES
 };
 extern const char *const FEATURE_NAMES[FEATURES];
@@ -37,6 +38,14 @@ extern const char *const FEATURE_NAMES[FEATURES];
 /* Weights of the sum, fitted on validation. */
 struct fusion {
     double weight[FEATURES];
+};
+
+/*
+ * What a newcomer gets on top of its score, in each reading's own list and (as the weight of
+ * FEATURE_NEW) in the slate: as much as costs the others a set share of HR@10 on validation.
+ */
+struct newcomers {
+    double name, find;
 };
 
 struct version {
@@ -47,8 +56,12 @@ struct version {
     struct trie trie;
     struct catalogue_index *find_index;
     struct neighbour_lists neighbours, texts;
-    struct fusion fusion;    /* of a history */
-    struct fusion search;    /* of a query */
+    struct fusion fusion; /* of a history */
+    struct fusion search; /* of a query */
+    struct newcomers newcomers;
+    uint64_t *unseen;     /* owned: a bit per row without training events */
+    uint32_t *unseen_row; /* owned [unseen_count] */
+    size_t unseen_count;
     uint32_t *node;          /* owned [levels, items]: see item_table */
     uint32_t *popular;       /* [items] rows by falling training events */
     uint32_t *number_of_row; /* [items] in the store it was opened with; NO_ITEM: not there */

@@ -139,14 +139,55 @@ static void try_set(struct fusion *fusion, double *best, const bool *set,
     memcpy(fusion->weight, w, sizeof fusion->weight);
 }
 
+/* HR@10 of targets that are no newcomers, when newcomers get `boost` (-INFINITY: are left out). */
+static double known_hr(const double *weights, double boost, const struct judgement *judgement,
+                       size_t cases)
+{
+    double w[FEATURES];
+    double hits = 0;
+    size_t count = 0;
+    memcpy(w, weights, sizeof w);
+    w[FEATURE_NEW] = 0;
+    for (size_t c = 0; c < cases; c++) {
+        const struct case_features *f = &judgement->features[c];
+        if (!f->count || f->target == SIZE_MAX || f->values[f->target][FEATURE_NEW] > 0)
+            continue;
+        double own = score_of(w, f->values[f->target]);
+        size_t above = 0;
+        for (size_t i = 0; i < f->count; i++) {
+            bool is_new = f->values[i][FEATURE_NEW] > 0;
+            above += score_of(w, f->values[i]) + (is_new ? boost : 0) > own;
+        }
+        hits += above < 10;
+        count++;
+    }
+    return count ? hits / (double)count : 0;
+}
+
+double newcomers_fit(const double *weights, double loss, const struct judgement *judgement,
+                     size_t cases)
+{
+    double least = (1 - loss) * known_hr(weights, -INFINITY, judgement, cases);
+    double low = -30;
+    double high = 30;
+    for (int step = 0; step < 24; step++) {
+        double middle = (low + high) / 2;
+        if (known_hr(weights, middle, judgement, cases) >= least)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 /* All of them, all but one, and each reading of the policy alone. */
 void fusion_fit(struct fusion *fusion, const struct judgement *judgement, size_t cases)
 {
     double best = -1;
     bool set[FEATURES];
-    for (size_t without = 0; without <= FEATURES; without++) {
+    for (size_t without = 0; without <= FEATURE_NEW; without++) {
         for (size_t a = 0; a < FEATURES; a++)
-            set[a] = a != without;
+            set[a] = a != without && a != FEATURE_NEW; /* see newcomers_fit() */
         try_set(fusion, &best, set, judgement, cases);
     }
     for (size_t only = FEATURE_NAME; only <= FEATURE_FIND; only++) {

@@ -350,6 +350,22 @@ static bool gate(struct training *t, const struct judgement *mine, bool *passes,
     return fine;
 }
 
+/* Each list that newcomers may enter has a scale of its own. */
+static void fit_newcomers(struct training *t, const struct judgement *seen, size_t cases)
+{
+    struct version *v = t->version;
+    double loss = t->job->train->newcomer_loss;
+    double name[FEATURES] = {[FEATURE_NAME] = 1};
+    double find[FEATURES] = {[FEATURE_FIND] = 1};
+    if (v->unseen_count == 0) /* nobody to measure it by: late items get what the weights give */
+        return;
+    v->newcomers.name = newcomers_fit(name, loss, seen, cases);
+    v->newcomers.find = newcomers_fit(find, loss, seen, cases);
+    v->fusion.weight[FEATURE_NEW] = newcomers_fit(v->fusion.weight, loss, seen, cases);
+    log_info("newcomers.fit name=%.3f find=%.3f slate=%.3f", v->newcomers.name, v->newcomers.find,
+             v->fusion.weight[FEATURE_NEW]);
+}
+
 static bool fit_weights(struct fusion *fusion, struct training *t, const struct cases *cases,
                         struct err *err)
 {
@@ -361,6 +377,8 @@ static bool fit_weights(struct fusion *fusion, struct training *t, const struct 
     if (!judge(&seen, cases, t->snapshot, &options, t->job->pool, err))
         return false;
     fusion_fit(fusion, &seen, cases->count);
+    if (fusion == &t->version->fusion)
+        fit_newcomers(t, &seen, cases->count);
     judgement_release(&seen, cases->count);
     return true;
 }

@@ -27,7 +27,7 @@ struct train_settings {
     size_t check_users, judge_users, state_every_steps, seed, threads, beam, scan_items_max;
     double learning_rate, weight_decay, dropout, own_drop, name_weight, find_weight, clip_norm,
         adam_beta2, average_decay, name_teach, smoothing, bare_share, task_share, task_weight,
-        say_weight;
+        say_weight, newcomer_loss;
     size_t softmax_items, negatives;
     bool promote, node_vectors;
     char preset[SETTING_TEXT_SIZE];
