@@ -43,7 +43,7 @@ const struct setting TRAIN_SETTINGS[] = {
     SETTING(SIZE, train_settings, heads, "4", 1, 64, "attention heads"),
     SETTING(SIZE, train_settings, kv_heads, "4", 1, 64, "key and value heads; divides heads"),
     SETTING(SIZE, train_settings, ffn, "352", 1, 65536, "width inside the MLP"),
-    SETTING(SIZE, train_settings, epochs, "40", 1, 10000,
+    SETTING(SIZE, train_settings, epochs, "14", 1, 10000,
             "passes over the training sequences, at most"),
     SETTING(SIZE, train_settings, batch, "128", 4, 65536, "sequences in a step"),
     SETTING(SIZE, train_settings, window, "50", 2, 1024,
