@@ -195,7 +195,7 @@ static double likeness_of(const struct judging *j, const struct slate *slate)
             for (size_t d = 0; d < dims; d++)
                 sum += (double)(units[i][d] * units[k][d]);
     }
-    return count > 1 ? sum / (double)(count * (count - 1) / 2) : 0;
+    return count > 1 ? 2 * sum / (double)(count * (count - 1)) : 0;
 }
 
 static void judge_case(struct judging *j, size_t at, size_t worker)

@@ -41,6 +41,7 @@ void optimiser_begin(struct optimiser *o)
 void optimiser_touch(struct optimiser *o, size_t param, const uint32_t *row, size_t count)
 {
     size_t dim = o->shape->dim;
+    assert(o->spans);
     for (size_t k = 0; k < count; k++) {
         struct span *last = o->count > o->lasting ? &o->spans[o->count - 1] : NULL;
         if (last && last->param == param && last->begin + last->count == row[k] * dim &&

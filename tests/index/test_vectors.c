@@ -220,7 +220,8 @@ static void names_do_not_depend_on_the_order_of_items(void **state)
     assert_says(none, "empty");
 }
 
-/* Prices bring the tiles of a lopsided catalogue nearer to equal shares, and code what comes later. */
+/* Prices bring the tiles of a lopsided catalogue nearer to equal shares, and code what comes later.
+ */
 static void prices_balance_tiles(void **state)
 {
     enum { COUNT_ALL = 600, DIMS = 4, TILES = 6 };
@@ -235,9 +236,9 @@ static void prices_balance_tiles(void **state)
     for (size_t balanced = 0; balanced < 2; balanced++) {
         struct quantiser q;
         size_t held[TILES] = {0};
-        assert_fine(quantiser_train(&q, vectors, COUNT_ALL, DIMS, 2, 1, TILES, balanced * 100, 1,
-                                    &err),
-                    err);
+        assert_fine(
+            quantiser_train(&q, vectors, COUNT_ALL, DIMS, 2, 1, TILES, balanced * 100, 1, &err),
+            err);
         for (size_t i = 0; i < COUNT_ALL; i++) {
             uint16_t code;
             quantiser_code(&code, &q, vectors + i * DIMS, false);
