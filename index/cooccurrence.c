@@ -172,3 +172,24 @@ bool cooccurrence_vectors(float *vectors, const uint32_t *items, const size_t *f
     sparse_free(counts);
     return fine;
 }
+
+bool cooccurrence_guess(float *event, size_t dims, const uint32_t *near, const float *likeness,
+                        size_t count, const float *vectors, size_t stride, size_t at,
+                        const uint32_t *events)
+{
+    float total = 0;
+    size_t used = 0;
+    for (size_t d = 0; d < dims; d++)
+        event[d] = 0;
+    for (size_t i = 0; i < count && used < GUESS_NEAREST; i++) {
+        if (!events[near[i]])
+            continue;
+        float weight = likeness[i] * likeness[i];
+        cblas_saxpy((int)dims, weight, vectors + near[i] * stride + at, 1, event, 1);
+        total += weight;
+        used++;
+    }
+    if (total > 0)
+        cblas_sscal((int)dims, 1 / total, event, 1);
+    return total > 0;
+}

@@ -41,4 +41,14 @@ bool cooccurrence_vectors(float *vectors, const uint32_t *items, const size_t *f
                           size_t item_count, size_t dims, uint64_t seed,
                           struct err *err) MUST_CHECK;
 
+/*
+ * What the co-occurrence part of an item without events may be: the mean of those of its nearest
+ * texts that have events, by likeness squared.  vectors [.., stride] hold the part from `at` on.
+ * false, and zeros: none of them has any.
+ */
+enum { GUESS_NEAREST = 20 };
+bool cooccurrence_guess(float *event, size_t dims, const uint32_t *near, const float *likeness,
+                        size_t count, const float *vectors, size_t stride, size_t at,
+                        const uint32_t *events);
+
 #endif

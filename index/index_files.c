@@ -1,6 +1,8 @@
 #include "index/index_files.h"
 
 #include "base/text.h"
+#include "base/topk.h"
+#include "index/cooccurrence.h"
 
 #include <cblas.h>
 #include <stdio.h>
@@ -289,6 +291,18 @@ bool index_code(float *content, uint16_t *codes, const struct item_index *index,
     if (!text_encode(content, &index->coder, document, err))
         return false;
     cblas_sscal((int)index->coder.dims, (float)index->text_weight, content, 1);
-    quantiser_code(codes, &index->quantiser, content, true);
-    return true;
+    struct hit hits[4 * GUESS_NEAREST];
+    uint32_t near[4 * GUESS_NEAREST];
+    float likeness[4 * GUESS_NEAREST];
+    const struct quantiser *q = &index->quantiser;
+    size_t count = text_nearest(hits, COUNT(hits), &index->coder, &index->postings, document, err);
+    for (size_t i = 0; i < count; i++) {
+        near[i] = hits[i].row;
+        likeness[i] = hits[i].score;
+    }
+    bool guessed =
+        cooccurrence_guess(content + q->text_dims, q->dims - q->text_dims, near, likeness, count,
+                           index->content, q->dims, q->text_dims, index->events);
+    quantiser_code(codes, q, content, !guessed);
+    return err->code == ERR_NONE;
 }

@@ -52,7 +52,10 @@ bool index_write(const char *folder, const struct index_parts *parts, struct err
 struct item_index *index_open(const char *folder, struct err *err) MUST_CHECK;
 void index_close(struct item_index *index); /* NULL is fine */
 
-/* The content vector and the quantised tiles of an item that is not in the index (text alone). */
+/*
+ * The content vector and the quantised tiles of an item that is not in the index: its text, and in
+ * the place of co-occurrence what its nearest texts have.
+ */
 bool index_code(float *content, uint16_t *codes, const struct item_index *index,
                 const struct document *document, struct err *err) MUST_CHECK;
 

@@ -30,7 +30,7 @@ static int compare_named(const void *a, const void *b)
 }
 
 bool semantic_ids_make(struct semantic_ids *ids, const struct quantiser *quantiser,
-                       const float *vectors, const bool *warm, size_t count, struct err *err)
+                       const float *vectors, const bool *whole, size_t count, struct err *err)
 {
     size_t levels = quantiser->levels + 1;
     struct named *named = calloc(count + 1, sizeof *named);
@@ -45,7 +45,7 @@ bool semantic_ids_make(struct semantic_ids *ids, const struct quantiser *quantis
         named[i].slot = (uint32_t)i;
         named[i].vector = vector;
         named[i].dims = quantiser->dims;
-        named[i].left = quantiser_code(named[i].codes, quantiser, vector, !warm[i]);
+        named[i].left = quantiser_code(named[i].codes, quantiser, vector, !whole[i]);
     }
     if (fine)
         qsort(named, count, sizeof *named, compare_named);
@@ -118,7 +118,8 @@ static void measure_collisions(struct semantic_ids_report *report, const struct 
 }
 
 void semantic_ids_measure(struct semantic_ids_report *report, const struct semantic_ids *ids,
-                          const struct quantiser *quantiser, const float *vectors, const bool *warm)
+                          const struct quantiser *quantiser, const float *vectors,
+                          const float *guessed, const bool *warm)
 {
     *report = (struct semantic_ids_report){0};
     measure_levels(report, ids);
@@ -137,7 +138,7 @@ void semantic_ids_measure(struct semantic_ids_report *report, const struct seman
         left += (double)quantiser_code(codes, quantiser, vector, false);
         for (size_t d = 0; d < quantiser->dims; d++)
             whole += (double)vector[d] * (double)vector[d];
-        quantiser_code(by_text, quantiser, vector, true);
+        quantiser_code(by_text, quantiser, guessed + i * quantiser->dims, false);
         for (size_t l = 0; l < quantiser->levels && codes[l] == by_text[l]; l++)
             agree[l]++;
     }

@@ -21,9 +21,9 @@ struct semantic_ids {
     uint32_t *slot;       /* owned [items] which of the caller's vectors this row is */
 };
 
-/* warm[i]: the vector has events behind it, so all its dimensions count. */
+/* whole[i]: all dimensions of the vector count, else those of text alone. */
 bool semantic_ids_make(struct semantic_ids *ids, const struct quantiser *quantiser,
-                       const float *vectors, const bool *warm, size_t count,
+                       const float *vectors, const bool *whole, size_t count,
                        struct err *err) MUST_CHECK;
 void semantic_ids_release(struct semantic_ids *ids);
 
@@ -36,12 +36,12 @@ struct semantic_ids_report {
     size_t collisions; /* items that share their quantised tiles with another */
     size_t largest_group;
     double reconstruction; /* mean |v - sum of centroids|^2 / mean |v|^2 over warm items */
-    double text_agreement[LEVELS_MAX]; /* share of warm items with equal first l+1 tiles by text
-                                          alone */
+    double text_agreement[LEVELS_MAX]; /* share of warm items whose first l+1 tiles are those they
+                                          would get as newcomers */
 };
 
 void semantic_ids_measure(struct semantic_ids_report *report, const struct semantic_ids *ids,
                           const struct quantiser *quantiser, const float *vectors,
-                          const bool *warm);
+                          const float *guessed, const bool *warm); /* guessed: as newcomers */
 
 #endif

@@ -9,7 +9,14 @@
 #include <utf8proc.h>
 #include <xxhash.h>
 
-enum { WORD_MAX = 64, TERMS_MAX = 4096, TITLE_SEED = 1, TAG_SEED = 2, PAIR_SEED = 3 };
+enum {
+    WORD_MAX = 64,
+    TERMS_MAX = 4096,
+    TITLE_SEED = 1,
+    TAG_SEED = 2,
+    PAIR_SEED = 3,
+    NEAREST_TERMS = 512
+};
 
 static const float WORD_WEIGHT = 1;
 static const float PAIR_WEIGHT = 0.5F;
@@ -354,9 +361,8 @@ static size_t nearest_rows(struct hit *hits, size_t most, const struct sparse *r
 }
 
 size_t text_query(uint32_t *terms, float *weights, size_t most, const struct text_coder *coder,
-                  const char *text, struct err *err)
+                  const struct document *document, struct err *err)
 {
-    const struct document document = {text, "", NULL, 0};
     struct term_list *list = malloc(sizeof *list + TERMS_MAX * (sizeof(uint32_t) + sizeof(float)));
     if (!list) {
         err_set(err, ERR_SYSTEM, "no memory for the terms of a query");
@@ -365,12 +371,34 @@ size_t text_query(uint32_t *terms, float *weights, size_t most, const struct tex
     uint32_t *columns = (uint32_t *)(list + 1);
     float *values = (float *)(columns + TERMS_MAX);
     size_t count =
-        sorted_terms(list, &document, err) ? tf_idf(columns, values, coder, list, true) : 0;
+        sorted_terms(list, document, err) ? tf_idf(columns, values, coder, list, true) : 0;
     count = count < most ? count : most;
     memcpy(terms, columns, count * sizeof *terms);
     memcpy(weights, values, count * sizeof *weights);
     free(list);
     return count;
+}
+
+size_t text_nearest(struct hit *hits, size_t most, const struct text_coder *coder,
+                    const struct sparse *postings, const struct document *document, struct err *err)
+{
+    uint32_t terms[NEAREST_TERMS];
+    float weights[NEAREST_TERMS];
+    struct topk best = {.hits = hits, .max = most};
+    size_t rows = postings->columns;
+    float *score = calloc(rows + 1, sizeof *score);
+    size_t count = score ? text_query(terms, weights, NEAREST_TERMS, coder, document, err) : 0;
+    if (!score)
+        err_set(err, ERR_SYSTEM, "no memory for the nearest of %zu texts", rows);
+    for (size_t t = 0; t < count; t++)
+        for (size_t e = postings->first[terms[t]]; e < postings->first[terms[t] + 1]; e++)
+            score[postings->column[e]] += weights[t] * postings->value[e];
+    for (size_t r = 0; r < rows && count; r++)
+        if (score[r] > 0)
+            topk_push(&best, (struct hit){(uint32_t)r, score[r]});
+    topk_sort(&best);
+    free(score);
+    return best.count;
 }
 
 struct sparse *text_neighbours(const struct sparse *rows, const struct sparse *by_column,

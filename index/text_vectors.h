@@ -63,9 +63,17 @@ struct sparse *text_neighbours(const struct sparse *rows, const struct sparse *p
 /* The rows of each term: [terms, count], what a search walks. */
 struct sparse *text_postings(const struct sparse *rows, size_t terms, struct err *err) MUST_CHECK;
 
-/* The terms of one text that the coder knows, with their weights; returns how many (<= most). */
+/* The terms of one document that the coder knows, with their weights; returns how many (<= most).
+ */
 size_t text_query(uint32_t *terms, float *weights, size_t most, const struct text_coder *coder,
-                  const char *text, struct err *err);
+                  const struct document *document, struct err *err);
+
+/* The rows nearest to a document that is not among them: hits[most], best first; returns how many.
+ */
+struct hit;
+size_t text_nearest(struct hit *hits, size_t most, const struct text_coder *coder,
+                    const struct sparse *postings, const struct document *document,
+                    struct err *err);
 
 /* Calls fn with the hash of every term of a document and the weight of its kind. */
 typedef bool term_fn(void *self, uint64_t term, float weight, struct err *err);

@@ -115,8 +115,8 @@ void policy_cold_vector(real *vector, const struct policy *policy, const real *c
 {
     const struct shape *s = &policy->shape;
     memcpy(vector, policy->params.cold_bias, s->dim * sizeof(real));
-    REAL_GEMV(CblasRowMajor, CblasNoTrans, (int)s->dim, (int)policy->items.text_dims, 1,
-              policy->params.cold, (int)s->content, content, 1, 1, vector, 1);
+    REAL_GEMV(CblasRowMajor, CblasNoTrans, (int)s->dim, (int)s->content, 1, policy->params.cold,
+              (int)s->content, content, 1, 1, vector, 1);
 }
 
 /* Solves (X^T X + ridge) A = X^T Y in place by Cholesky; xx [n, n], xy [n, m]. */
@@ -146,11 +146,11 @@ static void solve_ridge(real *xx, real *xy, size_t n, size_t m, real ridge)
     }
 }
 
-bool policy_fit_cold(struct policy *policy)
+bool policy_fit_cold(struct policy *policy, const real *guessed)
 {
     const struct shape *s = &policy->shape;
     const struct item_table *items = &policy->items;
-    size_t n = items->text_dims + 1; /* the text, and a 1 for the bias */
+    size_t n = s->content + 1; /* and a 1 for the bias */
     size_t d = s->dim;
     real *xx = calloc(n * n, sizeof *xx);
     real *xy = calloc(n * d, sizeof *xy);
@@ -160,7 +160,7 @@ bool policy_fit_cold(struct policy *policy)
     size_t count = 0;
     for (size_t i = 0; fine && i <= items->count; i++) {
         if (i < items->count && items->seen[i]) {
-            memcpy(x + count * n, items->content + i * s->content, (n - 1) * sizeof *x);
+            memcpy(x + count * n, guessed + i * s->content, (n - 1) * sizeof *x);
             x[count * n + n - 1] = 1;
             policy_find_vectors(y + count * d, policy, i, i + 1);
             count++;

@@ -34,8 +34,8 @@ struct params {
     real *find_query;   /* [DIM, DIM] */
     real *find_content; /* [DIM, CONTENT] */
     real *own_out;      /* [ITEMS, DIM]; 0 for an item without training events */
-    real *cold; /* [DIM, CONTENT]       the find vector of an item without training events, from */
-    real *cold_bias; /* [DIM]                its text; fitted after training, not learnt */
+    real *cold;         /* [DIM, CONTENT]       the find vector of a newcomer, from its content; */
+    real *cold_bias;    /* [DIM]                fitted after training, not learnt */
     /* name: the depth head */
     real *name_start; /* [DIM, DIM]          h_1 = z name_start^T */
     real *tile_out;   /* [LEVELS, TILES, DIM] */

@@ -18,9 +18,10 @@
  * apart (no gradient goes through it).  The last tile is scored by the find vectors of the members,
  * so *name* can reach members that it never saw.
  *
- * An item without training events has no embedding of its own and no co-occurrence in v.  It takes
- * no part in training; its find vector is read off its text by a ridge regression of the others'
- * find vectors on theirs, fitted after training, which costs the others nothing.
+ * An item without training events, a newcomer, has no embedding of its own, and what v holds in
+ * the place of co-occurrence is guessed from its text.  It takes no part in training; its find
+ * vector is read off v by a ridge regression, fitted after training over the others' find vectors
+ * and what their v would be as newcomers.  That costs the others nothing.
  *
  * Find teaches name: its probabilities, summed over the items under each legal child, are a soft
  * target for the tile (weight `name_teach`; rows are ordered by name, so a node is a run of rows).
@@ -159,10 +160,12 @@ void policy_node_vectors(real *node_vectors, const struct policy *policy, const 
 void policy_node_scores(real *scores, real *block, const struct policy *policy, const real *h,
                         const struct tile_child *children, size_t count, size_t level);
 
-/* Fits cold and cold_bias to the items with training events; scratch is malloc'ed.  false: no
- * memory. */
-bool policy_fit_cold(struct policy *policy);
-/* The find vector of an item that is known by its text alone. */
+/*
+ * Fits cold and cold_bias to the items with training events; guessed [count, content] is their
+ * content as newcomers.  Scratch is malloc'ed; false: no memory.
+ */
+bool policy_fit_cold(struct policy *policy, const real *guessed);
+/* The find vector of a newcomer. */
 void policy_cold_vector(real *vector, const struct policy *policy, const real *content);
 /* find_vectors [last - first, dim] of rows [first, last). */
 void policy_find_vectors(real *find_vectors, const struct policy *policy, size_t first,

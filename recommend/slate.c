@@ -264,7 +264,8 @@ static bool source_query(struct slate_work *w, const struct snapshot *s, const c
     float weights[QUERY_TERMS_MAX];
     const struct item_index *index = s->version->index;
     const struct sparse *postings = &index->postings;
-    size_t count = text_query(terms, weights, QUERY_TERMS_MAX, &index->coder, query, err);
+    const struct document document = {query, "", NULL, 0};
+    size_t count = text_query(terms, weights, QUERY_TERMS_MAX, &index->coder, &document, err);
     tally_clear(&w->text_votes);
     for (size_t t = 0; t < count; t++)
         for (size_t e = postings->first[terms[t]]; e < postings->first[terms[t] + 1]; e++)

@@ -40,6 +40,9 @@ struct indexing {
     struct text_coder *coder;
     struct quantiser quantiser;
     struct semantic_ids names;
+    struct sparse *texts, *postings; /* by slot, later by row */
+    float *guessed;                  /* [items, dims] content as newcomers would have it */
+    bool *whole;                     /* [items] events, or a guess at them */
 };
 
 static bool take_record(void *self, uint32_t number, const char *id, json_t *record,
@@ -180,6 +183,47 @@ static bool make_content(struct indexing *x, struct err *err)
     return fine;
 }
 
+/* The items of each term, and of each item those whose words are nearest; by slot. */
+static bool nearest_texts(struct indexing *x, struct err *err)
+{
+    struct reading reading = {.records = x->records};
+    const struct documents documents = {x->items, read_document, &reading};
+    struct sparse *rows = text_rows(x->coder, &documents, err);
+    x->postings = rows ? text_postings(rows, x->coder->terms, err) : NULL;
+    if (x->postings)
+        x->texts = text_neighbours(rows, x->postings, x->job->index->text_neighbours, err);
+    sparse_free(rows);
+    return x->texts != NULL;
+}
+
+/*
+ * An item without events takes its co-occurrence part from its nearest texts.  The same is guessed
+ * for all others too: what they would have been as newcomers.
+ */
+static bool guess_events(struct indexing *x, struct err *err)
+{
+    size_t text = x->job->index->text_dims;
+    size_t size = x->items * x->dims;
+    x->guessed = malloc((size + 1) * sizeof *x->guessed);
+    x->whole = calloc(x->items + 1, sizeof *x->whole);
+    if (!x->guessed || !x->whole)
+        return err_set(err, ERR_SYSTEM, "no memory for %zu items", x->items);
+    memcpy(x->guessed, x->content, size * sizeof *x->guessed);
+    for (size_t i = 0; i < x->items; i++) {
+        size_t first = x->texts->first[i];
+        bool guessed = cooccurrence_guess(x->guessed + i * x->dims + text, x->dims - text,
+                                          x->texts->column + first, x->texts->value + first,
+                                          x->texts->first[i + 1] - first, x->content, x->dims, text,
+                                          x->events);
+        x->whole[i] = x->warm[i] || guessed;
+    }
+    for (size_t i = 0; i < x->items; i++)
+        if (!x->warm[i])
+            memcpy(x->content + i * x->dims, x->guessed + i * x->dims,
+                   x->dims * sizeof *x->content);
+    return true;
+}
+
 /* About the square root of the number of items, as a power of two: 64 for 7,600, 256 for a million.
  */
 static size_t tiles_for(size_t items)
@@ -206,7 +250,7 @@ static bool make_names(struct indexing *x, struct err *err)
             memcpy(sample + count++ * x->dims, x->content + i * x->dims, x->dims * sizeof *sample);
     bool fine = quantiser_train(&x->quantiser, sample, count, x->dims, s->text_dims, levels, tiles,
                                 s->tile_balance, s->index_seed, err) &&
-                semantic_ids_make(&x->names, &x->quantiser, x->content, x->warm, x->items, err);
+                semantic_ids_make(&x->names, &x->quantiser, x->content, x->whole, x->items, err);
     free(sample);
     return fine;
 }
@@ -249,12 +293,12 @@ static void print_shares(const struct indexing *x)
 static void report(const struct indexing *x)
 {
     struct semantic_ids_report r;
-    semantic_ids_measure(&r, &x->names, &x->quantiser, x->content, x->warm);
+    semantic_ids_measure(&r, &x->names, &x->quantiser, x->content, x->guessed, x->warm);
     size_t warm = 0;
     for (size_t i = 0; i < x->items; i++)
         warm += x->warm[i];
     printf("items %zu, with events %zu, terms %zu\n", x->items, warm, x->coder->terms);
-    printf("level  tiles  used  entropy_bits  same_tile_by_text_alone\n");
+    printf("level  tiles  used  entropy_bits  same_tile_as_newcomer\n");
     for (size_t l = 0; l < x->names.levels; l++) {
         printf("%5c  %5zu  %4zu  %12.2f", (char)('a' + l),
                l < x->quantiser.levels ? x->quantiser.tiles : r.tiles_used[l], r.tiles_used[l],
@@ -319,19 +363,30 @@ static bool write_tokenizer(const struct indexing *x, const char *folder, struct
     return fine;
 }
 
-/* By row: the items of each term, and of each item those whose words are nearest. */
-static struct sparse *nearest_texts(struct sparse **postings, const struct indexing *x,
-                                    struct err *err)
+/* The same lists with rows in the place of slots, on both sides. */
+static struct sparse *by_row(const struct sparse *lists, const uint32_t *slot,
+                             const uint32_t *row_of_slot, struct err *err)
 {
-    struct reading reading = {.records = x->records, .slot = x->names.slot};
-    const struct documents documents = {x->items, read_document, &reading};
-    struct sparse *rows = text_rows(x->coder, &documents, err);
-    struct sparse *nearest = NULL;
-    *postings = rows ? text_postings(rows, x->coder->terms, err) : NULL;
-    if (*postings)
-        nearest = text_neighbours(rows, *postings, x->job->index->text_neighbours, err);
-    sparse_free(rows);
-    return nearest;
+    struct sparse *out = calloc(1, sizeof *out);
+    if (out) {
+        *out = (struct sparse){.rows = lists->rows, .columns = lists->columns};
+        out->first = calloc(lists->rows + 1, sizeof *out->first);
+        out->column = calloc(lists->entries + 1, sizeof *out->column);
+        out->value = calloc(lists->entries + 1, sizeof *out->value);
+    }
+    if (!out || !out->first || !out->column || !out->value) {
+        sparse_free(out);
+        err_set(err, ERR_SYSTEM, "no memory for %zu neighbours", lists->entries);
+        return NULL;
+    }
+    for (size_t r = 0; r < lists->rows; r++) {
+        for (size_t e = lists->first[slot[r]]; e < lists->first[slot[r] + 1]; e++) {
+            out->column[out->entries] = row_of_slot[lists->column[e]];
+            out->value[out->entries++] = lists->value[e];
+        }
+        out->first[r + 1] = out->entries;
+    }
+    return out;
 }
 
 /* slot -> row for the events, so that neighbours come out by row. */
@@ -366,15 +421,15 @@ static bool write_index(struct indexing *x, const char *folder, struct err *err)
                                     ? neighbours_count(x->sequences.item, x->sequences.first,
                                                        x->sequences.users, n, &how, err)
                                     : NULL;
-    struct sparse *postings = NULL;
-    struct sparse *texts = neighbours ? nearest_texts(&postings, x, err) : NULL;
+    struct sparse *texts = neighbours ? by_row(x->texts, x->names.slot, row_of_slot, err) : NULL;
+    for (size_t e = 0; e < x->postings->entries; e++)
+        x->postings->column[e] = row_of_slot[x->postings->column[e]];
     const struct index_parts parts = {x->coder,  &x->quantiser, s->text_weight, s->event_weight,
                                       &x->names, content,       events,         ids,
-                                      latest,    neighbours,    texts,          postings};
+                                      latest,    neighbours,    texts,          x->postings};
     fine = texts && index_write(folder, &parts, err);
     sparse_free(neighbours);
     sparse_free(texts);
-    sparse_free(postings);
     free(latest);
     free(row_of_slot);
     free(content);
@@ -398,6 +453,10 @@ static void release(struct indexing *x)
     free(x->content);
     free(x->events);
     free(x->warm);
+    free(x->whole);
+    free(x->guessed);
+    sparse_free(x->texts);
+    sparse_free(x->postings);
     text_coder_free(x->coder);
     quantiser_release(&x->quantiser);
     semantic_ids_release(&x->names);
@@ -470,7 +529,8 @@ bool job_index(const struct job *job, struct err *err)
         if (up_to_date(link, digest)) {
             printf("index %s is up to date\n", digest);
         } else {
-            fine = make_content(&x, err) && make_names(&x, err);
+            fine = make_content(&x, err) && nearest_texts(&x, err) && guess_events(&x, err) &&
+                   make_names(&x, err);
             if (fine)
                 report(&x);
             fine = fine && publish(&x, digest, err);

@@ -7,6 +7,7 @@
  */
 #include "base/json.h"
 #include "base/log.h"
+#include "index/cooccurrence.h"
 #include "model/checkpoint.h"
 #include "train/judge.h"
 #include "train/rows.h"
@@ -31,6 +32,7 @@ struct training {
     struct row_data data;
     struct version *version; /* follows the params at each look */
     struct snapshot *snapshot;
+    float *guessed; /* content of all rows as newcomers would have it */
     struct item_words *words;
     struct tasks tasks;
     struct trainer trainer;
@@ -131,7 +133,7 @@ static double mean_ndcg(const uint32_t *rank, size_t count)
 static bool take_params(struct training *t, const struct params *params, struct err *err)
 {
     copy_params(&t->version->policy.params, params, &t->trainer.shape);
-    if (!t->trainer.sasrec && !policy_fit_cold(&t->version->policy))
+    if (!t->trainer.sasrec && !policy_fit_cold(&t->version->policy, t->guessed))
         return err_set(err, ERR_SYSTEM, "no memory to fit what text says of find vectors");
     version_refresh(t->version);
     return true;
@@ -436,6 +438,23 @@ static bool finish(struct training *t, const char *name, struct err *err)
     return fine;
 }
 
+static bool guess_content(struct training *t, struct err *err)
+{
+    const struct item_index *index = t->version->index;
+    const struct quantiser *q = &index->quantiser;
+    const struct sparse *texts = &index->text_neighbours;
+    t->guessed = malloc((index->items * q->dims + 1) * sizeof *t->guessed);
+    if (!t->guessed)
+        return err_set(err, ERR_SYSTEM, "no memory for %zu items", index->items);
+    memcpy(t->guessed, index->content, index->items * q->dims * sizeof *t->guessed);
+    for (size_t r = 0; r < index->items; r++)
+        cooccurrence_guess(t->guessed + r * q->dims + q->text_dims, q->dims - q->text_dims,
+                           texts->column + texts->first[r], texts->value + texts->first[r],
+                           texts->first[r + 1] - texts->first[r], index->content, q->dims,
+                           q->text_dims, index->events);
+    return true;
+}
+
 static bool open_tasks(struct training *t, struct err *err)
 {
     const struct train_settings *s = t->job->train;
@@ -492,6 +511,7 @@ static bool open_training(struct training *t, struct err *err)
     if (!t->snapshot)
         t->version = NULL; /* its only share went with the snapshot */
     return t->snapshot && rows_name(&t->data, t->snapshot, err) && open_tasks(t, err) &&
+           guess_content(t, err) &&
            trainer_open(&t->trainer, s, t->version, &t->data.sequences,
                         t->tasks.per_epoch ? &t->tasks : NULL, t->job->pool, err) &&
            cases_make(&t->cases, t->data.histories, &t->data.split, PART_VALIDATION, s->check_users,
@@ -583,6 +603,7 @@ bool job_train(const struct job *job_asked, struct err *err)
     cases_release(&t.cases);
     trainer_close(&t.trainer);
     item_words_free(t.words);
+    free(t.guessed);
     if (t.snapshot)
         snapshot_drop(t.snapshot);
     else

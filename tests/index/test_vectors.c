@@ -1,5 +1,7 @@
 #include "tests/test.h"
 
+#include "base/topk.h"
+
 #include "base/rng.h"
 #include "index/cooccurrence.h"
 #include "index/quantiser.h"
@@ -135,7 +137,8 @@ static void nearest_texts_share_words(void **state)
     uint32_t terms[8];
     float weights[8];
     float score[6] = {0};
-    size_t count = text_query(terms, weights, 8, coder, "RED apple", &err);
+    const struct document red = {"RED apple", "", NULL, 0};
+    size_t count = text_query(terms, weights, 8, coder, &red, &err);
     assert_int_equal(count, 3); /* two words and the pair */
     for (size_t t = 0; t < count; t++)
         for (size_t e = postings->first[terms[t]]; e < postings->first[terms[t] + 1]; e++)
@@ -143,6 +146,19 @@ static void nearest_texts_share_words(void **state)
     assert_true(score[0] > 0.3F && score[1] > 0.3F);
     for (size_t r = 2; r < 6; r++)
         assert_true(score[r] == 0);
+    struct hit hits[3];
+    assert_int_equal(text_nearest(hits, 3, coder, postings, &red, &err), 2);
+    assert_true(hits[0].row <= 1 && hits[1].row <= 1 && hits[0].score >= hits[1].score);
+    /* what the likes of an item do with others stands in for what it does itself */
+    const float parts[6 * 2] = {1, 0, 0, 1, 9, 9, 9, 9, 9, 9, 9, 9};
+    const uint32_t events[6] = {2, 0, 0, 0, 0, 0};
+    const uint32_t both[] = {1, 0};
+    const float likeness[] = {0.9F, 0.5F};
+    float guess[2];
+    assert_true(cooccurrence_guess(guess, 2, both, likeness, 2, parts, 2, 0, events));
+    assert_true(guess[0] == 1 && guess[1] == 0); /* only the one with events counts */
+    assert_false(cooccurrence_guess(guess, 2, both, likeness, 1, parts, 2, 0, events));
+    assert_true(guess[0] == 0 && guess[1] == 0);
     sparse_free(near);
     sparse_free(postings);
     sparse_free(rows);
@@ -208,7 +224,7 @@ static void names_do_not_depend_on_the_order_of_items(void **state)
             assert_true(memcmp(a.codes + r * 3, a.codes + (r - 1) * 3, 6) != 0);
     }
     struct semantic_ids_report report;
-    semantic_ids_measure(&report, &a, &q, vectors, warm);
+    semantic_ids_measure(&report, &a, &q, vectors, vectors, warm);
     assert_true(report.reconstruction < 0.7 && report.reconstruction > 0);
     assert_true(report.entropy_bits[0] > 2 && report.entropy_bits[0] <= 3);
     assert_true(report.collisions >= 2);

@@ -241,12 +241,12 @@ static void cold_items_are_read_off_their_text(void **state)
     (void)state;
     start(&b);
     struct policy *p = &b.toy.policy;
-    assert_true(policy_fit_cold(p));
+    assert_true(policy_fit_cold(p, b.toy.content));
     /* its normal equations: sum over items with events of x (x A - y) + ridge A = 0, ridge 1 */
-    for (size_t t = 0; t <= TOY_TEXT; t++)
+    for (size_t t = 0; t <= TOY_CONTENT; t++)
         for (size_t k = 0; k < 16; k++) {
             double sum =
-                t < TOY_TEXT ? p->params.cold[k * TOY_CONTENT + t] : p->params.cold_bias[k];
+                t < TOY_CONTENT ? p->params.cold[k * TOY_CONTENT + t] : p->params.cold_bias[k];
             for (uint32_t i = 0; i < TOY_ITEMS; i++) {
                 double y[16];
                 double guess[16];
@@ -254,7 +254,7 @@ static void cold_items_are_read_off_their_text(void **state)
                     continue;
                 policy_find_vectors(y, p, i, i + 1);
                 policy_cold_vector(guess, p, policy_content(p, i));
-                sum += (t < TOY_TEXT ? policy_content(p, i)[t] : 1) * (guess[k] - y[k]);
+                sum += (t < TOY_CONTENT ? policy_content(p, i)[t] : 1) * (guess[k] - y[k]);
                 before += y[k] * y[k];
                 after += (guess[k] - y[k]) * (guess[k] - y[k]);
             }
