@@ -121,22 +121,18 @@ static double ndcg_with(const double *w, const struct judgement *judgement, size
     return cases ? sum / (double)cases : 0;
 }
 
-static void try_set(struct fusion *fusion, double *best, const bool *set,
-                    const struct judgement *judgement, size_t cases)
+/* Fits one set of features; keeps it if it is the best so far. */
+static double try_set(struct fusion *fusion, double *best, const bool *set,
+                      const struct judgement *judgement, size_t cases)
 {
     double w[FEATURES];
-    struct text line;
     fit(w, set, judgement, cases);
     double ndcg = ndcg_with(w, judgement, cases);
-    text_init(&line, 1024);
-    for (size_t a = 0; a < FEATURES; a++)
-        text_addf(&line, " %s=%.3f", FEATURE_NAMES[a], w[a]);
-    log_info("fusion.fit%s validation_ndcg10=%.5f", line.bytes, ndcg);
-    text_release(&line);
-    if (ndcg <= *best)
-        return;
-    *best = ndcg;
-    memcpy(fusion->weight, w, sizeof fusion->weight);
+    if (ndcg > *best) {
+        *best = ndcg;
+        memcpy(fusion->weight, w, sizeof fusion->weight);
+    }
+    return ndcg;
 }
 
 /* HR@10 of targets that are no newcomers, when newcomers get `boost` (-INFINITY: are left out). */
@@ -185,14 +181,22 @@ void fusion_fit(struct fusion *fusion, const struct judgement *judgement, size_t
 {
     double best = -1;
     bool set[FEATURES];
+    struct text line;
+    text_init(&line, 2048);
     for (size_t without = 0; without <= FEATURE_NEW; without++) {
         for (size_t a = 0; a < FEATURES; a++)
             set[a] = a != without && a != FEATURE_NEW; /* see newcomers_fit() */
-        try_set(fusion, &best, set, judgement, cases);
+        text_addf(&line, " without_%s=%.5f",
+                  without == FEATURE_NEW ? "none" : FEATURE_NAMES[without],
+                  try_set(fusion, &best, set, judgement, cases));
     }
     for (size_t only = FEATURE_NAME; only <= FEATURE_FIND; only++) {
         for (size_t a = 0; a < FEATURES; a++)
             set[a] = a == only;
         try_set(fusion, &best, set, judgement, cases);
     }
+    for (size_t a = 0; a < FEATURE_NEW; a++)
+        text_addf(&line, " %s=%.3f", FEATURE_NAMES[a], fusion->weight[a]);
+    log_info("fusion.fit validation_ndcg10=%.5f%s", best, line.bytes);
+    text_release(&line);
 }

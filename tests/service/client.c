@@ -103,6 +103,8 @@ int tessera(char *err, size_t room, const char *home, const char *args)
     assert_non_null(pipe);
     size_t size = fread(err, 1, room - 1, pipe);
     err[size] = 0;
+    while (fgetc(pipe) != EOF) /* a program that writes more must not die of it */
+        ;
     int status = pclose(pipe);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
