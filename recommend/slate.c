@@ -155,6 +155,7 @@ static bool mask_newcomers(struct slate_work *w, const struct snapshot *s)
         uint64_t rows = i == s->rows / 64 ? ((uint64_t)1 << s->rows % 64) - 1 : UINT64_MAX;
         any = any || (~w->skip_new[i] & rows);
     }
+    trie_count_allowed(w->new_before, w->skip_new, s->rows);
     return any;
 }
 
@@ -179,31 +180,16 @@ static void add_hits(struct hit *hits, size_t *count, size_t room, const struct 
     *count = best.count;
 }
 
-static int compare_hit_rows(const void *a, const void *b)
-{
-    const struct hit *x = a;
-    const struct hit *y = b;
-    return x->row < y->row ? -1 : x->row > y->row;
-}
-
-/* The likeliest names among newcomers; their scores are those under the whole mask. */
+/*
+ * The likeliest names among newcomers, as if there were nobody else: log p(name | a newcomer).
+ * Under the whole mask they would be measured against siblings that everybody knows.
+ */
 static void name_newcomers(struct slate_work *w, const struct snapshot *s,
                            const struct policy *policy, const real *z,
-                           const struct legal_tiles *legal)
+                           const struct legal_tiles *fresh)
 {
     struct hit hits[NEW_MAX];
-    uint32_t rows[NEW_MAX];
-    float scores[NEW_MAX];
-    trie_count_allowed(w->new_before, w->skip_new, s->rows);
-    const struct trie_mask mask = {&s->version->trie, &s->late_trie, w->skip_new, w->new_before};
-    const struct legal_tiles fresh = trie_legal(&mask);
-    size_t count = name_beam(hits, NEW_MAX, &w->decode, policy, z, &fresh);
-    qsort(hits, count, sizeof *hits, compare_hit_rows);
-    for (size_t i = 0; i < count; i++)
-        rows[i] = hits[i].row;
-    name_score(scores, rows, count, &w->decode, policy, z, legal);
-    for (size_t i = 0; i < count; i++)
-        hits[i].score = scores[i];
+    size_t count = name_beam(hits, NEW_MAX, &w->decode, policy, z, fresh);
     add_hits(w->name_hits, &w->name_count, BEAM_MAX, hits, count,
              (float)s->version->newcomers.name);
 }
@@ -326,16 +312,37 @@ static void relative(struct slate_work *w, size_t count, enum feature feature,
     }
 }
 
+static bool is_newcomer(const struct snapshot *s, uint32_t row)
+{
+    size_t items = s->version->index->items;
+    return row >= items || bit_get(s->version->unseen, row);
+}
+
+/* log p(name) of each candidate: of newcomers among themselves. */
+static void name_candidates(struct slate_work *w, const struct snapshot *s,
+                            const struct policy *policy, const real *z, size_t count,
+                            const struct legal_tiles *legal, const struct legal_tiles *fresh)
+{
+    uint32_t rows[CANDIDATES_MAX] = {0};
+    size_t at[CANDIDATES_MAX];
+    float scores[CANDIDATES_MAX];
+    for (int newcomers = 0; newcomers < 2; newcomers++) {
+        size_t kept = 0;
+        for (size_t i = 0; i < count; i++)
+            if (is_newcomer(s, w->candidates[i].row) == newcomers) {
+                rows[kept] = w->candidates[i].row;
+                at[kept++] = i;
+            }
+        name_score(scores, rows, kept, &w->decode, policy, z, newcomers ? fresh : legal);
+        for (size_t k = 0; k < kept; k++)
+            w->candidates[at[k]].features[FEATURE_NAME] = (double)fmaxf(scores[k], -100);
+    }
+}
+
 static void score_candidates(struct slate_work *w, const struct snapshot *s,
-                             const struct policy *policy, const real *z, size_t count,
-                             const struct fusion *fusion, const struct legal_tiles *legal)
+                             const struct policy *policy, size_t count, const struct fusion *fusion)
 {
     int dim = (int)policy->shape.dim;
-    uint32_t rows[CANDIDATES_MAX] = {0};
-    float name[CANDIDATES_MAX];
-    for (size_t i = 0; i < count; i++)
-        rows[i] = w->candidates[i].row;
-    name_score(name, rows, count, &w->decode, policy, z, legal);
     relative(w, count, FEATURE_LAST, &w->last);
     relative(w, count, FEATURE_TEXT, &w->text_votes);
     relative(w, count, FEATURE_WALK, &w->walk);
@@ -345,13 +352,12 @@ static void score_candidates(struct slate_work *w, const struct snapshot *s,
         bool known = row < policy->items.count;
         double events = known ? s->version->index->events[row] : 0;
         double latest = known ? s->version->index->latest[row] : 0;
-        item->features[FEATURE_NAME] = (double)fmaxf(name[i], -100);
         item->features[FEATURE_FIND] =
             (double)cblas_sdot(dim, w->query, 1, policy_find_vector(policy, row), 1);
         item->features[FEATURE_COUNT] = log(COUNT_FLOOR + (double)w->votes.score[row]);
         item->features[FEATURE_FRESH] = log((1 + latest) / (5 + events));
         item->features[FEATURE_POPULAR] = log1p(events);
-        item->features[FEATURE_NEW] = events > 0 ? 0 : 1;
+        item->features[FEATURE_NEW] = is_newcomer(s, row);
         item->score = 0;
         for (size_t f = 0; f < FEATURES; f++)
             item->score += fusion->weight[f] * item->features[f];
@@ -440,8 +446,11 @@ bool slate_make(struct slate *slate, struct slate_work *w, const struct snapshot
         double named = clock_s();
         if (!source_find(w, s, z, err))
             return false;
+        const struct trie_mask new_mask = {&s->version->trie, &s->late_trie, w->skip_new,
+                                           w->new_before};
+        const struct legal_tiles fresh = trie_legal(&new_mask);
         if (mask_newcomers(w, s)) {
-            name_newcomers(w, s, &policy, z, &legal);
+            name_newcomers(w, s, &policy, z, &fresh);
             find_newcomers(w, s, &policy);
         }
         slate->name_ms = (named - start) * 1000;
@@ -453,7 +462,8 @@ bool slate_make(struct slate *slate, struct slate_work *w, const struct snapshot
         }
         size_t count = gather(w);
         slate->candidates = count;
-        score_candidates(w, s, &policy, z, count, fusion, &legal);
+        name_candidates(w, s, &policy, z, count, &legal, &fresh);
+        score_candidates(w, s, &policy, count, fusion);
         clear_tallies(w);
         if (request->explore > 0 || request->mmr > 0 || request->category_max)
             slate_draw(slate, w, s, count, request);

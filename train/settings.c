@@ -71,7 +71,7 @@ const struct setting TRAIN_SETTINGS[] = {
     SETTING(REAL, train_settings, say_weight, "0.05", 0, 100, "weight of a word they ask for"),
     SETTING(REAL, train_settings, smoothing, "0", 0, 0.9,
             "share of find's target that is spread over all items"),
-    SETTING(REAL, train_settings, newcomer_loss, "0.015", 0, 1,
+    SETTING(REAL, train_settings, newcomer_loss, "0.018", 0, 1,
             "share of HR@10 that items with events may lose to those without"),
     SETTING(REAL, train_settings, bare_share, "0", 0, 1,
             "share of items that a step knows by their text alone"),
