@@ -13,7 +13,8 @@ const char *const SLATE_SOURCES[SOURCES] = {"name", "find", "count", "text", "wa
 
 static const double COUNT_FLOOR = 0.04;
 static const double REL_FLOOR = 0.2;
-static const float TEXT_RECENCY = 0.7F; /* from one item of the history to the one before it */
+static const float NEWCOMER_PRIOR = -4.6F; /* log 0.01 */
+static const float TEXT_RECENCY = 0.7F;    /* from one item of the history to the one before it */
 enum { WALK_NEAREST = 20, QUERY_TERMS_MAX = 256 };
 
 static size_t width_of(const struct snapshot *s)
@@ -181,8 +182,9 @@ static void add_hits(struct hit *hits, size_t *count, size_t room, const struct 
 }
 
 /*
- * The likeliest names among newcomers, as if there were nobody else: log p(name | a newcomer).
- * Under the whole mask they would be measured against siblings that everybody knows.
+ * The likeliest names among newcomers: log p(a newcomer) + log p(name | a newcomer), the first a
+ * constant that the fitted boost corrects.  Under the whole mask they would be measured against
+ * siblings that everybody knows.
  */
 static void name_newcomers(struct slate_work *w, const struct snapshot *s,
                            const struct policy *policy, const real *z,
@@ -191,7 +193,7 @@ static void name_newcomers(struct slate_work *w, const struct snapshot *s,
     struct hit hits[NEW_MAX];
     size_t count = name_beam(hits, NEW_MAX, &w->decode, policy, z, fresh);
     add_hits(w->name_hits, &w->name_count, BEAM_MAX, hits, count,
-             (float)s->version->newcomers.name);
+             NEWCOMER_PRIOR + (float)s->version->newcomers.name);
 }
 
 static void find_newcomers(struct slate_work *w, const struct snapshot *s,
@@ -335,7 +337,8 @@ static void name_candidates(struct slate_work *w, const struct snapshot *s,
             }
         name_score(scores, rows, kept, &w->decode, policy, z, newcomers ? fresh : legal);
         for (size_t k = 0; k < kept; k++)
-            w->candidates[at[k]].features[FEATURE_NAME] = (double)fmaxf(scores[k], -100);
+            w->candidates[at[k]].features[FEATURE_NAME] =
+                (double)fmaxf(scores[k] + (newcomers ? NEWCOMER_PRIOR : 0), -100);
     }
 }
 

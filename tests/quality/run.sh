@@ -52,7 +52,7 @@ cell() {
 }
 
 # The baseline gets the same budget of tuning: docs/QUALITY.md lists its tries.
-SASREC="--preset sasrec --dim 64 --heads 2 --kv-heads 2 --ffn 176 --dropout 0.5 --epochs 20"
+SASREC="--preset sasrec --dim 64 --heads 2 --kv-heads 2 --ffn 176 --dropout 0.3 --epochs 20"
 
 table() { # label, then names of cells whose ranks are compared
     label=$1
