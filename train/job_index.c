@@ -422,7 +422,7 @@ static bool write_index(struct indexing *x, const char *folder, struct err *err)
                                                        x->sequences.users, n, &how, err)
                                     : NULL;
     struct sparse *texts = neighbours ? by_row(x->texts, x->names.slot, row_of_slot, err) : NULL;
-    for (size_t e = 0; e < x->postings->entries; e++)
+    for (size_t e = 0; texts && row_of_slot && e < x->postings->entries; e++)
         x->postings->column[e] = row_of_slot[x->postings->column[e]];
     const struct index_parts parts = {x->coder,  &x->quantiser, s->text_weight, s->event_weight,
                                       &x->names, content,       events,         ids,
