@@ -320,24 +320,25 @@ static bool run_key(struct front *f, struct store *store, struct err *err)
 static const struct command {
     const char *name, *help;
     bool (*run)(struct front *front, struct store *store, struct err *err);
-    bool makes_store;
+    enum { STORE_MADE, STORE_THERE, STORE_NONE } store;
     unsigned tables;
 } COMMANDS[] = {
-    {"import", "files into the store", run_import, true, T_IMPORT | T_STORE},
+    {"import", "files into the store", run_import, STORE_MADE, T_IMPORT | T_STORE},
     {"index", "content vectors, names and neighbours from catalogue and training events", run_index,
-     false, T_INDEX | T_EVENTS},
-    {"train", "a model version from the current index and the events", run_train, false,
+     STORE_THERE, T_INDEX | T_EVENTS},
+    {"train", "a model version from the current index and the events", run_train, STORE_THERE,
      T_TRAIN | T_INDEX | T_EVENTS},
-    {"evaluate", "the version in production against the baselines", run_evaluate, false,
+    {"evaluate", "the version in production against the baselines", run_evaluate, STORE_THERE,
      T_EVALUATE | T_TRAIN | T_INDEX | T_EVENTS},
-    {"compare", "several runs of evaluate --ranks as one table", run_compare, false, T_EVALUATE},
-    {"recommend", "slates for all users at once", run_recommend, false, T_RECOMMEND},
-    {"serve", "the HTTP service", run_serve, true, T_SERVE | T_EVENTS | T_STORE},
-    {"promote", "another version into production, or back", run_promote, false, T_OTHER},
-    {"export", "the store back into the neutral form", run_export, false, T_OTHER},
+    {"compare", "several runs of evaluate --ranks as one table", run_compare, STORE_NONE,
+     T_EVALUATE},
+    {"recommend", "slates for all users at once", run_recommend, STORE_THERE, T_RECOMMEND},
+    {"serve", "the HTTP service", run_serve, STORE_MADE, T_SERVE | T_EVENTS | T_STORE},
+    {"promote", "another version into production, or back", run_promote, STORE_THERE, T_OTHER},
+    {"export", "the store back into the neutral form", run_export, STORE_THERE, T_OTHER},
     {"verify", "every row of the store and every file of the version in production", run_verify,
-     false, 0},
-    {"key", "a new API key, printed once", run_key, true, T_OTHER},
+     STORE_THERE, 0},
+    {"key", "a new API key, printed once", run_key, STORE_MADE, T_OTHER},
 };
 
 static const struct command *find_command(const char *name)
@@ -424,13 +425,17 @@ int main(int argc, char **argv)
     const struct command *command = find_command(name);
     if (!command)
         return help(&front, name);
+    if (command->store == STORE_NONE)
+        front.home = front.home ? front.home : ".";
     if (!front.home)
         err_set(&err, ERR_INPUT, "expected --home DIR (or TESSERA_HOME) before the command");
     if (err.code || !path_make(path, &err, "%s/tessera.conf", front.home) ||
         !settings_read(tables, TABLES, path, &err) || !read_flags(tables, argc, argv, at, &err))
         return fail(&err);
-    struct store *store = store_open(front.home, &front.store, command->makes_store, &err);
-    bool fine = store && command->run(&front, store, &err);
+    struct store *store = NULL;
+    if (command->store != STORE_NONE)
+        store = store_open(front.home, &front.store, command->store == STORE_MADE, &err);
+    bool fine = (store || command->store == STORE_NONE) && command->run(&front, store, &err);
     store_close(store);
     return fine ? 0 : fail(&err);
 }

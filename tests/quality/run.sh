@@ -13,7 +13,7 @@ cd "$(dirname "$0")/../.."
 BEAUTY=${BEAUTY:-../shared/data/amazon14-beauty}
 root=build/quality
 mkdir -p $root/cells $root/homes build/reports
-code=$(git ls-files base data index model evaluate recommend train tessera.c CMakeLists.txt | xargs cat | sha256sum | cut -c1-12)
+code=$(git ls-files base data index model evaluate recommend train CMakeLists.txt | xargs cat | sha256sum | cut -c1-12)
 tessera=build/tessera-quality-$code
 [ -x $tessera ] || cp build/tessera $tessera
 wanted=${1:-all}
@@ -57,7 +57,7 @@ SASREC="--preset sasrec --dim 64 --heads 2 --kv-heads 2 --ffn 176 --dropout 0.3 
 table() { # label, then names of cells whose ranks are compared
     label=$1
     shift
-    $tessera --home $root compare --ranks "$*" --label "$label" --json "build/reports/quality-$(echo "$label" | tr ' ' '-').json" |
+    build/tessera compare --ranks "$*" --label "$label" --json "build/reports/quality-$(echo "$label" | tr ' ' '-').json" |
         tee "$root/$(echo "$label" | tr ' ' '-').md"
 }
 
