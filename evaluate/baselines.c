@@ -2,6 +2,8 @@
 
 void tally_add(struct tally *tally, uint32_t row, float vote)
 {
+    if (!(vote > 0)) /* else a row could be touched twice */
+        return;
     if (tally->score[row] == 0)
         tally->touched[tally->count++] = row;
     tally->score[row] += vote;

@@ -30,7 +30,7 @@ struct tally {
     size_t count;
 };
 
-void tally_add(struct tally *tally, uint32_t row, float vote); /* vote > 0 */
+void tally_add(struct tally *tally, uint32_t row, float vote); /* only votes above 0 count */
 void tally_clear(struct tally *tally);
 
 /* The votes of the last `depth` items; history is oldest first. */

@@ -5,6 +5,7 @@
 #include "index/cooccurrence.h"
 
 #include <cblas.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,9 +152,28 @@ static bool read_coder(struct item_index *index, const char *folder, struct err 
                                                     q->levels * q->tiles, q->dims, err);
     q->halves =
         (float *)(uintptr_t)tensors_find(file, "halves", TENSOR_F32, 2 * q->levels, q->tiles, err);
+    for (size_t t = 0; err->code == ERR_NONE && t < count; t++)
+        if (!(index->coder.idf[t] >= 0 && index->coder.idf[t] < INFINITY))
+            return err_set(err, ERR_FORMAT, "%s: idf %g of term %zu, expected 0 or more", path,
+                           (double)index->coder.idf[t], t);
     index->text_weight = weights[0];
     index->event_weight = weights[1];
     return err->code == ERR_NONE;
+}
+
+/* The last tile counts the members of a collision from 0: training and naming rely on it. */
+static bool check_ordinals(const struct item_index *index, const char *path, struct err *err)
+{
+    size_t levels = index->levels;
+    for (size_t i = 0; i < index->items; i++) {
+        const uint16_t *codes = index->codes + i * levels;
+        bool same = i && memcmp(codes, codes - levels, (levels - 1) * sizeof *codes) == 0;
+        unsigned expected = same ? codes[-1] + 1u : 0;
+        if (codes[levels - 1] != expected)
+            return err_set(err, ERR_FORMAT, "%s: last tile at row %zu: expected %u, found %u", path,
+                           i, expected, codes[levels - 1]);
+    }
+    return true;
 }
 
 static bool read_ids(struct item_index *index, const char *folder, struct err *err)
@@ -203,7 +223,7 @@ static bool read_ids(struct item_index *index, const char *folder, struct err *e
                            found[i], i / index->levels);
         index->codes[i] = (uint16_t)found[i];
     }
-    return true;
+    return check_ordinals(index, path, err);
 }
 
 static bool read_list(struct sparse *n, const struct tensors *file, const char *prefix, size_t rows,
@@ -235,6 +255,9 @@ static bool read_list(struct sparse *n, const struct tensors *file, const char *
         if (column[e] >= items)
             fine = err_set(err, ERR_FORMAT, "%s: %s %u at entry %zu, there are %zu", file->path,
                            names[1], column[e], e, items);
+        if (fine && !(value[e] >= 0 && value[e] < INFINITY))
+            fine = err_set(err, ERR_FORMAT, "%s: %s %g at entry %zu, expected 0 or more",
+                           file->path, names[2], (double)value[e], e);
         n->column[e] = column[e];
         n->value[e] = value[e];
     }

@@ -346,9 +346,12 @@ static size_t nearest_rows(struct hit *hits, size_t most, const struct sparse *r
         size_t end = columns->first[rows->column[e] + 1];
         for (size_t k = begin; end - begin <= TEXT_TERM_ROWS_MAX && k < end; k++) {
             uint32_t other = columns->column[k];
+            float add = rows->value[e] * columns->value[k];
+            if (!(add > 0)) /* a term that every document has weighs nothing */
+                continue;
             if (score[other] == 0)
                 touched[count++] = other;
-            score[other] += rows->value[e] * columns->value[k];
+            score[other] += add;
         }
     }
     for (size_t i = 0; i < count; i++) {

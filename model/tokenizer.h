@@ -25,7 +25,7 @@
 enum mark { MARK_ITEM, MARK_LIST, MARK_QUERY, MARK_TITLE, MARK_ABOUT, MARK_LIKES, MARK_END, MARKS };
 extern const char *const MARK_TEXTS[MARKS]; /* "<item>", ... */
 
-enum { TOKENIZER_MARKS_AT = 256, TOKENIZER_LEAST = 256 + MARKS, TOKENIZER_MOST = 65536 };
+enum { TOKENIZER_MARKS_AT = 256, TOKENIZER_LEAST = 256 + MARKS, TOKENIZER_MOST = 32768 };
 
 struct tokenizer;
 
@@ -37,7 +37,7 @@ void corpus_free(struct corpus *corpus); /* NULL is fine */
 
 /*
  * Learns at most `size` tokens; fewer when no pair stands `least` times any more.  size 0: from the
- * number of different words, between 512 and 8192.
+ * number of different words, between 512 and 8192.  A size below TOKENIZER_LEAST is raised to it.
  */
 struct tokenizer *tokenizer_train(const struct corpus *corpus, size_t size, size_t least,
                                   struct err *err) MUST_CHECK;

@@ -89,12 +89,14 @@ static bool grow(struct corpus *c, struct err *err)
 static bool count_word(void *self, const char *bytes, size_t size, struct err *err)
 {
     struct corpus *c = self;
-    if (size > WORD_BYTES || size < 2 || c->used >= WORDS_MAX)
+    if (size > WORD_BYTES || size < 2)
         return true;
     if (!grow(c, err))
         return false;
     uint64_t hash = XXH3_64bits(bytes, size);
     struct word *word = find_word(c, c->words, c->slots, hash, bytes, size);
+    if (!word->count && c->used >= WORDS_MAX) /* what is met so late is rare */
+        return true;
     if (!word->count++) {
         word->hash = hash;
         word->size = (uint16_t)size;
@@ -267,7 +269,10 @@ static bool learn(struct learning *l, size_t size, size_t least, struct err *err
         tokenizer_merge(l->tokenizer, pair.left, pair.right);
         for (uint32_t i = 0; i < pair.words; i++) {
             /* the list may grow and move while we walk: only by words that we put there again */
-            uint32_t w = pair_at(l, pair.left, pair.right, err)->word[i];
+            const struct pair_count *now = pair_at(l, pair.left, pair.right, err);
+            if (!now)
+                return false;
+            uint32_t w = now->word[i];
             if (!merge_in_word(l, w, pair.left, pair.right, merged, err))
                 return false;
         }
@@ -279,9 +284,11 @@ struct tokenizer *tokenizer_train(const struct corpus *corpus, size_t size, size
                                   struct err *err)
 {
     struct learning l = {0};
-    if (!size)
+    if (!size) {
         size = corpus->used / 4;
-    size = size < SIZE_LEAST ? SIZE_LEAST : size > SIZE_MOST ? SIZE_MOST : size;
+        size = size < SIZE_LEAST ? SIZE_LEAST : size > SIZE_MOST ? SIZE_MOST : size;
+    }
+    size = size < TOKENIZER_LEAST ? TOKENIZER_LEAST : size > TOKENIZER_MOST ? TOKENIZER_MOST : size;
     l.tokenizer = tokenizer_new(size, err);
     bool fine = l.tokenizer && start(&l, corpus, err) && learn(&l, size, least, err);
     for (size_t i = 0; i < l.pair_count; i++)

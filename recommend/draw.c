@@ -2,6 +2,7 @@
 
 #include <cblas.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct drawing {
@@ -25,15 +26,31 @@ static bool has_category(const struct drawing *d, uint32_t row, uint32_t categor
     return snapshot_in_category(d->s, row, category);
 }
 
+static int compare_categories(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a;
+    uint32_t y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
 static void note_common(struct drawing *d)
 {
+    enum { NOTED_MAX = CANDIDATES_MAX * 16 }; /* of most catalogues that is every category */
     const struct snapshot *s = d->s;
-    for (size_t c = 0; c < s->categories && d->common_count < CANDIDATES_MAX; c++) {
-        size_t with = 0;
-        for (size_t i = 0; i < d->count; i++)
-            with += has_category(d, d->w->candidates[i].row, (uint32_t)c);
-        if (2 * with > d->count)
-            d->common[d->common_count++] = (uint32_t)c;
+    uint32_t noted[NOTED_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < d->count; i++) {
+        uint32_t row = d->w->candidates[i].row;
+        for (size_t c = s->category_first[row]; c < s->category_first[row + 1] && count < NOTED_MAX;
+             c++)
+            noted[count++] = s->category[c];
+    }
+    qsort(noted, count, sizeof *noted, compare_categories);
+    for (size_t i = 0, next; i < count; i = next) {
+        for (next = i + 1; next < count && noted[next] == noted[i];)
+            next++;
+        if (2 * (next - i) > d->count)
+            d->common[d->common_count++] = noted[i];
     }
 }
 

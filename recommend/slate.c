@@ -15,7 +15,7 @@ static const double COUNT_FLOOR = 0.04;
 static const double REL_FLOOR = 0.2;
 static const float NEWCOMER_PRIOR = -4.6F; /* log 0.01 */
 static const float TEXT_RECENCY = 0.7F;    /* from one item of the history to the one before it */
-enum { WALK_NEAREST = 20, QUERY_TERMS_MAX = 256 };
+enum { WALK_NEAREST = 20, QUERY_TERMS_MAX = 256, COMMON_ROWS = 20000 };
 
 static size_t width_of(const struct snapshot *s)
 {
@@ -205,9 +205,14 @@ static void find_newcomers(struct slate_work *w, const struct snapshot *s,
     size_t items = v->index->items;
     int dim = (int)policy->shape.dim;
     bool scanned = catalogue_index_is_exact(v->find_index);
-    for (size_t i = 0; scanned && i < v->unseen_count; i++)
-        if (!bit_get(w->skip, v->unseen_row[i]))
-            topk_push(&best, (struct hit){v->unseen_row[i], w->find_scores[v->unseen_row[i]]});
+    for (size_t i = 0; i < v->unseen_count; i++) {
+        uint32_t row = v->unseen_row[i];
+        if (bit_get(w->skip, row))
+            continue;
+        float score = scanned ? w->find_scores[row]
+                              : cblas_sdot(dim, w->query, 1, policy_find_vector(policy, row), 1);
+        topk_push(&best, (struct hit){row, score});
+    }
     for (size_t i = 0; i < s->late; i++)
         if (!bit_get(w->skip, items + i))
             topk_push(&best, (struct hit){
@@ -254,11 +259,20 @@ static bool source_query(struct slate_work *w, const struct snapshot *s, const c
     const struct sparse *postings = &index->postings;
     const struct document document = {query, "", NULL, 0};
     size_t count = text_query(terms, weights, QUERY_TERMS_MAX, &index->coder, &document, err);
+    size_t rarest = SIZE_MAX;
+    for (size_t t = 0; t < count; t++) {
+        size_t rows = postings->first[terms[t] + 1] - postings->first[terms[t]];
+        rarest = rows && rows < rarest ? rows : rarest;
+    }
     tally_clear(&w->text_votes);
-    for (size_t t = 0; t < count; t++)
+    for (size_t t = 0; t < count; t++) {
+        size_t rows = postings->first[terms[t] + 1] - postings->first[terms[t]];
+        if (rows > COMMON_ROWS && rarest <= COMMON_ROWS)
+            continue; /* rarer words say more and cost less */
         for (size_t e = postings->first[terms[t]]; e < postings->first[terms[t] + 1]; e++)
             if (postings->value[e] > 0)
                 tally_add(&w->text_votes, postings->column[e], weights[t] * postings->value[e]);
+    }
     w->text_count = best_of(w->text_hits, w, &w->text_votes);
     return err->code == ERR_NONE;
 }
@@ -477,7 +491,8 @@ bool slate_make(struct slate *slate, struct slate_work *w, const struct snapshot
     } else {
         slate->fallback = "cold_user";
     }
-    fill_popular(slate, w, s, request->n);
+    if (!request->category_max || slate->candidates == 0) /* a cap is kept, not filled over */
+        fill_popular(slate, w, s, request->n);
     if (slate->count < request->n)
         slate->fallback = "filter_exhausted";
     return true;

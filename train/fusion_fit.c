@@ -163,7 +163,10 @@ static double known_hr(const double *weights, double boost, const struct judgeme
 double newcomers_fit(const double *weights, double loss, const struct judgement *judgement,
                      size_t cases)
 {
-    double least = (1 - loss) * known_hr(weights, -INFINITY, judgement, cases);
+    double before = known_hr(weights, -INFINITY, judgement, cases);
+    double least = (1 - loss) * before;
+    if (before <= 0) /* nothing to measure a loss by */
+        return 0;
     double low = -30;
     double high = 30;
     for (int step = 0; step < 24; step++) {

@@ -7,6 +7,7 @@
  */
 #include "base/json.h"
 #include "base/log.h"
+#include "base/rng.h"
 #include "data/catalogue.h"
 #include "index/cooccurrence.h"
 #include "recommend/item_document.h"
@@ -20,12 +21,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 enum { LARGE_CATALOGUE = 200000 };
 
 struct indexing {
     const struct job *job;
     size_t items, room;       /* slots: items in the order of the store */
+    uint64_t dialogues;       /* hash of them all: words are learnt from them too */
     char **ids;               /* [items] owned */
     uint32_t *slot_of_number; /* [numbers] */
     size_t numbers;
@@ -55,6 +58,15 @@ static bool take_record(void *self, uint32_t number, const char *id, json_t *rec
     return x->ids[x->items - 1] || err_set(err, ERR_SYSTEM, "no memory for the ids");
 }
 
+static bool note_dialogue(void *self, const MDB_val *key, const MDB_val *value, struct err *err)
+{
+    struct indexing *x = self;
+    (void)key;
+    (void)err;
+    x->dialogues = rng_mix(x->dialogues ^ XXH3_64bits(value->mv_data, value->mv_size));
+    return true;
+}
+
 static bool load_catalogue(struct indexing *x, struct err *err)
 {
     struct store_txn txn;
@@ -70,7 +82,8 @@ static bool load_catalogue(struct indexing *x, struct err *err)
         err_set(err, ERR_SYSTEM, "no memory for %zu items", count);
     else
         memset(x->slot_of_number, 0xff, (x->numbers + 1) * sizeof *x->slot_of_number);
-    fine = fine && catalogue_each(&txn, take_record, x, err);
+    fine = fine && catalogue_each(&txn, take_record, x, err) &&
+           store_each(&txn, TABLE_DIALOGUES, note_dialogue, x, err);
     store_abort(&txn);
     if (fine && x->items == 0)
         return err_set(err, ERR_INPUT, "the catalogue is empty: import items first");
@@ -318,7 +331,8 @@ static bool add_item_text(void *self, const char *text, bool title, struct err *
     (void)title;
     text_init(&spaced, 1 << 20);
     text_addf(&spaced, " %s", text);
-    bool fine = corpus_add(self, spaced.bytes, err);
+    bool fine = spaced.full ? err_set(err, ERR_SYSTEM, "no memory for the words of an item")
+                            : corpus_add(self, spaced.bytes, err);
     text_release(&spaced);
     return fine;
 }
@@ -475,7 +489,12 @@ static void source_hash(char digest[SHA256_TEXT], const struct indexing *x)
     }
     text_sha256(catalogue, data.bytes, data.size);
     text_reset(&data);
-    text_addf(&data, "%s %llu", catalogue, (unsigned long long)x->histories->upto);
+    char fed[64] = "";
+    struct err none = {0};
+    if (x->job->index->feed_back && !production_name(fed, x->job->home, &none))
+        fed[0] = 0;
+    text_addf(&data, "%s %llu %llx %s", catalogue, (unsigned long long)x->histories->upto,
+              (unsigned long long)x->dialogues, fed);
     const struct settings tables[] = {
         {INDEX_SETTINGS, INDEX_SETTINGS_COUNT, (void *)(uintptr_t)x->job->index},
         {EVENT_SETTINGS, EVENT_SETTINGS_COUNT, (void *)(uintptr_t)x->job->events}};

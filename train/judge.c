@@ -149,11 +149,14 @@ static size_t text_list(struct hit *hits, const struct judging *j, const struct 
     size_t dims = j->snapshot->version->policy.items.text_dims;
     size_t rows = j->snapshot->version->index->items;
     float query[1024] = {0};
-    size_t count = request->history_count < TEXT_HISTORY ? request->history_count : TEXT_HISTORY;
-    for (size_t i = 0; i < count; i++) {
-        const float *text = j->text + request->history[request->history_count - 1 - i] * dims;
+    size_t count = 0;
+    for (size_t i = request->history_count; i-- > 0 && count < TEXT_HISTORY;) {
+        if (request->history[i] >= rows) /* it came after the version */
+            continue;
+        const float *text = j->text + request->history[i] * dims;
         for (size_t d = 0; d < dims; d++)
             query[d] += text[d];
+        count++;
     }
     scan_inner_products(j->scores[worker], j->text, query, rows, dims);
     for (size_t i = 0; i < rows && count; i++)

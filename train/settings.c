@@ -10,7 +10,7 @@ const struct setting INDEX_SETTINGS[] = {
             "rounds in which tiles are brought to equal shares; 0: as k-means leaves them"),
     SETTING(BOOL, index_settings, feed_back, "false", 0, 0,
             "name items by the find vectors of the version in production, not by co-occurrence"),
-    SETTING(SIZE, index_settings, vocab, "0", 0, 65536,
+    SETTING(SIZE, index_settings, vocab, "0", 0, 32768,
             "tokens of text, learnt from catalogue and dialogues; 0: from the number of words"),
     SETTING(SIZE, index_settings, text_dims, "64", 1, 512,
             "dims of the text part of a content vector"),

@@ -12,7 +12,8 @@
  * arrives after training.
  *
  * The preset `sasrec` (Kang and McAuley, ICDM 2018, with the full softmax) is the trunk and find
- * over one embedding an item, the same at input and output: content and tiles are frozen at 0.
+ * over one embedding an item, the same at input and output (above `softmax_items` two): content and
+ * tiles are frozen at 0.
  *
  * Memory    everything is taken at start; a step allocates nothing.
  */

@@ -236,6 +236,34 @@ static void names_do_not_depend_on_the_order_of_items(void **state)
     assert_says(none, "empty");
 }
 
+/* What every document says brings no two of them together. */
+static void terms_of_all_documents_weigh_nothing(void **state)
+{
+    struct err err = {0};
+    static const char *const tags[] = {"category=Shop", "currency=EUR", "stock=yes"};
+    struct document documents[20];
+    const struct documents list = {20, document_at, documents};
+    float vectors[20 * 2];
+    (void)state;
+    for (size_t i = 0; i < 20; i++)
+        documents[i] = (struct document){i < 2 ? "twin" : "", "", tags, 3};
+    struct text_coder *coder = text_coder_fit(vectors, &list, 2, 1, &err);
+    assert_fine(coder, err);
+    struct sparse *rows = text_rows(coder, &list, &err);
+    assert_fine(rows, err);
+    struct sparse *postings = text_postings(rows, coder->terms, &err);
+    assert_fine(postings, err);
+    struct sparse *near = text_neighbours(rows, postings, 10, &err);
+    assert_fine(near, err);
+    assert_int_equal(near->entries, 2); /* the twins have each other */
+    assert_int_equal(near->column[0], 1);
+    assert_int_equal(near->column[1], 0);
+    sparse_free(near);
+    sparse_free(postings);
+    sparse_free(rows);
+    text_coder_free(coder);
+}
+
 /* Prices bring the tiles of a lopsided catalogue nearer to equal shares, and code what comes later.
  */
 static void prices_balance_tiles(void **state)
@@ -276,6 +304,7 @@ int main(void)
         TEST(text_vectors_put_like_beside_like),
         TEST(nearest_texts_share_words),
         TEST(prices_balance_tiles),
+        TEST(terms_of_all_documents_weigh_nothing),
         TEST(neighbours_are_counted_forwards_and_backwards),
         TEST(names_do_not_depend_on_the_order_of_items),
     };

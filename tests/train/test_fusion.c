@@ -93,11 +93,22 @@ static void newcomers_take_what_they_may_and_no_more(void **state)
     }
 }
 
+/* Where no target is ever hit there is nothing to lose, and nothing is given away. */
+static void without_a_measure_newcomers_get_nothing(void **state)
+{
+    const double weights[FEATURES] = {[FEATURE_FIND] = 1};
+    struct case_features none[3] = {{CANDIDATES, SIZE_MAX, values[0]}, {0, SIZE_MAX, NULL}};
+    const struct judgement empty = {.features = none};
+    (void)state;
+    assert_true(newcomers_fit(weights, 0.02, &empty, 2) == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(weights_are_found_again),
         TEST(newcomers_take_what_they_may_and_no_more),
+        TEST(without_a_measure_newcomers_get_nothing),
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }
