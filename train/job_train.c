@@ -16,11 +16,15 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+/* The share of a catalogue from which on newcomers may cost the whole of newcomer_loss. */
+static const double MANY_NEWCOMERS = 0.05;
 
 struct training {
     const struct job *job;
@@ -352,11 +356,13 @@ static bool gate(struct training *t, const struct judgement *mine, bool *passes,
     return fine;
 }
 
-/* Each list that newcomers may enter has a scale of its own. */
+/* Each list that newcomers may enter has a scale of its own.  Few of them are worth a small loss.
+ */
 static void fit_newcomers(struct training *t, const struct judgement *seen, size_t cases)
 {
     struct version *v = t->version;
-    double loss = t->job->train->newcomer_loss;
+    double share = (double)v->unseen_count / (double)v->index->items;
+    double loss = t->job->train->newcomer_loss * fmin(1, share / MANY_NEWCOMERS);
     double name[FEATURES] = {[FEATURE_NAME] = 1};
     double find[FEATURES] = {[FEATURE_FIND] = 1};
     if (v->unseen_count == 0) /* nobody to measure it by: late items get what the weights give */

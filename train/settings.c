@@ -72,7 +72,8 @@ const struct setting TRAIN_SETTINGS[] = {
     SETTING(REAL, train_settings, smoothing, "0", 0, 0.9,
             "share of find's target that is spread over all items"),
     SETTING(REAL, train_settings, newcomer_loss, "0.018", 0, 1,
-            "share of HR@10 that items with events may lose to those without"),
+            "share of HR@10 that items with events may lose to those without, if these are 5 % or "
+            "more"),
     SETTING(REAL, train_settings, bare_share, "0", 0, 1,
             "share of items that a step knows by their text alone"),
     SETTING(REAL, train_settings, average_decay, "0.995", 0, 0.99999,
