@@ -6,6 +6,7 @@
 #include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct counting {
     size_t window;
@@ -192,4 +193,18 @@ bool cooccurrence_guess(float *event, size_t dims, const uint32_t *near, const f
     if (total > 0)
         cblas_sscal((int)dims, 1 / total, event, 1);
     return total > 0;
+}
+
+void cooccurrence_guess_all(float *guessed, bool *any, const float *content, size_t dims, size_t at,
+                            const struct sparse *texts, const uint32_t *events)
+{
+    memcpy(guessed, content, texts->rows * dims * sizeof *guessed);
+    for (size_t r = 0; r < texts->rows; r++) {
+        size_t first = texts->first[r];
+        bool found = cooccurrence_guess(guessed + r * dims + at, dims - at, texts->column + first,
+                                        texts->value + first, texts->first[r + 1] - first, content,
+                                        dims, at, events);
+        if (any)
+            any[r] = found;
+    }
 }

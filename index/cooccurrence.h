@@ -51,4 +51,12 @@ bool cooccurrence_guess(float *event, size_t dims, const uint32_t *near, const f
                         size_t count, const float *vectors, size_t stride, size_t at,
                         const uint32_t *events);
 
+/*
+ * The same for every row: guessed [rows, dims] is content with the part from `at` on guessed from
+ * texts, the nearest of each row.  any [rows], if not NULL: whether there was something to guess
+ * from.
+ */
+void cooccurrence_guess_all(float *guessed, bool *any, const float *content, size_t dims, size_t at,
+                            const struct sparse *texts, const uint32_t *events);
+
 #endif

@@ -20,7 +20,6 @@ void policy_layout(struct policy_work *w, const struct shape *s, size_t position
         return;
     w->chunk_rows = positions < FIND_CHUNK_ROWS ? positions : FIND_CHUNK_ROWS;
     w->find_max = find_max;
-    w->width = width;
     w->own_kept = arena_take(arena, positions, 1);
     w->input_mask = arena_take(arena, positions * s->dim, 1);
     w->at = arena_take(arena, positions, sizeof *w->at);

@@ -111,7 +111,7 @@ struct losses {
 
 struct policy_work {
     struct trunk_work trunk;
-    size_t chunk_rows, find_max, width;
+    size_t chunk_rows, find_max;
     real *content;             /* [positions, content] of the inputs */
     unsigned char *own_kept;   /* [positions] */
     unsigned char *input_mask; /* [positions, dim] */

@@ -23,12 +23,11 @@ static char *normalise(const char *text, struct err *err)
 {
     size_t size = strlen(text);
     const utf8proc_uint8_t *from = (const utf8proc_uint8_t *)text;
-    utf8proc_int32_t *codes = malloc((size + 1) * sizeof *codes);
     utf8proc_uint8_t *whole = malloc(3 * size + 1);
     utf8proc_uint8_t *folded = NULL;
     utf8proc_ssize_t used = 0;
     utf8proc_ssize_t count = -1;
-    if (codes && whole) {
+    if (whole) {
         for (size_t at = 0; at < size;) {
             utf8proc_int32_t code;
             utf8proc_ssize_t step =
@@ -40,7 +39,6 @@ static char *normalise(const char *text, struct err *err)
         count = utf8proc_map(whole, used, &folded,
                              (utf8proc_option_t)(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
     }
-    free(codes);
     free(whole);
     if (count < 0) {
         free(folded);

@@ -27,7 +27,7 @@ enum { LARGE_CATALOGUE = 200000 };
 
 struct indexing {
     const struct job *job;
-    size_t items, room;       /* slots: items in the order of the store */
+    size_t items;             /* slots: items in the order of the store */
     uint64_t dialogues;       /* hash of them all: words are learnt from them too */
     char **ids;               /* [items] owned */
     uint32_t *slot_of_number; /* [numbers] */
@@ -221,15 +221,9 @@ static bool guess_events(struct indexing *x, struct err *err)
     x->whole = calloc(x->items + 1, sizeof *x->whole);
     if (!x->guessed || !x->whole)
         return err_set(err, ERR_SYSTEM, "no memory for %zu items", x->items);
-    memcpy(x->guessed, x->content, size * sizeof *x->guessed);
-    for (size_t i = 0; i < x->items; i++) {
-        size_t first = x->texts->first[i];
-        bool guessed = cooccurrence_guess(x->guessed + i * x->dims + text, x->dims - text,
-                                          x->texts->column + first, x->texts->value + first,
-                                          x->texts->first[i + 1] - first, x->content, x->dims, text,
-                                          x->events);
-        x->whole[i] = x->warm[i] || guessed;
-    }
+    cooccurrence_guess_all(x->guessed, x->whole, x->content, x->dims, text, x->texts, x->events);
+    for (size_t i = 0; i < x->items; i++)
+        x->whole[i] = x->whole[i] || x->warm[i];
     for (size_t i = 0; i < x->items; i++)
         if (!x->warm[i])
             memcpy(x->content + i * x->dims, x->guessed + i * x->dims,

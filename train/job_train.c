@@ -448,16 +448,11 @@ static bool guess_content(struct training *t, struct err *err)
 {
     const struct item_index *index = t->version->index;
     const struct quantiser *q = &index->quantiser;
-    const struct sparse *texts = &index->text_neighbours;
     t->guessed = malloc((index->items * q->dims + 1) * sizeof *t->guessed);
     if (!t->guessed)
         return err_set(err, ERR_SYSTEM, "no memory for %zu items", index->items);
-    memcpy(t->guessed, index->content, index->items * q->dims * sizeof *t->guessed);
-    for (size_t r = 0; r < index->items; r++)
-        cooccurrence_guess(t->guessed + r * q->dims + q->text_dims, q->dims - q->text_dims,
-                           texts->column + texts->first[r], texts->value + texts->first[r],
-                           texts->first[r + 1] - texts->first[r], index->content, q->dims,
-                           q->text_dims, index->events);
+    cooccurrence_guess_all(t->guessed, NULL, index->content, q->dims, q->text_dims,
+                           &index->text_neighbours, index->events);
     return true;
 }
 

@@ -63,19 +63,23 @@ table() { # label, then names of cells whose ranks are compared
 
 have_beauty() { [ -e "$BEAUTY/items.jsonl" ] || { echo "$BEAUTY is not there: $1 left out"; return 1; }; }
 
-if wants beauty && have_beauty beauty; then
+seeds() { # data, label: three seeds as one table; the first says everything
     files=
     for seed in 1 2 3; do
         [ "$seed" = 1 ] && flags=--all || flags=
-        cell "beauty seed $seed" beauty "" "--seed $seed" sasrec "$flags"
+        cell "$1 seed $seed" "$1" "" "--seed $seed" sasrec "$flags"
         files="$files $cell/ranks.tsv"
         [ "$seed" != 1 ] || first=$cell
     done
-    table "beauty file order" $files
-    cp "$first/evaluate.txt" $root/beauty-all.txt
-    cp "$first/training.tsv" $root/beauty-training.tsv
-    cp "$first/seconds" $root/beauty-seconds.txt
-    cp "$first/train.time" $root/beauty-memory.txt
+    table "$2" $files
+    cp "$first/evaluate.txt" "$root/$1-all.txt"
+    cp "$first/training.tsv" "$root/$1-training.tsv"
+    cp "$first/seconds" "$root/$1-seconds.txt"
+    cp "$first/train.time" "$root/$1-memory.txt"
+}
+
+if wants beauty && have_beauty beauty; then
+    seeds beauty "beauty file order"
 fi
 if wants ties && have_beauty ties; then
     files=
@@ -87,16 +91,7 @@ if wants ties && have_beauty ties; then
     table "beauty ties shuffled" $files
 fi
 if wants sample; then
-    files=
-    for seed in 1 2 3; do
-        [ "$seed" = 1 ] && flags=--all || flags=
-        cell "sample seed $seed" sample "" "--seed $seed" sasrec "$flags"
-        files="$files $cell/ranks.tsv"
-        [ "$seed" != 1 ] || first=$cell
-    done
-    table "sample" $files
-    cp "$first/evaluate.txt" $root/sample-all.txt
-    cp "$first/training.tsv" $root/sample-training.tsv
+    seeds sample sample
 fi
 if wants cold && have_beauty cold; then
     cell "beauty cold" beauty "--cold-share 0.05" "--seed 1" alone --all
