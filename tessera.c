@@ -83,6 +83,14 @@ static const struct setting OTHER_SETTINGS[] = {
             "what a new API key may do: recommend events:write catalog:read catalog:write metrics"),
 };
 
+struct texts_settings {
+    size_t texts_max;
+};
+
+static const struct setting TEXTS_SETTINGS[] = {
+    SETTING(SIZE, texts_settings, texts_max, "0", 0, 1e9, "questions in this run; 0: all"),
+};
+
 /* Everything a command may need; the tables point into it. */
 struct front {
     const char *home;
@@ -95,6 +103,8 @@ struct front {
     struct recommend_settings recommend;
     struct other_settings other;
     struct serve_settings serve;
+    struct endpoint_settings endpoint;
+    struct texts_settings texts;
 };
 
 enum {
@@ -106,9 +116,11 @@ enum {
     T_EVALUATE = 32,
     T_RECOMMEND = 64,
     T_OTHER = 128,
-    T_SERVE = 256
+    T_SERVE = 256,
+    T_TEXTS = 512,
+    T_ENDPOINT = 1024
 };
-enum { TABLES = 9 };
+enum { TABLES = 11 };
 
 static void front_tables(struct settings tables[TABLES], struct front *front)
 {
@@ -122,6 +134,8 @@ static void front_tables(struct settings tables[TABLES], struct front *front)
         {RECOMMEND_SETTINGS, COUNT(RECOMMEND_SETTINGS), &front->recommend},
         {OTHER_SETTINGS, COUNT(OTHER_SETTINGS), &front->other},
         {SERVE_SETTINGS, SERVE_SETTINGS_COUNT, &front->serve},
+        {TEXTS_SETTINGS, COUNT(TEXTS_SETTINGS), &front->texts},
+        {ENDPOINT_SETTINGS, ENDPOINT_SETTINGS_COUNT, &front->endpoint},
     };
     memcpy(tables, list, sizeof list);
 }
@@ -177,7 +191,7 @@ static bool with_job(struct front *f, struct store *store, struct err *err,
                      bool (*fn)(struct front *, const struct job *, struct err *))
 {
     struct thread_pool *pool = thread_pool_new(f->train.threads, err);
-    const struct job job = {f->home, store, pool, &f->events, &f->index, &f->train};
+    const struct job job = {f->home, store, pool, &f->events, &f->index, &f->train, &f->endpoint};
     bool fine = pool && fn(f, &job, err);
     thread_pool_free(pool);
     return fine;
@@ -193,6 +207,11 @@ static bool do_train(struct front *f, const struct job *job, struct err *err)
 {
     (void)f;
     return job_train(job, err);
+}
+
+static bool do_texts(struct front *f, const struct job *job, struct err *err)
+{
+    return job_texts(job, f->texts.texts_max, err);
 }
 
 static bool do_evaluate(struct front *f, const struct job *job, struct err *err)
@@ -225,6 +244,11 @@ static bool run_index(struct front *f, struct store *store, struct err *err)
 static bool run_train(struct front *f, struct store *store, struct err *err)
 {
     return with_job(f, store, err, do_train);
+}
+
+static bool run_texts(struct front *f, struct store *store, struct err *err)
+{
+    return with_job(f, store, err, do_texts);
 }
 
 static bool run_evaluate(struct front *f, struct store *store, struct err *err)
@@ -326,6 +350,8 @@ static const struct command {
     {"import", "files into the store", run_import, STORE_MADE, T_IMPORT | T_STORE},
     {"index", "content vectors, names and neighbours from catalogue and training events", run_index,
      STORE_THERE, T_INDEX | T_EVENTS},
+    {"texts", "a large model's words on items and users, for training", run_texts, STORE_THERE,
+     T_TEXTS | T_ENDPOINT | T_INDEX | T_EVENTS},
     {"train", "a model version from the current index and the events", run_train, STORE_THERE,
      T_TRAIN | T_INDEX | T_EVENTS},
     {"evaluate", "the version in production against the baselines", run_evaluate, STORE_THERE,

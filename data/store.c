@@ -19,7 +19,7 @@ const size_t STORE_SETTINGS_COUNT = COUNT(STORE_SETTINGS);
 
 static const char *const TABLE_NAMES[TABLE_COUNT] = {
     "meta",       "item_numbers", "item_ids",  "items",  "user_numbers", "user_ids", "events",
-    "event_keys", "log",          "dialogues", "slates", "late_items",   "keys",
+    "event_keys", "log",          "dialogues", "slates", "late_items",   "keys",     "texts",
 };
 
 struct store {
@@ -121,6 +121,10 @@ static bool open_tables(struct store *store, bool create, struct err *err)
         return store_error(err, code, "begin");
     for (size_t i = 0; !code && i < TABLE_COUNT; i++)
         code = mdb_dbi_open(txn, TABLE_NAMES[i], create ? MDB_CREATE : 0, &store->tables[i]);
+    if (code == MDB_NOTFOUND && store->tables[TABLE_KEYS]) { /* made before there were texts */
+        mdb_txn_abort(txn);
+        return open_tables(store, true, err);
+    }
     if (code == MDB_NOTFOUND) {
         mdb_txn_abort(txn);
         return err_set(err, ERR_FORMAT, "%s: not a Tessera store (a table is missing)",

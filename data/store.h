@@ -45,6 +45,7 @@ enum store_table {
     TABLE_SLATES,       /* request id (rises with time) -> JSON */
     TABLE_LATE_ITEMS,   /* version id, 0, u32 item -> u16 tiles[] */
     TABLE_KEYS,         /* SHA-256 of an API key -> JSON {name, scopes} */
+    TABLE_TEXTS,        /* owner, u32 number -> JSON: what a large model said of it */
     TABLE_COUNT
 };
 

@@ -81,7 +81,7 @@ struct find_set {
         *before; /* [items + 1] how many of the set come before a row; NULL: it is a sample */
     const uint32_t *place;     /* [items] of a row in the set, or UINT32_MAX; NULL when row is */
     const real *log_inclusion; /* [count] log probability of being in the set; NULL: 0 */
-    const real *content;       /* [count, content] as they count in this step (see bare) */
+    const real *content;       /* [count, content] of the set's rows */
     const real *vectors;       /* [count, dim] */
 };
 

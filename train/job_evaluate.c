@@ -268,44 +268,61 @@ static bool print_diversity(struct evaluation *e, struct err *err)
     return fine;
 }
 
-static void print_search_row(struct evaluation *e, const char *name, const uint32_t *rank,
-                             size_t count)
+static const struct {
+    const char *name, *says;
+} SEARCHES[SEARCH_KINDS] = {
+    {"title", "title words that training never held, no history"},
+    {"tags", "words of tags of the held-out item, no history"},
+    {"history", "the history and words of the held-out item"},
+};
+
+static void print_search_row(struct evaluation *e, enum search_kind kind, const char *name,
+                             const uint32_t *rank, size_t count)
 {
     struct ranking r;
     char what[96];
     ranking_measure(&r, rank, count);
     printf("  %-12s HR@1 %.4f  HR@10 %.4f  HR@50 %.4f  NDCG@10 %.4f\n", name, r.hr[0], r.hr[AT_10],
            r.hr[CUTS - 1], r.ndcg[AT_10]);
-    snprintf(what, sizeof what, "%s: search HR@10, %s", e->part_name, name);
+    snprintf(what, sizeof what, "%s: search by %s HR@10, %s", e->part_name, SEARCHES[kind].name,
+             name);
     report_add(&e->report, what, r.hr[AT_10], "HR");
+}
+
+static void print_searches(struct evaluation *e, const struct search_queries *queries,
+                           const struct judgement *seen, const uint32_t *tf_idf)
+{
+    for (size_t k = 0; k < SEARCH_KINDS; k++) {
+        size_t first = queries->first[k];
+        size_t count = queries->first[k + 1] - first;
+        printf("\nsearch by %s: %zu queries, such as \"%s\"\n", SEARCHES[k].says, count,
+               count ? queries->cases.query[first] : "");
+        print_search_row(e, k, "tf_idf", tf_idf + first, count);
+        for (size_t m = METHOD_NAME; m <= METHOD_FUSED; m++)
+            print_search_row(e, k, METHOD_NAMES[m], seen->rank[m] + first, count);
+    }
 }
 
 static bool print_search(struct evaluation *e, struct err *err)
 {
     const struct version *v = e->snapshot->version;
-    struct cases cases = {0};
+    struct search_queries queries = {0};
     struct judgement seen = {0};
     struct item_words *words = item_words_load(v, e->job->store, v->tokenizer, err);
-    bool fine =
-        words && search_cases(&cases, words, v->tokenizer, v->policy.items.seen, e->part, err);
-    uint32_t *rank = calloc(cases.count + 1, sizeof *rank);
+    bool fine = words && search_queries_make(&queries, words, v->tokenizer, v->policy.items.seen,
+                                             &e->cases, e->part, err);
+    size_t count = queries.cases.count;
+    uint32_t *rank = calloc(count + 1, sizeof *rank);
     const struct judging_options options = {.beam = e->job->train->beam,
                                             .history_max = e->job->train->window};
-    fine = fine && rank && judge(&seen, &cases, e->snapshot, &options, e->job->pool, err) &&
-           search_tf_idf(rank, &cases, v, e->job->store, err);
-    if (fine) {
-        printf(
-            "\nsearch by title words that training never held (no history): %zu queries, such as "
-            "\"%s\"\n",
-            cases.count, cases.count ? cases.query[0] : "");
-        print_search_row(e, "tf_idf", rank, cases.count);
-        for (size_t m = METHOD_NAME; m <= METHOD_FUSED; m++)
-            print_search_row(e, METHOD_NAMES[m], seen.rank[m], cases.count);
-    }
+    fine = fine && rank && judge(&seen, &queries.cases, e->snapshot, &options, e->job->pool, err) &&
+           search_tf_idf(rank, &queries.cases, v, e->job->store, err);
+    if (fine)
+        print_searches(e, &queries, &seen, rank);
     if (seen.rank[0])
-        judgement_release(&seen, cases.count);
+        judgement_release(&seen, count);
     free(rank);
-    cases_release(&cases);
+    cases_release(&queries.cases);
     item_words_free(words);
     return fine;
 }

@@ -38,6 +38,7 @@ struct training {
     struct snapshot *snapshot;
     float *guessed; /* content of all rows as newcomers would have it */
     struct item_words *words;
+    struct told *told; /* NULL: nobody was asked */
     struct tasks tasks;
     struct trainer trainer;
     struct cases cases; /* validation, for choosing */
@@ -391,13 +392,14 @@ static bool fit_weights(struct fusion *fusion, struct training *t, const struct 
     return true;
 }
 
+/* By queries of all kinds; t->cases are those of validation. */
 static bool fit_search(struct training *t, struct err *err)
 {
-    struct cases cases = {0};
-    bool fine = search_cases(&cases, t->words, t->version->tokenizer, t->version->policy.items.seen,
-                             PART_VALIDATION, err) &&
-                fit_weights(&t->version->search, t, &cases, err);
-    cases_release(&cases);
+    struct search_queries queries;
+    bool fine = search_queries_make(&queries, t->words, t->version->tokenizer,
+                                    t->version->policy.items.seen, &t->cases, PART_VALIDATION, err);
+    fine = fine && fit_weights(&t->version->search, t, &queries.cases, err);
+    cases_release(&queries.cases);
     return fine;
 }
 
@@ -411,9 +413,8 @@ static bool finish(struct training *t, const char *name, struct err *err)
     if (!take_params(t, t->best_step ? &t->trainer.best : &t->trainer.average, err))
         return false;
     cases_release(&t->cases);
-    if (!fit_search(t, err) ||
-        !rows_cases(&t->cases, &t->data, t->snapshot, PART_VALIDATION, s->judge_users, err) ||
-        !fit_weights(&t->version->fusion, t, &t->cases, err))
+    if (!rows_cases(&t->cases, &t->data, t->snapshot, PART_VALIDATION, s->judge_users, err) ||
+        !fit_search(t, err) || !fit_weights(&t->version->fusion, t, &t->cases, err))
         return false;
     const struct judging_options options = {.beam = s->beam, .history_max = s->window};
     if (!judge(&seen, &t->cases, t->snapshot, &options, t->job->pool, err))
@@ -461,14 +462,17 @@ static bool open_tasks(struct training *t, struct err *err)
     const struct train_settings *s = t->job->train;
     size_t windows = t->data.sequences.users;
     t->words = item_words_load(t->version, t->job->store, t->version->tokenizer, err);
+    if (s->texts)
+        t->told = told_load(&t->data, t->version, err);
     t->tasks = (struct tasks){.words = t->words,
+                              .told = t->told,
                               .sequences = &t->data.sequences,
                               .seen = t->version->policy.items.seen,
                               .per_epoch = (size_t)(s->task_share * (double)windows),
                               .item_weight = s->task_weight,
                               .word_weight = s->say_weight,
                               .seed = s->seed};
-    return t->words != NULL;
+    return t->words != NULL && err->code == ERR_NONE;
 }
 
 static bool open_training(struct training *t, struct err *err)
@@ -524,8 +528,13 @@ static bool make_hash(struct training *t, struct err *err)
 {
     char data[256];
     char parent[PATH_SIZE];
-    snprintf(data, sizeof data, "%s %llu", t->data.index_name,
-             (unsigned long long)t->data.histories->upto);
+    struct store_txn txn;
+    if (!store_begin(&txn, t->job->store, false, err))
+        return false;
+    snprintf(data, sizeof data, "%s %llu %llu", t->data.index_name,
+             (unsigned long long)t->data.histories->upto,
+             (unsigned long long)(t->job->train->texts ? texts_revision(&txn) : 0));
+    store_abort(&txn);
     struct train_settings shaping =
         *t->job->train; /* what does not change the result stays out of it */
     shaping.threads = 0;
@@ -572,7 +581,6 @@ static bool expand_preset(struct train_settings *s, struct err *err)
     s->name_weight = 0;
     s->task_share = 0;
     s->own_drop = 0;
-    s->bare_share = 0;
     return true;
 }
 
@@ -604,6 +612,7 @@ bool job_train(const struct job *job_asked, struct err *err)
     cases_release(&t.cases);
     trainer_close(&t.trainer);
     item_words_free(t.words);
+    told_free(t.told);
     free(t.guessed);
     if (t.snapshot)
         snapshot_drop(t.snapshot);

@@ -8,6 +8,7 @@
 #ifndef TRAIN_JOBS_H
 #define TRAIN_JOBS_H
 
+#include "base/endpoint.h"
 #include "base/threads.h"
 #include "data/events.h"
 #include "recommend/version.h"
@@ -26,10 +27,10 @@ struct train_settings {
         check_every;
     size_t check_users, judge_users, state_every_steps, seed, threads, beam, scan_items_max;
     double learning_rate, weight_decay, dropout, own_drop, name_weight, find_weight, clip_norm,
-        adam_beta2, average_decay, name_teach, smoothing, bare_share, task_share, task_weight,
-        say_weight, newcomer_loss;
+        adam_beta2, average_decay, name_teach, smoothing, task_share, task_weight, say_weight,
+        newcomer_loss;
     size_t softmax_items, negatives;
-    bool promote, node_vectors;
+    bool promote, node_vectors, texts;
     char preset[SETTING_TEXT_SIZE];
 };
 
@@ -45,10 +46,14 @@ struct job {
     const struct event_settings *events;
     const struct index_settings *index;
     const struct train_settings *train;
+    const struct endpoint_settings *endpoint;
 };
 
 bool job_index(const struct job *job, struct err *err) MUST_CHECK;
 bool job_train(const struct job *job, struct err *err) MUST_CHECK;
+
+/* Asks a large model about items and users that it has not answered yet; most 0: about all. */
+bool job_texts(const struct job *job, size_t most, struct err *err) MUST_CHECK;
 
 struct evaluate_options {
     bool test;             /* the test part; appends to runs_path */

@@ -192,6 +192,38 @@ static size_t put_likes(const struct building *b, const struct moment *m, size_t
     return count;
 }
 
+/* One of the lines that were told of an owner; false if there are none. */
+static bool put_told(const struct building *b, const struct told_list *list, size_t owner)
+{
+    const struct told *told = b->tasks->told;
+    size_t count = list->first[owner + 1] - list->first[owner];
+    if (count == 0)
+        return false;
+    size_t line = list->first[owner] + rng_below(b->rng, count);
+    for (size_t k = told->at[line]; k < told->at[line + 1]; k++)
+        put(b, TOKEN + told->token[k]);
+    return true;
+}
+
+/* A user whose text is told, her last training event, and what came before it. */
+static bool draw_told(struct moment *m, size_t *user, const struct building *b)
+{
+    const struct sequences *s = b->tasks->sequences;
+    *user = rng_below(b->rng, s->users);
+    size_t events = s->first[*user + 1] - s->first[*user];
+    if (events < 2)
+        return false;
+    m->count = events - 1 < HISTORY_MOST ? events - 1 : HISTORY_MOST;
+    m->history = s->item + s->first[*user + 1] - 1 - m->count;
+    m->target = s->item[s->first[*user + 1] - 1];
+    return true;
+}
+
+static bool tells(const struct building *b)
+{
+    return b->tasks->told && rng_below(b->rng, 2);
+}
+
 static bool draw_item(uint32_t *row, const struct building *b)
 {
     *row = (uint32_t)rng_below(b->rng, b->tasks->words->items);
@@ -251,9 +283,31 @@ static bool fusionseqrec(const struct building *b)
     return want(b, m.target);
 }
 
+/* [<likes> a preference] <query> what somebody would type -> item, in a large model's words. */
+static bool told_search(const struct building *b)
+{
+    const struct told *told = b->tasks->told;
+    struct moment m = {NULL, 0, 0};
+    size_t user = 0;
+    if (rng_below(b->rng, 2)) {
+        put_mark(b, MARK_QUERY);
+        return draw_item(&m.target, b) && put_told(b, &told->items, m.target) && want(b, m.target);
+    }
+    if (!draw_told(&m, &user, b))
+        return false;
+    put_mark(b, MARK_LIKES);
+    if (!put_told(b, &told->users, user))
+        return false;
+    put_mark(b, MARK_QUERY);
+    return (put_told(b, &told->items, m.target) || put_query(b, m.target)) && want(b, m.target);
+}
+
 static bool itemsearch(const struct building *b)
 {
     struct moment m = {NULL, 0, 0};
+    if (tells(b) && told_search(b))
+        return true;
+    b->out->length = 0;
     size_t template = rng_below(b->rng, 4);
     if (template <2) {
         if (!draw_item(&m.target, b))
@@ -274,6 +328,15 @@ static bool itemsearch(const struct building *b)
 static bool preferenceobtain(const struct building *b)
 {
     struct moment m;
+    size_t user;
+    if (tells(b) && draw_told(&m, &user, b)) {
+        put_history(b, &m);
+        put_mark(b, MARK_LIKES);
+        size_t start = b->out->length;
+        if (put_told(b, &b->tasks->told->users, user))
+            return want_from(b, start);
+        b->out->length = 0;
+    }
     if (!draw_moment(&m, b))
         return false;
     put_history(b, &m);

@@ -10,7 +10,8 @@
  *     preferenceobtain  history <likes> -> what its items have in common, of all or of the newest
  *
  * GREAM has a large model write preferences and intentions; here they are built from the data: the
- * tags that a history's items share, and words of the target's title and tags.
+ * tags that a history's items share, and words of the target's title and tags.  Where a large model
+ * was asked (told.h), every other one is in its words.
  *
  * Of one item in SEARCH_HOLDOUT a few title words are kept out of every sequence: with them the
  * search is judged (recommend/search_queries).
@@ -22,6 +23,7 @@
 
 #include "recommend/item_words.h"
 #include "train/split.h"
+#include "train/told.h"
 
 enum { TASK_LENGTH = 64, SEARCH_HOLDOUT = 20, HELD_WORDS = 3 };
 
@@ -33,6 +35,7 @@ struct task_sequence {
 
 struct tasks {
     const struct item_words *words;
+    const struct told *told;           /* NULL: no large model was asked */
     const struct sequences *sequences; /* training events, rows */
     const unsigned char *seen;         /* [items]: only those are targets */
     size_t per_epoch;

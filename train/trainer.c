@@ -25,7 +25,6 @@ static void trainer_layout(struct trainer *t, size_t threads, struct arena *aren
     t->find_content = arena_take(arena, t->find_max * s->content, sizeof(real));
     t->find_vectors = arena_take(arena, t->find_max * s->dim, sizeof(real));
     t->node_vectors = arena_take(arena, t->policy.items.nodes * s->dim, sizeof(real));
-    t->bare = arena_take(arena, t->find_max, 1);
     for (size_t g = 0; g < GRADIENTS; g++)
         t->dfind[g] = arena_take(arena, t->find_max * s->dim, sizeof(real));
     t->seen_row = arena_take(arena, t->seen_count, sizeof(uint32_t));
@@ -93,15 +92,26 @@ static void list_seen(struct trainer *t)
         t->find_place[t->seen_row[k]] = (uint32_t)k;
 }
 
-/* Content and tiles say nothing; input and output embeddings start equal and stay so. */
+/* As in the paper, what is read is the embedding times sqrt(d), and what is compared the embedding.
+ */
+static void tie_inputs(struct trainer *t, struct params *params)
+{
+    real scale = (real)sqrt((double)t->shape.dim);
+    for (size_t i = 0; i < t->shape.items * t->shape.dim; i++)
+        params->own_in[i] = scale * params->own_out[i];
+}
+
+/* Content and tiles say nothing, and no matrix stands between the trunk and the embeddings. */
 static void set_up_sasrec(struct trainer *t)
 {
+    size_t dim = t->shape.dim;
     for (size_t i = 0; i < PARAM_COUNT; i++)
         if (t->optimiser.frozen >> i & 1)
             memset(*param_slot(&t->policy.params, &PARAMS[i]), 0,
                    param_count(&PARAMS[i], &t->shape) * sizeof(real));
-    memcpy(t->policy.params.own_out, t->policy.params.own_in,
-           t->shape.items * t->shape.dim * sizeof(real));
+    for (size_t i = 0; i < dim; i++)
+        t->policy.params.find_query[i * dim + i] = 1;
+    tie_inputs(t, &t->policy.params);
 }
 
 static uint64_t param_bit(size_t offset)
@@ -156,7 +166,8 @@ bool trainer_open(struct trainer *t, const struct train_settings *settings,
     if (t->sasrec)
         t->optimiser.frozen = param_bit(offsetof(struct params, content_in)) |
                               param_bit(offsetof(struct params, tile_in)) |
-                              param_bit(offsetof(struct params, find_content));
+                              param_bit(offsetof(struct params, find_content)) |
+                              param_bit(offsetof(struct params, find_query));
     size_t touched = t->find_max + GRADIENTS * t->batches.positions_max;
     trainer_layout(t, threads, &ruler);
     if (!optimiser_open(&t->optimiser, t->sampled ? touched : 0, err) ||
@@ -283,30 +294,23 @@ static void touch_inputs(struct trainer *t)
                     kept);
 }
 
-/* Content and vectors of a piece of the set; bare items lose their events. */
+/* Content and vectors of a piece of the set. */
 static void find_piece(void *self, size_t piece, size_t worker)
 {
     struct trainer *t = self;
     const struct shape *s = &t->shape;
     size_t first = piece * FIND_PIECE;
     size_t last = first + FIND_PIECE < t->find.count ? first + FIND_PIECE : t->find.count;
-    size_t text = t->policy.items.text_dims;
-    struct rng rng = rng_stream(t->settings->seed ^ 0xba5e, t->step, piece);
     (void)worker;
-    for (size_t k = first; k < last; k++) {
-        real *content = t->find_content + k * s->content;
-        memcpy(content, policy_content(&t->policy, t->find.row[k]), s->content * sizeof(real));
-        t->bare[k] = rng_uniform(&rng) < t->settings->bare_share;
-        if (t->bare[k])
-            memset(content + text, 0, (s->content - text) * sizeof(real));
-    }
+    for (size_t k = first; k < last; k++)
+        memcpy(t->find_content + k * s->content, policy_content(&t->policy, t->find.row[k]),
+               s->content * sizeof(real));
     policy_find_content(t->find_vectors + first * s->dim, &t->policy,
                         t->find_content + first * s->content, last - first);
-    for (size_t k = first; k < last; k++) {
-        const real *own = t->policy.params.own_out + (size_t)t->find.row[k] * s->dim;
-        for (size_t d = 0; d < s->dim && !t->bare[k]; d++)
-            t->find_vectors[k * s->dim + d] += own[d];
-    }
+    for (size_t k = first; k < last; k++)
+        for (size_t d = 0; d < s->dim; d++)
+            t->find_vectors[k * s->dim + d] +=
+                t->policy.params.own_out[(size_t)t->find.row[k] * s->dim + d];
 }
 
 static size_t find_pieces(const struct trainer *t)
@@ -347,7 +351,7 @@ static void finish_piece(void *self, size_t piece, size_t worker)
     policy_finish_gradients(&t->gradient[0], t->dfind[0], &t->policy, &t->find, first, last);
 }
 
-/* The own rows get their part of the find vectors' gradient, but for bare ones. */
+/* The own rows get the find vectors' gradient. */
 static void settle_piece(void *self, size_t piece, size_t worker)
 {
     struct trainer *t = self;
@@ -356,27 +360,27 @@ static void settle_piece(void *self, size_t piece, size_t worker)
     size_t last = first + FIND_PIECE < t->find.count ? first + FIND_PIECE : t->find.count;
     (void)worker;
     for (size_t k = first; k < last; k++) {
-        uint32_t row = t->find.row[k];
         real *from = t->dfind[0] + k * dim;
-        if (t->bare[k])
-            memset(from, 0, dim * sizeof(real));
-        memcpy(t->gradient[0].own_out + row * dim, from, dim * sizeof(real));
+        memcpy(t->gradient[0].own_out + t->find.row[k] * dim, from, dim * sizeof(real));
         memset(from, 0, dim * sizeof(real));
     }
 }
 
-/* Input and output are one embedding: both get the sum of their gradients. */
+/* Input and output are one embedding, which gets the gradients of both. */
 static void tie_piece(void *self, size_t piece, size_t worker)
 {
     struct trainer *t = self;
     size_t dim = t->shape.dim;
+    real scale = (real)sqrt((double)dim);
     real *in = t->gradient[0].own_in + piece * FIND_PIECE * dim;
     real *out = t->gradient[0].own_out + piece * FIND_PIECE * dim;
     size_t rows = t->shape.items - piece * FIND_PIECE;
     size_t count = (rows < FIND_PIECE ? rows : FIND_PIECE) * dim;
     (void)worker;
-    for (size_t i = 0; i < count; i++)
-        in[i] = out[i] = in[i] + out[i];
+    for (size_t i = 0; i < count; i++) {
+        out[i] += scale * in[i];
+        in[i] = 0;
+    }
 }
 
 /* ---- a step ---- */
@@ -442,6 +446,10 @@ void trainer_step(struct trainer *t, struct step_report *report)
     if (t->sasrec && !t->sampled)
         thread_pool_run(t->pool, (t->shape.items + FIND_PIECE - 1) / FIND_PIECE, tie_piece, t);
     report->gradient_norm = optimiser_step(&t->optimiser, t->step, report->rate, t->pool);
+    if (t->sasrec && !t->sampled) {
+        tie_inputs(t, &t->policy.params);
+        tie_inputs(t, &t->average);
+    }
     size_t tokens = 0;
     for (size_t g = 0; g < GRADIENTS; g++) {
         report->find_loss += t->losses[g].find / (double)targets;

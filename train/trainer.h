@@ -8,12 +8,10 @@
  *
  * Items without training events take no part.  Find compares all others, or, above `softmax_items`
  * of them, a sample: every target of the step with its collision, and `negatives` drawn uniformly.
- * In each step a share of the items is *bare*: known by their text alone, as an item is that
- * arrives after training.
  *
  * The preset `sasrec` (Kang and McAuley, ICDM 2018, with the full softmax) is the trunk and find
- * over one embedding an item, the same at input and output (above `softmax_items` two): content and
- * tiles are frozen at 0.
+ * over one embedding an item: read times sqrt(d), compared as it is (above `softmax_items` they are
+ * two); content and tiles are frozen at 0, find_query at 1.
  *
  * Memory    everything is taken at start; a step allocates nothing.
  */
@@ -49,7 +47,6 @@ struct trainer {
     real *log_inclusion; /* [find_max] */
     real *find_content, *find_vectors, *node_vectors;
     real *dfind[GRADIENTS];
-    unsigned char *bare;    /* [find_max] */
     const uint32_t *events; /* [items] */
     double events_total;
     struct trie_mask mask;

@@ -51,7 +51,13 @@ static int start(void **state)
     words =
         (struct item_words){CATALOGUE, first, word_at, token, CATALOGUE * WORDS, CATALOGUE * WORDS};
     sequences = (struct sequences){USERS, USERS * EVENTS, user_first, events};
-    tasks = (struct tasks){&words, &sequences, seen, 400, 0.5, 0.1, 7};
+    tasks = (struct tasks){.words = &words,
+                           .sequences = &sequences,
+                           .seen = seen,
+                           .per_epoch = 400,
+                           .item_weight = 0.5,
+                           .word_weight = 0.1,
+                           .seed = 7};
     return 0;
 }
 
@@ -177,6 +183,60 @@ static void a_step_is_drawn_by_its_name(void **state)
     assert_true(same < 10);
 }
 
+/* A token for each item's line, then one for each user's. */
+enum { TOLD_AT = TOKENIZER_LEAST + CATALOGUE * WORDS };
+
+static void what_was_told_leads_to_whom_it_was_told_of(void **state)
+{
+    static struct task_sequence made[4000];
+    static size_t item_first[CATALOGUE + 1];
+    static size_t told_user_first[USERS + 1];
+    static size_t at[CATALOGUE + USERS + 1];
+    static uint32_t told_token[CATALOGUE + USERS];
+    size_t of_items = 0;
+    size_t of_users = 0;
+    size_t preferences = 0;
+    (void)state;
+    for (size_t i = 0; i < CATALOGUE + USERS; i++) {
+        told_token[i] = (uint32_t)(TOLD_AT + i);
+        at[i + 1] = i + 1;
+    }
+    for (size_t i = 0; i <= CATALOGUE; i++)
+        item_first[i] = i;
+    for (size_t u = 0; u <= USERS; u++)
+        told_user_first[u] = CATALOGUE + u;
+    const struct told told = {
+        {item_first, CATALOGUE}, {told_user_first, USERS}, at, told_token, CATALOGUE + USERS};
+    tasks.told = &told;
+    size_t count = tasks_make(made, 4000, &tasks, 5);
+    tasks.told = NULL;
+    for (size_t n = 0; n < count; n++) {
+        const struct task_sequence *t = &made[n];
+        uint32_t target = t->target[t->length - 1];
+        for (size_t i = 0; i < t->length; i++) {
+            if (!is_token(t->input[i]) || t->input[i] < TOKEN + TOLD_AT)
+                continue;
+            size_t line = t->input[i] - TOKEN - TOLD_AT;
+            if (line < CATALOGUE) {
+                assert_int_equal(target, line);
+                of_items++;
+                continue;
+            }
+            const uint32_t *hers = events + (line - CATALOGUE) * EVENTS;
+            if (is_mark(target, MARK_END)) { /* said after all of her events but the last */
+                assert_int_equal(t->input[0], hers[0]);
+                assert_int_equal(t->input[EVENTS - 2], hers[EVENTS - 2]);
+                assert_true(is_mark(t->input[EVENTS - 1], MARK_LIKES));
+                preferences++;
+            } else {
+                assert_int_equal(target, hers[EVENTS - 1]);
+                of_users++;
+            }
+        }
+    }
+    assert_true(of_items > 200 && of_users > 50 && preferences > 50);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -184,6 +244,7 @@ int main(void)
         TEST(queries_are_words_of_their_target),
         TEST(held_words_are_never_met),
         TEST(a_step_is_drawn_by_its_name),
+        TEST(what_was_told_leads_to_whom_it_was_told_of),
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }

@@ -78,7 +78,7 @@ static void the_same_bytes_on_1_2_and_4_threads(void **state)
 static void the_same_bytes_when_find_samples(void **state)
 {
     static const char *const sampled =
-        "train --epochs 3 " SMALL " --softmax_items 100 --negatives 300 --bare_share 0.1";
+        "train --epochs 3 " SMALL " --softmax_items 100 --negatives 300";
     char first[2][SHA256_TEXT];
     char got[2][SHA256_TEXT];
     (void)state;

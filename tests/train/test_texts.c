@@ -1,0 +1,215 @@
+/*
+ * `tessera texts` against an endpoint of our own: what it is asked, that it is asked once, what
+ * happens when it fails; and that training reads what was told of this split alone.
+ */
+#include "tests/service/client.h"
+
+#include "base/text.h"
+
+#include <arpa/inet.h>
+#include <microhttpd.h>
+#include <pthread.h>
+
+enum { ALL_WELL, BUSY_FIRST, REFUSES, BABBLES };
+
+static struct MHD_Daemon *endpoint;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int mood;
+static size_t asked, refused;
+static char authorization[128];
+static char question[4096]; /* the last message of a user */
+
+static enum MHD_Result say(struct MHD_Connection *connection, unsigned status, const char *body)
+{
+    struct MHD_Response *reply = MHD_create_response_from_buffer(
+        strlen(body), (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY);
+    MHD_add_response_header(reply, "Retry-After", "1");
+    enum MHD_Result result = MHD_queue_response(connection, status, reply);
+    MHD_destroy_response(reply);
+    return result;
+}
+
+static void note_question(const char *bytes, size_t size)
+{
+    json_t *root = json_loadb(bytes, size, 0, NULL);
+    assert_non_null(root);
+    assert_string_equal(json_string_value(json_object_get(root, "model")), "model-1");
+    const json_t *message = json_array_get(json_object_get(root, "messages"), 1);
+    assert_string_equal(json_string_value(json_object_get(message, "role")), "user");
+    snprintf(question, sizeof question, "%s",
+             json_string_value(json_object_get(message, "content")));
+    json_decref(root);
+}
+
+static enum MHD_Result answer(void *self, struct MHD_Connection *connection, const char *url,
+                              const char *method, const char *version, const char *bytes,
+                              size_t *size, void **state)
+{
+    (void)self;
+    (void)version;
+    struct text *body = *state;
+    if (!body) {
+        body = calloc(1, sizeof *body);
+        text_init(body, 1 << 20);
+        *state = body;
+        return MHD_YES;
+    }
+    if (*size) {
+        text_add(body, bytes, *size);
+        *size = 0;
+        return MHD_YES;
+    }
+    pthread_mutex_lock(&lock);
+    assert_string_equal(url, "/v1/chat/completions");
+    assert_string_equal(method, "POST");
+    const char *key = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Authorization");
+    snprintf(authorization, sizeof authorization, "%s", key ? key : "");
+    note_question(body->bytes, body->size);
+    bool busy = mood == BUSY_FIRST && refused == 0;
+    refused += busy;
+    asked += !busy;
+    int now = busy ? BUSY_FIRST : mood == BUSY_FIRST ? ALL_WELL : mood;
+    pthread_mutex_unlock(&lock);
+    text_release(body);
+    free(body);
+    if (now == BUSY_FIRST)
+        return say(connection, 429, "{\"error\":\"slow down\"}");
+    if (now == REFUSES)
+        return say(connection, 401, "{\"error\":{\"message\":\"wrong key\"}}");
+    if (now == BABBLES)
+        return say(connection, 200, "{\"choices\":[]}");
+    return say(connection, 200,
+               "{\"choices\":[{\"message\":{\"role\":\"assistant\",\"content\":"
+               "\"1. a film for a rainy evening\\n- \\\"something with heart\\\"\\n\\n\"}}]}");
+}
+
+static int start(void **state)
+{
+    (void)state;
+    endpoint = MHD_start_daemon(
+        MHD_USE_INTERNAL_POLLING_THREAD, 0, NULL, NULL, answer, NULL, MHD_OPTION_SOCK_ADDR,
+        &(struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)},
+        MHD_OPTION_END);
+    setenv("TESSERA_ENDPOINT_KEY", "secret-key", 1);
+    return endpoint ? 0 : -1;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    MHD_stop_daemon(endpoint);
+    return 0;
+}
+
+static int texts(char *why, size_t room, const char *home, int what, const char *more)
+{
+    char args[600];
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(endpoint, MHD_DAEMON_INFO_BIND_PORT);
+    mood = what;
+    asked = refused = 0;
+    snprintf(args, sizeof args,
+             "texts --endpoint http://127.0.0.1:%u/v1/ --endpoint-model model-1 %s", info->port,
+             more);
+    return tessera(why, room, home, args);
+}
+
+/* The rows of a table, as `tessera verify` counts them. */
+static size_t rows_of(const char *home, const char *table)
+{
+    char command[700];
+    char line[200];
+    size_t rows = 0;
+    snprintf(command, sizeof command, TESSERA " --home %s verify", home);
+    FILE *pipe = popen(command, "r");
+    while (fgets(line, sizeof line, pipe))
+        if (strncmp(line, table, strlen(table)) == 0 && line[strlen(table)] == ' ')
+            rows = strtoul(line + strlen(table), NULL, 10);
+    assert_int_equal(pclose(pipe), 0);
+    return rows;
+}
+
+static void each_question_is_asked_once(void **state)
+{
+    char home[512];
+    char why[4000];
+    (void)state;
+    home_copy(home, sizeof home, "texts");
+    assert_int_equal(texts(why, sizeof why, home, ALL_WELL, "--texts-max 70"), 0);
+    assert_int_equal(asked, 70);
+    assert_int_equal(rows_of(home, "texts"), 70);
+    assert_string_equal(authorization, "Bearer secret-key");
+    assert_null(strstr(why, "secret-key"));
+    assert_int_equal(texts(why, sizeof why, home, BUSY_FIRST, "--texts-max 10"), 0);
+    assert_int_equal(refused, 1);
+    assert_int_equal(asked, 10);
+    assert_int_equal(rows_of(home, "texts"), 80);
+    assert_int_equal(texts(why, sizeof why, home, ALL_WELL, ""), 0);
+    size_t all = rows_of(home, "texts");
+    assert_int_equal(asked, all - 80);
+    assert_int_equal(texts(why, sizeof why, home, REFUSES, ""), 0); /* nobody is asked any more */
+    assert_int_equal(asked, 0);
+    scratch_drop(home);
+}
+
+static void failures_say_what_came_and_keep_what_was_told(void **state)
+{
+    char home[512];
+    char why[4000];
+    (void)state;
+    home_copy(home, sizeof home, "texts-fail");
+    assert_int_equal(texts(why, sizeof why, home, ALL_WELL, "--texts-max 5"), 0);
+    assert_int_equal(texts(why, sizeof why, home, REFUSES, "--texts-max 5"), 1);
+    assert_non_null(strstr(why, "expected status 200, found 401"));
+    assert_non_null(strstr(why, "wrong key"));
+    assert_int_equal(texts(why, sizeof why, home, BABBLES, "--texts-max 5"), 1);
+    assert_non_null(strstr(why, "expected choices[0].message.content, found {\"choices\":[]}"));
+    assert_int_equal(rows_of(home, "texts"), 5);
+    assert_int_equal(tessera(why, sizeof why, home, "texts"), 2);
+    assert_non_null(strstr(why, "endpoint: expected an address http(s)://..., found ''"));
+    assert_int_equal(tessera(why, sizeof why, home, "texts --endpoint http://127.0.0.1:1"), 2);
+    assert_non_null(strstr(why, "endpoint_model: expected the name of a model, found nothing"));
+    scratch_drop(home);
+}
+
+static size_t told_of_users(const char *log)
+{
+    const char *at = strstr(log, " users_lines=");
+    assert_non_null(at);
+    return strtoul(at + strlen(" users_lines="), NULL, 10);
+}
+
+/* What was told of users under one split is not read under another, which hides other events. */
+static void training_reads_what_was_told_of_its_own_events(void **state)
+{
+    static const char *const small = " --dim 32 --ffn 64 --heads 2 --kv_heads 2 --epochs 1";
+    char home[512];
+    char why[16000];
+    char args[400];
+    (void)state;
+    home_copy(home, sizeof home, "texts-train");
+    assert_int_equal(texts(why, sizeof why, home, ALL_WELL, "--split none"), 0);
+    snprintf(args, sizeof args, "train%s", small);
+    assert_int_equal(tessera(why, sizeof why, home, args), 0);
+    const char *told = strstr(why, "train.texts ");
+    assert_non_null(told);
+    assert_null(strstr(told, "items_lines=0 "));
+    size_t first = told_of_users(told); /* who has too few events to hide any stays */
+    assert_int_equal(texts(why, sizeof why, home, ALL_WELL, ""), 0);
+    snprintf(args, sizeof args, "train%s --seed 2", small);
+    assert_int_equal(tessera(why, sizeof why, home, args), 0);
+    assert_true(told_of_users(why) > 2 * first);
+    snprintf(args, sizeof args, "train%s --seed 2 --texts false", small);
+    assert_int_equal(tessera(why, sizeof why, home, args), 0);
+    assert_null(strstr(why, "train.texts "));
+    scratch_drop(home);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(each_question_is_asked_once),
+        TEST(failures_say_what_came_and_keep_what_was_told),
+        TEST(training_reads_what_was_told_of_its_own_events),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}

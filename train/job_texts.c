@@ -1,0 +1,251 @@
+/*
+ * job_texts.c: `tessera texts`: asks a large model what items are wanted for and what users like.
+ *
+ *   catalogue, training events ─► questions not answered yet ─► endpoint, some at a time ─► store
+ *
+ * Answers are written in batches, so a run that was killed asks only for the rest.
+ */
+#include "base/log.h"
+#include "data/catalogue.h"
+#include "recommend/item_words.h"
+#include "train/told.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+enum { BATCH = 64, ANSWER_TOKENS = 120, LINE_MAX_BYTES = 200, ABOUT_MAX = 600 };
+
+static const char ITEM_ASKS[] =
+    "You help a search engine. You are shown one item of a catalogue. Write three short searches "
+    "that somebody who wants such an item, but does not know its name, would type. One a line, "
+    "lower case, no numbering, no name of the item.";
+static const char USER_ASKS[] =
+    "You help a recommender. You are shown items that one person chose, oldest first. Write two "
+    "lines of at most twelve words each: what this person likes on the whole, then what this "
+    "person likes lately. No numbering, no names of items.";
+
+struct question {
+    enum text_owner owner;
+    uint32_t number; /* of the store */
+    size_t user;     /* in the histories */
+    uint64_t of;
+};
+
+struct asking {
+    const struct job *job;
+    struct endpoint *endpoint;
+    struct row_data data;
+    struct store_txn txn; /* reading, while questions are gathered */
+    struct question *questions;
+    size_t count, room, answered_before;
+    const struct question *batch;
+    json_t *answers[BATCH];
+    struct err errors[BATCH];
+};
+
+static bool add_question(struct asking *a, const struct question *q, struct err *err)
+{
+    if (texts_has(&a->txn, q->owner, q->number, q->of, a->job->endpoint->endpoint_model, err)) {
+        a->answered_before++;
+        return true;
+    }
+    if (err->code != ERR_NONE)
+        return false;
+    if (a->count == a->room) {
+        size_t room = 2 * a->room + 1024;
+        struct question *more = realloc(a->questions, room * sizeof *more);
+        if (!more)
+            return err_set(err, ERR_SYSTEM, "no memory for %zu questions", room);
+        a->questions = more;
+        a->room = room;
+    }
+    a->questions[a->count++] = *q;
+    return true;
+}
+
+static bool add_word(void *self, const char *text, bool title, struct err *err)
+{
+    (void)err;
+    text_addf(self, title ? "Title: %s\n" : "Tag: %s\n", text);
+    return true;
+}
+
+static bool item_question(struct text *message, const json_t *record, struct err *err)
+{
+    const char *about = json_string_value(json_object_get(record, "text"));
+    if (!item_texts(record, add_word, message, err))
+        return false;
+    if (about) {
+        size_t size = strnlen(about, ABOUT_MAX);
+        while (size && ((unsigned char)about[size] & 0xc0) == 0x80)
+            size--; /* not within a character */
+        text_addf(message, "About: %.*s\n", (int)size, about);
+    }
+    return true;
+}
+
+static bool gather_item(void *self, uint32_t number, const char *id, json_t *record,
+                        struct err *err)
+{
+    struct asking *a = self;
+    struct text message;
+    (void)id;
+    text_init(&message, 1 << 16);
+    bool fine = item_question(&message, record, err);
+    struct question q = {TEXT_OF_ITEM, number, 0, 0};
+    if (fine && message.size) {
+        q.of = XXH3_64bits(message.bytes, message.size);
+        fine = add_question(a, &q, err);
+    }
+    text_release(&message);
+    return fine;
+}
+
+static bool gather(struct asking *a, struct err *err)
+{
+    uint32_t events[TOLD_EVENTS];
+    if (!store_begin(&a->txn, a->job->store, false, err))
+        return false;
+    bool fine = catalogue_each(&a->txn, gather_item, a, err);
+    for (size_t u = 0; fine && u < a->data.histories->users; u++) {
+        size_t count = told_events(events, &a->data, u);
+        struct question q = {TEXT_OF_USER, a->data.histories->user[u], u, told_of(events, count)};
+        fine = count == 0 || add_question(a, &q, err);
+    }
+    store_abort(&a->txn);
+    return fine;
+}
+
+static bool user_question(struct text *message, const struct asking *a, const struct store_txn *txn,
+                          size_t user, struct err *err)
+{
+    uint32_t events[TOLD_EVENTS];
+    size_t count = told_events(events, &a->data, user);
+    for (size_t i = 0; i < count; i++) {
+        json_t *record = catalogue_get(txn, events[i], err);
+        const char *title = json_string_value(json_object_get(record, "title"));
+        if (title)
+            text_addf(message, "%s\n", title);
+        json_decref(record);
+    }
+    return err->code == ERR_NONE;
+}
+
+static bool message_of(struct text *message, const struct asking *a, const struct question *q,
+                       struct err *err)
+{
+    struct store_txn txn;
+    bool fine = store_begin(&txn, a->job->store, false, err);
+    if (!fine)
+        return false;
+    if (q->owner == TEXT_OF_USER) {
+        fine = user_question(message, a, &txn, q->user, err);
+    } else {
+        json_t *record = catalogue_get(&txn, q->number, err);
+        fine = record && item_question(message, record, err);
+        json_decref(record);
+    }
+    store_abort(&txn);
+    return fine;
+}
+
+/* The first lines of an answer, without the signs that lists begin with. */
+static json_t *lines_of(const char *answer)
+{
+    json_t *lines = json_array();
+    for (const char *at = answer; *at && json_array_size(lines) < TOLD_LINES;) {
+        at += strspn(at, " \t\r\n-*#>\"'.)0123456789");
+        size_t size = strcspn(at, "\r\n");
+        size_t kept = size < LINE_MAX_BYTES ? size : LINE_MAX_BYTES;
+        while (kept && kept < size && ((unsigned char)at[kept] & 0xc0) == 0x80)
+            kept--;
+        while (kept && strchr(" \t\"'", at[kept - 1]))
+            kept--;
+        if (kept)
+            json_array_append_new(lines, json_stringn(at, kept));
+        at += size;
+    }
+    return lines;
+}
+
+static void ask_piece(void *self, size_t piece, size_t worker)
+{
+    struct asking *a = self;
+    const struct question *q = &a->batch[piece];
+    struct err *err = &a->errors[piece];
+    struct text message;
+    char *answer = NULL;
+    text_init(&message, 1 << 16);
+    if (message_of(&message, a, q, err) && message.size &&
+        endpoint_ask(&answer, a->endpoint, worker, q->owner == TEXT_OF_ITEM ? ITEM_ASKS : USER_ASKS,
+                     message.bytes, ANSWER_TOKENS, err))
+        a->answers[piece] = lines_of(answer);
+    free(answer);
+    text_release(&message);
+}
+
+/* What came is kept, also when another question failed. */
+static bool keep_batch(struct asking *a, size_t count, struct err *err)
+{
+    struct store_txn txn;
+    struct err first = {0};
+    bool fine = store_begin(&txn, a->job->store, true, err);
+    for (size_t i = 0; i < count; i++) {
+        const struct question *q = &a->batch[i];
+        if (a->errors[i].code != ERR_NONE && first.code == ERR_NONE)
+            first = a->errors[i];
+        if (fine && a->answers[i])
+            fine = texts_put(&txn, q->owner, q->number, q->of, a->job->endpoint->endpoint_model,
+                             a->answers[i], err);
+        else
+            json_decref(a->answers[i]);
+        a->answers[i] = NULL;
+        a->errors[i] = (struct err){0};
+    }
+    if (fine)
+        fine = store_commit(&txn, err);
+    else
+        store_abort(&txn);
+    if (fine && first.code != ERR_NONE)
+        *err = first;
+    return fine && first.code == ERR_NONE;
+}
+
+static bool ask_all(struct asking *a, size_t wanted, struct thread_pool *pool, struct err *err)
+{
+    for (size_t at = 0; at < wanted; at += BATCH) {
+        size_t count = wanted - at < BATCH ? wanted - at : BATCH;
+        a->batch = a->questions + at;
+        thread_pool_run(pool, count, ask_piece, a);
+        if (!keep_batch(a, count, err))
+            return false;
+        log_info("texts.progress answered=%zu of=%zu", at + count, wanted);
+    }
+    return true;
+}
+
+bool job_texts(const struct job *job, size_t most, struct err *err)
+{
+    struct asking *a = calloc(1, sizeof *a);
+    struct thread_pool *pool = NULL;
+    if (!a)
+        return err_set(err, ERR_SYSTEM, "no memory for questions");
+    a->job = job;
+    a->endpoint = endpoint_open(job->endpoint, err);
+    bool fine = a->endpoint != NULL && rows_load_events(&a->data, job, 0, err) && gather(a, err);
+    size_t wanted = most && most < a->count ? most : a->count;
+    if (fine) {
+        pool = thread_pool_new(job->endpoint->endpoint_parallel, err);
+        fine = pool && ask_all(a, wanted, pool, err);
+    }
+    if (fine)
+        printf("texts: asked %zu, answered before %zu, left %zu\n", wanted, a->answered_before,
+               a->count - wanted);
+    thread_pool_free(pool);
+    endpoint_close(a->endpoint);
+    rows_release(&a->data);
+    free(a->questions);
+    free(a);
+    return fine;
+}
