@@ -104,7 +104,7 @@ void policy_find_vectors(real *find_vectors, const struct policy *policy, size_t
     const struct shape *s = &policy->shape;
     policy_find_content(find_vectors, policy, policy->items.content + first * s->content,
                         last - first);
-    axpy(find_vectors, 1, policy->params.own_out + first * s->dim, (last - first) * s->dim);
+    axpy(find_vectors, 1, policy->params.own + first * s->dim, (last - first) * s->dim);
     for (size_t i = first; i < last; i++)
         if (!policy->items.seen[i])
             policy_cold_vector(find_vectors + (i - first) * s->dim, policy,

@@ -4,7 +4,7 @@
 #include <string.h>
 
 void policy_node_vectors(real *node_vectors, const struct policy *policy, const uint32_t *row,
-                         size_t count, const real *find_vectors, size_t level)
+                         size_t count, const real *find_vectors, size_t level, bool seen)
 {
     const struct item_table *items = &policy->items;
     const uint32_t *node = items->node + level * items->count;
@@ -12,13 +12,13 @@ void policy_node_vectors(real *node_vectors, const struct policy *policy, const 
     for (size_t first = 0, last; first < count; first = last) {
         size_t at = node[row ? row[first] : first];
         real *m = node_vectors + at * d;
-        size_t seen = 0;
+        size_t wanted = 0;
         for (last = first; last < count && node[row ? row[last] : last] == at; last++)
-            seen += items->seen[row ? row[last] : last];
+            wanted += items->seen[row ? row[last] : last] == seen;
         memset(m, 0, d * sizeof(real));
         for (size_t k = first; k < last; k++)
-            if (!seen || items->seen[row ? row[k] : k])
-                axpy(m, 1 / (real)(seen ? seen : last - first), find_vectors + k * d, d);
+            if (!wanted || items->seen[row ? row[k] : k] == seen)
+                axpy(m, 1 / (real)(wanted ? wanted : last - first), find_vectors + k * d, d);
     }
 }
 
@@ -50,8 +50,11 @@ void policy_node_scores(real *scores, real *block, const struct policy *policy, 
     if (size)
         REAL_GEMV(CblasRowMajor, CblasNoTrans, (int)size, d, 1,
                   policy->items.node_vectors + first * (size_t)d, d, h, 1, 0, block, 1);
+    const real *bias = policy->items.node_bias;
     for (size_t c = 0; c < count; c++) {
         size_t node = child_node(policy, &children[c], level);
+        if (bias)
+            scores[c] = node != SIZE_MAX ? bias[node] : 0;
         scores[c] += node != SIZE_MAX
                          ? block[node - first]
                          : dot(h, policy_find_vector(policy, children[c].item), (size_t)d);

@@ -29,10 +29,9 @@ const struct param_spec PARAMS[PARAM_COUNT] = {
     PARAM(text,         "model.embed_tokens.weight",             ONE,    VOCAB, DIM,     START_EMBEDDING, true,  true,  false),
     PARAM(tile_in,      "tile_in",                               LEVELS, TILES, DIM,     START_EMBEDDING, false, true,  false),
     PARAM(content_in,   "content_in",                            ONE,    DIM,   CONTENT, START_MATRIX,    false, true,  false),
-    PARAM(own_in,       "own_in",                                ONE,    ITEMS, DIM,     START_EMBEDDING, false, true,  true),
-    PARAM(find_query,   "find_query",                            ONE,    DIM,   DIM,     START_MATRIX,    false, true,  false),
+    PARAM(find_query,   "find_query",                            ONE,    DIM,   DIM,     START_IDENTITY,  false, true,  false),
     PARAM(find_content, "find_content",                          ONE,    DIM,   CONTENT, START_EMBEDDING, false, true,  false),
-    PARAM(own_out,      "own_out",                               ONE,    ITEMS, DIM,     START_EMBEDDING, false, true,  true),
+    PARAM(own,          "own",                                   ONE,    ITEMS, DIM,     START_EMBEDDING, false, true,  true),
     FITTED(cold,        "cold",                                  ONE,    DIM,   CONTENT),
     FITTED(cold_bias,   "cold_bias",                             ONE,    ONE,   DIM),
     PARAM(name_start,   "name_start",                            ONE,    DIM,   DIM,     START_MATRIX,    false, true,  false),
@@ -127,9 +126,10 @@ void params_start(struct params *params, const struct shape *shape, const unsign
         double scale = start_scale(spec, shape);
         struct rng rng = rng_stream(seed, 0x1417, i);
         for (size_t at = 0; at < count; at++) {
-            double value = spec->start == START_ONES   ? 1
-                           : spec->start == START_ZERO ? 0
-                                                       : scale * rng_normal(&rng);
+            double value = spec->start == START_ONES       ? 1
+                           : spec->start == START_ZERO     ? 0
+                           : spec->start == START_IDENTITY ? at / row == at % row
+                                                           : scale * rng_normal(&rng);
             data[at] = (real)(spec->own && !seen[at / row] ? 0 : value);
         }
     }

@@ -29,11 +29,10 @@ struct params {
     /* an item as input: tiles + content + its own */
     real *tile_in;    /* [LEVELS, TILES, DIM] */
     real *content_in; /* [DIM, CONTENT] */
-    real *own_in;     /* [ITEMS, DIM]; 0 for an item without training events */
     /* find: z projected, against find vectors W content + own */
     real *find_query;   /* [DIM, DIM] */
     real *find_content; /* [DIM, CONTENT] */
-    real *own_out;      /* [ITEMS, DIM]; 0 for an item without training events */
+    real *own;          /* [ITEMS, DIM]; 0 for an item without training events */
     real *cold;         /* [DIM, CONTENT]       the find vector of a newcomer, from its content; */
     real *cold_bias;    /* [DIM]                fitted after training, not learnt */
     /* name: the depth head */
@@ -46,7 +45,7 @@ struct params {
 };
 
 enum extent { ONE, DIM, KV, FFN, LAYERS, LEVELS, TILES, ITEMS, CONTENT, VOCAB };
-enum start { START_ONES, START_ZERO, START_MATRIX, START_EMBEDDING, START_OUTPUT };
+enum start { START_ONES, START_ZERO, START_MATRIX, START_EMBEDDING, START_OUTPUT, START_IDENTITY };
 
 struct param_spec {
     const char *name;    /* in the checkpoint; %zu stands for the layer */

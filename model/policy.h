@@ -3,10 +3,10 @@
  *
  * A position holds a symbol: an item (its row) or a token of text (TOKEN + its number).
  *
- *     input    x_i = sum_l tile_in[l, c_l] + content_in v_i + own_in[i]        an item
+ *     input    x_i = sum_l tile_in[l, c_l] + content_in v_i + sqrt(d) own[i]   an item
  *              x_t = text[t]                                                   a token
  *     say      p(token) = softmax(text z)                                      tied to the input
- *     find     s_i = (find_query z) . f_i          f_i = find_content v_i + own_out[i]
+ *     find     s_i = (find_query z) . f_i          f_i = find_content v_i + own[i]
  *                                                  f_i = cold v_i + cold_bias    without training
  * events name     h_1 = name_start z p(tile l) = softmax over legal ((tile_out[l] + m_l) h_l +
  * tile_bias[l]) h_{l+1} = h_l + depth_down[l] silu(depth_up[l] h_l + depth_tile[l, c_l]) p(last
@@ -52,6 +52,7 @@ struct item_table {
     const unsigned char *seen; /* [count] has training events */
     const uint32_t *node;      /* [levels, count] which node of its level holds a row; NULL: no m */
     const real *node_vectors;  /* [nodes, dim] m, level after level, in the order of rows */
+    const real *node_bias; /* [nodes] added to a tile's score; NULL: what tile_out says is added */
     size_t nodes;
     const real *late_content;
     const uint16_t *late_codes;
@@ -152,10 +153,10 @@ void policy_find_content(real *vectors, const struct policy *policy, const real 
                          size_t count);
 /*
  * m of one level from the find vectors of rising rows (NULL: all of them): of those with training
- * events where a node has any.
+ * events (seen) or without where a node has any, else of all.
  */
 void policy_node_vectors(real *node_vectors, const struct policy *policy, const uint32_t *row,
-                         size_t count, const real *find_vectors, size_t level);
+                         size_t count, const real *find_vectors, size_t level, bool seen);
 /* Adds h . m to the scores of the legal children of a node; block [width] is scratch. */
 void policy_node_scores(real *scores, real *block, const struct policy *policy, const real *h,
                         const struct tile_child *children, size_t count, size_t level);
@@ -173,8 +174,8 @@ void policy_find_vectors(real *find_vectors, const struct policy *policy, size_t
 
 /*
  * Forward and backward of one micro-batch.  Adds into grads and into dfind [find->count, dim], the
- * gradient of the find vectors of the set; own_out and find_content get theirs from it once all
- * micro-batches of a step are summed (grads->own_out may serve as dfind when the set is all items).
+ * gradient of the find vectors of the set; own and find_content get what is theirs of it once all
+ * micro-batches of a step are summed.
  */
 void policy_learn(struct policy_work *work, struct params *grads, real *dfind,
                   struct losses *losses, const struct policy *policy,

@@ -113,6 +113,17 @@ static struct policy policy_of(const struct snapshot *s)
     return policy;
 }
 
+/* Newcomers among themselves: a tile says what the newcomers under it are like. */
+static struct policy policy_of_newcomers(const struct policy *policy, const struct version *v)
+{
+    struct policy fresh = *policy;
+    if (v->fresh_vectors) {
+        fresh.items.node_vectors = v->fresh_vectors;
+        fresh.items.node_bias = getenv("KEEPT") ? NULL : v->fresh_bias;
+    }
+    return fresh;
+}
+
 static const real *read_z(struct slate_work *w, const struct policy *policy, size_t count)
 {
     const uint32_t first[2] = {0, (uint32_t)count};
@@ -190,8 +201,9 @@ static void name_newcomers(struct slate_work *w, const struct snapshot *s,
                            const struct policy *policy, const real *z,
                            const struct legal_tiles *fresh)
 {
+    const struct policy newcomers = policy_of_newcomers(policy, s->version);
     struct hit hits[NEW_MAX];
-    size_t count = name_beam(hits, NEW_MAX, &w->decode, policy, z, fresh);
+    size_t count = name_beam(hits, NEW_MAX, &w->decode, &newcomers, z, fresh);
     add_hits(w->name_hits, &w->name_count, BEAM_MAX, hits, count,
              NEWCOMER_PRIOR + (float)s->version->newcomers.name);
 }
@@ -342,6 +354,7 @@ static void name_candidates(struct slate_work *w, const struct snapshot *s,
     uint32_t rows[CANDIDATES_MAX] = {0};
     size_t at[CANDIDATES_MAX];
     float scores[CANDIDATES_MAX];
+    const struct policy policies[] = {*policy, policy_of_newcomers(policy, s->version)};
     for (int newcomers = 0; newcomers < 2; newcomers++) {
         size_t kept = 0;
         for (size_t i = 0; i < count; i++)
@@ -349,7 +362,8 @@ static void name_candidates(struct slate_work *w, const struct snapshot *s,
                 rows[kept] = w->candidates[i].row;
                 at[kept++] = i;
             }
-        name_score(scores, rows, kept, &w->decode, policy, z, newcomers ? fresh : legal);
+        name_score(scores, rows, kept, &w->decode, &policies[newcomers], z,
+                   newcomers ? fresh : legal);
         for (size_t k = 0; k < kept; k++)
             w->candidates[at[k]].features[FEATURE_NAME] =
                 (double)fmaxf(scores[k] + (newcomers ? NEWCOMER_PRIOR : 0), -100);

@@ -9,45 +9,13 @@
 #include "base/log.h"
 #include "index/cooccurrence.h"
 #include "model/checkpoint.h"
-#include "train/judge.h"
-#include "train/rows.h"
-#include "train/search.h"
-#include "train/trainer.h"
+#include "train/training.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
-
-/* The share of a catalogue from which on newcomers may cost the whole of newcomer_loss. */
-static const double MANY_NEWCOMERS = 0.05;
-
-struct training {
-    const struct job *job;
-    char hash[SHA256_TEXT]; /* of settings, events, index and watermark */
-    char folder[PATH_SIZE]; /* HOME/training/<hash> */
-    char state_path[PATH_SIZE];
-    char steps_path[PATH_SIZE];
-    char index_folder[PATH_SIZE];
-    struct row_data data;
-    struct version *version; /* follows the params at each look */
-    struct snapshot *snapshot;
-    float *guessed; /* content of all rows as newcomers would have it */
-    struct item_words *words;
-    struct told *told; /* NULL: nobody was asked */
-    struct tasks tasks;
-    struct trainer trainer;
-    struct cases cases; /* validation, for choosing */
-    FILE *steps;        /* steps.tsv */
-    double best;
-    size_t looks, since_best, best_step;
-    double started_s;
-    size_t positions; /* since started_s */
-};
 
 static json_t *counters_of(const struct training *t)
 {
@@ -127,15 +95,14 @@ static void copy_params(struct params *to, const struct params *from, const stru
                param_count(&PARAMS[i], shape) * sizeof(real));
 }
 
-static double mean_ndcg(const uint32_t *rank, size_t count)
+double training_ndcg(const uint32_t *rank, size_t count)
 {
     struct ranking ranking;
     ranking_measure(&ranking, rank, count);
     return ranking.ndcg[2];
 }
 
-/* The version becomes what these params make of it. */
-static bool take_params(struct training *t, const struct params *params, struct err *err)
+bool training_take_params(struct training *t, const struct params *params, struct err *err)
 {
     copy_params(&t->version->policy.params, params, &t->trainer.shape);
     if (!t->trainer.sasrec && !policy_fit_cold(&t->version->policy, t->guessed))
@@ -148,13 +115,13 @@ static bool take_params(struct training *t, const struct params *params, struct 
 static bool look(struct training *t, double *value, struct err *err)
 {
     struct judgement seen;
-    if (!take_params(t, &t->trainer.average, err))
+    if (!training_take_params(t, &t->trainer.average, err))
         return false;
     const struct judging_options options = {.beam = 20, .history_max = t->job->train->window};
     if (!judge(&seen, &t->cases, t->snapshot, &options, t->job->pool, err))
         return false;
-    double name = mean_ndcg(seen.rank[METHOD_NAME], t->cases.count);
-    double find = mean_ndcg(seen.rank[METHOD_FIND], t->cases.count);
+    double name = training_ndcg(seen.rank[METHOD_NAME], t->cases.count);
+    double find = training_ndcg(seen.rank[METHOD_FIND], t->cases.count);
     *value = t->job->train->name_weight > 0 ? (name + find) / 2 : find;
     judgement_release(&seen, t->cases.count);
     log_info("train.look epoch=%zu name_ndcg10=%.4f find_ndcg10=%.4f", trainer_epoch(&t->trainer),
@@ -220,76 +187,6 @@ static bool run(struct training *t, struct err *err)
     return fine;
 }
 
-/* ---- the version folder ---- */
-
-static bool copy_index_files(const struct training *t, const char *folder, struct err *err)
-{
-    static const char *const files[] = {"text_vectors.safetensors", "semantic_ids.safetensors",
-                                        "neighbours.safetensors", "tokenizer.json"};
-    for (size_t i = 0; i < COUNT(files); i++) {
-        char from[PATH_SIZE];
-        char to[PATH_SIZE];
-        if (!path_make(from, err, "%s/%s", t->index_folder, files[i]) ||
-            !path_make(to, err, "%s/%s", folder, files[i]) || !file_copy(to, from, err))
-            return false;
-    }
-    return true;
-}
-
-static json_t *manifest_facts(const struct training *t, const struct judgement *seen, bool promotes)
-{
-    char when[40];
-    time_t now = time(NULL);
-    struct tm utc;
-    struct text settings;
-    gmtime_r(&now, &utc);
-    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    text_init(&settings, 65536);
-    const struct settings table = {TRAIN_SETTINGS, TRAIN_SETTINGS_COUNT,
-                                   (void *)(uintptr_t)t->job->train};
-    settings_print(&settings, &table);
-    json_t *metrics = json_object();
-    for (size_t m = 0; seen && m < METHODS; m++)
-        json_object_set_new(metrics, METHOD_NAMES[m],
-                            json_real(mean_ndcg(seen->rank[m], t->cases.count)));
-    json_t *facts = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:o}", "kind", "version", "created", when, "run",
-        t->hash, "semantic_ids", t->version->index->fingerprint, "index", t->data.index_name,
-        "upto", (json_int_t)t->data.histories->upto, "best_step", (json_int_t)t->best_step,
-        "settings", settings.bytes, "validation_ndcg10", metrics);
-    text_release(&settings);
-    rows_note_meaning(facts, t->job);
-    json_object_set_new(facts, "promote", json_boolean(promotes));
-    return facts;
-}
-
-static bool write_version(struct training *t, const char *folder, const struct judgement *seen,
-                          bool promotes, struct err *err)
-{
-    char path[PATH_SIZE];
-    const struct shape *shape = &t->trainer.shape;
-    if (!copy_index_files(t, folder, err) ||
-        !checkpoint_write(folder, shape, &t->version->policy.params, t->version->index->fingerprint,
-                          err) ||
-        !fusion_write(t->version, folder, err))
-        return false;
-    fclose(t->steps);
-    t->steps = NULL;
-    if (!path_make(path, err, "%s/training.tsv", folder) || !file_copy(path, t->steps_path, err) ||
-        !path_make(path, err, "%s/catalogue.faiss", folder))
-        return false;
-    struct catalogue_index *index =
-        catalogue_index_open(t->version->policy.find_vectors, shape->items, shape->dim, path,
-                             t->job->train->scan_items_max, err);
-    catalogue_index_close(index);
-    if (!index)
-        return false;
-    json_t *facts = manifest_facts(t, seen, promotes);
-    bool fine = manifest_write(folder, facts, err);
-    json_decref(facts);
-    return fine;
-}
-
 /* Versions are numbered in the order they were made; the rest of the name says what they were made
  * of. */
 static bool find_version(char *name, size_t room, const char *home, const char *hash, bool *there,
@@ -318,131 +215,6 @@ static bool find_version(char *name, size_t room, const char *home, const char *
     if (!*there)
         snprintf(name, room, "%04lu-%.8s", last + 1, hash);
     return true;
-}
-
-/* A version that loses beyond the interval to the one in production stays where it is. */
-static bool gate(struct training *t, const struct judgement *mine, bool *passes, struct err *err)
-{
-    char current[64];
-    struct err none = {0};
-    *passes = true;
-    if (!production_name(current, t->job->home, &none) || t->cases.count == 0)
-        return true;
-    struct version *old =
-        version_open(t->job->home, current, t->job->store, t->job->train->scan_items_max, &none);
-    if (!old) {
-        log_info("train.gate old=%s reason=\"%s\" decision=pass", current, none.text);
-        return true;
-    }
-    struct cases cases = {0};
-    struct snapshot *snapshot = snapshot_open(old, t->job->store, err);
-    struct judgement theirs = {0};
-    bool fine = snapshot && rows_cases(&cases, &t->data, snapshot, PART_VALIDATION,
-                                       t->job->train->judge_users, err);
-    bool comparable = fine && cases.count == t->cases.count;
-    const struct judging_options options = {.beam = t->job->train->beam,
-                                            .history_max = t->job->train->window};
-    if (comparable)
-        fine = judge(&theirs, &cases, snapshot, &options, t->job->pool, err);
-    if (fine && comparable) {
-        struct interval d = ranking_compare(mine->rank[METHOD_FUSED], theirs.rank[METHOD_FUSED],
-                                            cases.count, 10, 1);
-        *passes = d.high >= 0;
-        log_info("train.gate old=%s difference=%.5f low=%.5f high=%.5f decision=%s", current,
-                 d.mean, d.low, d.high, *passes ? "pass" : "keep_old");
-        judgement_release(&theirs, cases.count);
-    }
-    cases_release(&cases);
-    snapshot_drop(snapshot);
-    return fine;
-}
-
-/* Each list that newcomers may enter has a scale of its own.  Few of them are worth a small loss.
- */
-static void fit_newcomers(struct training *t, const struct judgement *seen, size_t cases)
-{
-    struct version *v = t->version;
-    double share = (double)v->unseen_count / (double)v->index->items;
-    double loss = t->job->train->newcomer_loss * fmin(1, share / MANY_NEWCOMERS);
-    double name[FEATURES] = {[FEATURE_NAME] = 1};
-    double find[FEATURES] = {[FEATURE_FIND] = 1};
-    if (v->unseen_count == 0) /* nobody to measure it by: late items get what the weights give */
-        return;
-    v->newcomers.name = newcomers_fit(name, loss, seen, cases);
-    v->newcomers.find = newcomers_fit(find, loss, seen, cases);
-    v->fusion.weight[FEATURE_NEW] = newcomers_fit(v->fusion.weight, loss, seen, cases);
-    log_info("newcomers.fit name=%.3f find=%.3f slate=%.3f", v->newcomers.name, v->newcomers.find,
-             v->fusion.weight[FEATURE_NEW]);
-}
-
-static bool fit_weights(struct fusion *fusion, struct training *t, const struct cases *cases,
-                        struct err *err)
-{
-    struct judgement seen = {0};
-    const struct judging_options options = {
-        .beam = t->job->train->beam, .history_max = t->job->train->window, .keep_features = true};
-    if (cases->count == 0)
-        return true;
-    if (!judge(&seen, cases, t->snapshot, &options, t->job->pool, err))
-        return false;
-    fusion_fit(fusion, &seen, cases->count);
-    if (fusion == &t->version->fusion)
-        fit_newcomers(t, &seen, cases->count);
-    judgement_release(&seen, cases->count);
-    return true;
-}
-
-/* By queries of all kinds; t->cases are those of validation. */
-static bool fit_search(struct training *t, struct err *err)
-{
-    struct search_queries queries;
-    bool fine = search_queries_make(&queries, t->words, t->version->tokenizer,
-                                    t->version->policy.items.seen, &t->cases, PART_VALIDATION, err);
-    fine = fine && fit_weights(&t->version->search, t, &queries.cases, err);
-    cases_release(&queries.cases);
-    return fine;
-}
-
-static bool finish(struct training *t, const char *name, struct err *err)
-{
-    char aside[PATH_SIZE];
-    char final[PATH_SIZE];
-    struct judgement seen = {0};
-    bool passes = true;
-    const struct train_settings *s = t->job->train;
-    if (!take_params(t, t->best_step ? &t->trainer.best : &t->trainer.average, err))
-        return false;
-    cases_release(&t->cases);
-    if (!rows_cases(&t->cases, &t->data, t->snapshot, PART_VALIDATION, s->judge_users, err) ||
-        !fit_search(t, err) || !fit_weights(&t->version->fusion, t, &t->cases, err))
-        return false;
-    const struct judging_options options = {.beam = s->beam, .history_max = s->window};
-    if (!judge(&seen, &t->cases, t->snapshot, &options, t->job->pool, err))
-        return false;
-    bool fine = (t->trainer.sasrec || gate(t, &seen, &passes, err)) &&
-                path_make(aside, err, "%s/models/.part-%d", t->job->home, (int)getpid()) &&
-                path_make(final, err, "%s/models/%s", t->job->home, name);
-    if (fine) {
-        folder_remove(aside);
-        fine = folder_make(aside, err) &&
-               write_version(t, aside, &seen, passes && s->promote && !t->trainer.sasrec, err) &&
-               folder_publish(aside, final, err);
-    }
-    judgement_release(&seen, t->cases.count);
-    bool sasrec = t->trainer.sasrec;
-    if (fine && sasrec)
-        fine = baseline_set(t->job->home, name, err);
-    else if (fine && passes && s->promote)
-        fine = production_set(t->job->home, name, err);
-    if (fine) {
-        folder_remove(t->folder);
-        printf("version %s%s\n", name,
-               sasrec       ? " is the baseline SASRec"
-               : !passes    ? " loses to the one in production and was not promoted"
-               : s->promote ? " is in production"
-                            : "");
-    }
-    return fine;
 }
 
 static bool guess_content(struct training *t, struct err *err)
@@ -602,7 +374,7 @@ bool job_train(const struct job *job_asked, struct err *err)
                                                        : finish_promotion(&t, name, err)) &&
                printf("version %s is up to date\n", name) > 0;
     if (fine && !there) {
-        fine = open_training(&t, err) && run(&t, err) && finish(&t, name, err);
+        fine = open_training(&t, err) && run(&t, err) && training_publish(&t, name, err);
         if (fine)
             log_info("train.done version=%s steps=%zu best_step=%zu positions_per_s=%.0f", name,
                      t.trainer.step, t.best_step, (double)t.positions / (clock_s() - t.started_s));

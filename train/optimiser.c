@@ -9,7 +9,7 @@ enum { SPAN = 1 << 15 };
 
 bool optimiser_open(struct optimiser *o, size_t touched_max, struct err *err)
 {
-    o->room = 2 * touched_max;
+    o->room = touched_max;
     for (size_t i = 0; i < PARAM_COUNT; i++)
         o->room += param_count(&PARAMS[i], o->shape) / SPAN + 1;
     o->spans = calloc(o->room + 1, sizeof *o->spans);
@@ -64,8 +64,6 @@ static void sum_piece(void *self, size_t piece, size_t worker)
     struct optimiser *o = self;
     const struct span *span = &o->spans[piece];
     (void)worker;
-    if (PARAMS[span->param].offset == offsetof(struct params, own_out))
-        return;
     real *to = span_of(&o->gradients[0], span);
     for (size_t g = 1; g < o->parts; g++) {
         real *from = span_of(&o->gradients[g], span);

@@ -41,7 +41,7 @@ void optimiser_close(struct optimiser *optimiser);
 void optimiser_begin(struct optimiser *optimiser);
 void optimiser_touch(struct optimiser *optimiser, size_t param, const uint32_t *row, size_t count);
 
-/* gradients[0] becomes the sum, the others 0 (own_out is left out: it is summed by the caller). */
+/* gradients[0] becomes the sum, the others 0. */
 void optimiser_sum(struct optimiser *optimiser, struct thread_pool *pool);
 /* One step at `rate`; returns the length of the gradient before clipping.  Gradients become 0. */
 double optimiser_step(struct optimiser *optimiser, size_t step, double rate,

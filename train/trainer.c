@@ -35,7 +35,7 @@ static void trainer_layout(struct trainer *t, size_t threads, struct arena *aren
     if (t->sampled) {
         t->find_row = arena_take(arena, t->find_max, sizeof(uint32_t));
         t->marks = arena_take(arena, s->items, sizeof(uint32_t));
-        t->touched = arena_take(arena, GRADIENTS * positions, sizeof(uint32_t));
+        t->touched = arena_take(arena, t->find_max + GRADIENTS * positions, sizeof(uint32_t));
         t->log_inclusion = arena_take(arena, t->find_max, sizeof(real));
     }
     for (size_t w = 0; w < threads; w++)
@@ -92,26 +92,13 @@ static void list_seen(struct trainer *t)
         t->find_place[t->seen_row[k]] = (uint32_t)k;
 }
 
-/* As in the paper, what is read is the embedding times sqrt(d), and what is compared the embedding.
- */
-static void tie_inputs(struct trainer *t, struct params *params)
-{
-    real scale = (real)sqrt((double)t->shape.dim);
-    for (size_t i = 0; i < t->shape.items * t->shape.dim; i++)
-        params->own_in[i] = scale * params->own_out[i];
-}
-
-/* Content and tiles say nothing, and no matrix stands between the trunk and the embeddings. */
+/* Content and tiles say nothing. */
 static void set_up_sasrec(struct trainer *t)
 {
-    size_t dim = t->shape.dim;
     for (size_t i = 0; i < PARAM_COUNT; i++)
-        if (t->optimiser.frozen >> i & 1)
+        if ((t->optimiser.frozen >> i & 1) && PARAMS[i].start != START_IDENTITY)
             memset(*param_slot(&t->policy.params, &PARAMS[i]), 0,
                    param_count(&PARAMS[i], &t->shape) * sizeof(real));
-    for (size_t i = 0; i < dim; i++)
-        t->policy.params.find_query[i * dim + i] = 1;
-    tie_inputs(t, &t->policy.params);
 }
 
 static uint64_t param_bit(size_t offset)
@@ -274,13 +261,13 @@ static void draw_find(struct trainer *t, size_t targets)
     for (size_t k = 0; k < t->find.count; k++)
         t->find_place[t->find_row[k]] = (uint32_t)k;
     note_inclusion(t, (double)targets);
-    optimiser_touch(&t->optimiser, offsetof(struct params, own_out) / sizeof(real *), t->find_row,
-                    t->find.count);
 }
 
-static void touch_inputs(struct trainer *t)
+/* The rows that this step changes: what find compares and what is read. */
+static void touch_rows(struct trainer *t)
 {
-    size_t count = 0;
+    size_t count = t->find.count;
+    memcpy(t->touched, t->find_row, count * sizeof *t->touched);
     for (size_t g = 0; g < GRADIENTS; g++)
         for (size_t i = 0; i < t->batches.parts[g].examples.packed.positions; i++)
             if (!is_token(t->batches.parts[g].input[i]))
@@ -290,8 +277,7 @@ static void touch_inputs(struct trainer *t)
     for (size_t i = 0; i < count; i++)
         if (kept == 0 || t->touched[i] != t->touched[kept - 1])
             t->touched[kept++] = t->touched[i];
-    optimiser_touch(&t->optimiser, offsetof(struct params, own_in) / sizeof(real *), t->touched,
-                    kept);
+    optimiser_touch(&t->optimiser, offsetof(struct params, own) / sizeof(real *), t->touched, kept);
 }
 
 /* Content and vectors of a piece of the set. */
@@ -310,7 +296,7 @@ static void find_piece(void *self, size_t piece, size_t worker)
     for (size_t k = first; k < last; k++)
         for (size_t d = 0; d < s->dim; d++)
             t->find_vectors[k * s->dim + d] +=
-                t->policy.params.own_out[(size_t)t->find.row[k] * s->dim + d];
+                t->policy.params.own[(size_t)t->find.row[k] * s->dim + d];
 }
 
 static size_t find_pieces(const struct trainer *t)
@@ -323,7 +309,7 @@ static void node_piece(void *self, size_t level, size_t worker)
     struct trainer *t = self;
     (void)worker;
     policy_node_vectors(t->node_vectors, &t->policy, t->find.row, t->find.count, t->find_vectors,
-                        level);
+                        level, true);
 }
 
 static void sum_find_piece(void *self, size_t piece, size_t worker)
@@ -351,7 +337,7 @@ static void finish_piece(void *self, size_t piece, size_t worker)
     policy_finish_gradients(&t->gradient[0], t->dfind[0], &t->policy, &t->find, first, last);
 }
 
-/* The own rows get the find vectors' gradient. */
+/* The own rows get the find vectors' gradient beside that of the input. */
 static void settle_piece(void *self, size_t piece, size_t worker)
 {
     struct trainer *t = self;
@@ -361,25 +347,10 @@ static void settle_piece(void *self, size_t piece, size_t worker)
     (void)worker;
     for (size_t k = first; k < last; k++) {
         real *from = t->dfind[0] + k * dim;
-        memcpy(t->gradient[0].own_out + t->find.row[k] * dim, from, dim * sizeof(real));
+        real *to = t->gradient[0].own + t->find.row[k] * dim;
+        for (size_t d = 0; d < dim; d++)
+            to[d] += from[d];
         memset(from, 0, dim * sizeof(real));
-    }
-}
-
-/* Input and output are one embedding, which gets the gradients of both. */
-static void tie_piece(void *self, size_t piece, size_t worker)
-{
-    struct trainer *t = self;
-    size_t dim = t->shape.dim;
-    real scale = (real)sqrt((double)dim);
-    real *in = t->gradient[0].own_in + piece * FIND_PIECE * dim;
-    real *out = t->gradient[0].own_out + piece * FIND_PIECE * dim;
-    size_t rows = t->shape.items - piece * FIND_PIECE;
-    size_t count = (rows < FIND_PIECE ? rows : FIND_PIECE) * dim;
-    (void)worker;
-    for (size_t i = 0; i < count; i++) {
-        out[i] += scale * in[i];
-        in[i] = 0;
     }
 }
 
@@ -433,7 +404,7 @@ void trainer_step(struct trainer *t, struct step_report *report)
     optimiser_begin(&t->optimiser);
     if (t->sampled) {
         draw_find(t, targets);
-        touch_inputs(t);
+        touch_rows(t);
     }
     thread_pool_run(t->pool, find_pieces(t), find_piece, t);
     if (t->policy.items.node)
@@ -443,13 +414,7 @@ void trainer_step(struct trainer *t, struct step_report *report)
     thread_pool_run(t->pool, find_pieces(t), sum_find_piece, t);
     thread_pool_run(t->pool, (t->shape.dim + FINISH_DIMS - 1) / FINISH_DIMS, finish_piece, t);
     thread_pool_run(t->pool, find_pieces(t), settle_piece, t);
-    if (t->sasrec && !t->sampled)
-        thread_pool_run(t->pool, (t->shape.items + FIND_PIECE - 1) / FIND_PIECE, tie_piece, t);
     report->gradient_norm = optimiser_step(&t->optimiser, t->step, report->rate, t->pool);
-    if (t->sasrec && !t->sampled) {
-        tie_inputs(t, &t->policy.params);
-        tie_inputs(t, &t->average);
-    }
     size_t tokens = 0;
     for (size_t g = 0; g < GRADIENTS; g++) {
         report->find_loss += t->losses[g].find / (double)targets;

@@ -10,8 +10,7 @@
  * of them, a sample: every target of the step with its collision, and `negatives` drawn uniformly.
  *
  * The preset `sasrec` (Kang and McAuley, ICDM 2018, with the full softmax) is the trunk and find
- * over one embedding an item: read times sqrt(d), compared as it is (above `softmax_items` they are
- * two); content and tiles are frozen at 0, find_query at 1.
+ * over the items' own embeddings: content and tiles are frozen at 0, find_query at 1.
  *
  * Memory    everything is taken at start; a step allocates nothing.
  */
@@ -43,7 +42,7 @@ struct trainer {
     uint64_t *unseen;                 /* a bit per row */
     uint32_t *allowed_before;
     uint32_t *marks;     /* [items] 1 + step of the last time in the set */
-    uint32_t *touched;   /* inputs of a step, rising */
+    uint32_t *touched;   /* rows that a step changes, rising */
     real *log_inclusion; /* [find_max] */
     real *find_content, *find_vectors, *node_vectors;
     real *dfind[GRADIENTS];

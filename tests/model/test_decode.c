@@ -104,6 +104,7 @@ static void the_loss_is_minus_the_score(void **state)
     const uint32_t first[] = {0, 2};
     const uint32_t input[] = {1, 7};
     const uint32_t target[] = {NO_ITEM, 9};
+    static real dfind[TOY_ITEMS * 16];
     struct losses losses = {0};
     const struct legal_tiles legal = toy_legal(NULL);
     (void)state;
@@ -120,7 +121,7 @@ static void the_loss_is_minus_the_score(void **state)
         .count = TOY_ITEMS, .content = b.toy.content, .vectors = b.toy.find_vectors};
     const struct loss_options options = {
         .find_weight = 1, .name_weight = 1, .scale = 1, .legal = &legal, .find = &find};
-    policy_learn(&work, &grads, grads.own_out, &losses, &b.toy.policy, &examples, &options);
+    policy_learn(&work, &grads, dfind, &losses, &b.toy.policy, &examples, &options);
     float score;
     name_score(&score, &target[1], 1, &b.work, &b.toy.policy, work.trunk.z + 16, &legal);
     assert_true(fabs(losses.name + (double)score) < 1e-4);

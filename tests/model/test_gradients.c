@@ -55,7 +55,7 @@ static void make_set(struct bench *b)
     policy_find_content(b->set_vectors, &b->toy.policy, b->set_content, b->find.count);
     for (size_t k = 0; k < b->find.count; k++)
         for (size_t d = 0; d < 16; d++)
-            b->set_vectors[k * 16 + d] += b->toy.policy.params.own_out[row_at(b, k) * 16 + d];
+            b->set_vectors[k * 16 + d] += b->toy.policy.params.own[row_at(b, k) * 16 + d];
 }
 
 static double loss_of(struct bench *b, bool keep)
@@ -86,7 +86,7 @@ static double loss_of(struct bench *b, bool keep)
         policy_finish_gradients(&b->grads, b->dfind, &b->toy.policy, &b->find, 10, 16);
         for (size_t k = 0; k < b->find.count; k++)
             for (size_t d = 0; d < 16; d++)
-                b->grads.own_out[row_at(b, k) * 16 + d] =
+                b->grads.own[row_at(b, k) * 16 + d] +=
                     b->toy.seen[row_at(b, k)] ? b->dfind[k * 16 + d] : 0;
     }
     assert_int_equal(losses.items, 7);

@@ -50,13 +50,13 @@ class Policy(nn.Module):
     def __init__(self):
         super().__init__()
         self.tile_in = nn.Parameter(0.05 * torch.randn(LEVELS, TILES, DIM))
-        self.own_in = nn.Embedding(ITEMS, DIM)
         self.content_in = nn.Linear(CONTENT, DIM, bias=False)
         self.blocks = nn.ModuleList(Block() for _ in range(LAYERS))
         self.norm = nn.RMSNorm(DIM, 1e-5)
         self.find_query = nn.Linear(DIM, DIM, bias=False)
         self.find_content = nn.Linear(CONTENT, DIM, bias=False)
-        self.own_out = nn.Parameter(0.05 * torch.randn(ITEMS, DIM))
+        self.own = nn.Embedding(ITEMS, DIM)
+        nn.init.normal_(self.own.weight, std=0.05)
         self.name_start = nn.Linear(DIM, DIM, bias=False)
         self.tile_out = nn.Parameter(0.05 * torch.randn(LEVELS, TILES, DIM))
         self.up = nn.ModuleList(nn.Linear(DIM, DIM, bias=False) for _ in range(LEVELS))
@@ -70,7 +70,7 @@ class Policy(nn.Module):
     def forward(self, items, targets, real):
         T = items.shape[1]
         c = codes[items]
-        x = self.content_in(content[items]) + self.own_in(items)
+        x = self.content_in(content[items]) + DIM**0.5 * self.own(items)
         for l in range(LEVELS):
             x = x + self.tile_in[l][c[..., l]]
         x = F.dropout(x, 0.3)
@@ -78,7 +78,7 @@ class Policy(nn.Module):
             x = block(x, self.cosine[:T], self.sine[:T])
         z = self.norm(x)[real]  # padding costs nothing beyond the trunk
         t = targets[real]
-        loss = F.cross_entropy(self.find_query(z) @ (self.own_out + self.find_content(content)).T, t)
+        loss = F.cross_entropy(self.find_query(z) @ (self.own.weight + self.find_content(content)).T, t)
         h = self.name_start(z)
         ct = codes[t]
         for l in range(LEVELS):

@@ -1,0 +1,50 @@
+/*
+ * training.h: the state of one training, between its run (job_train.c) and its version (publish.c).
+ */
+#ifndef TRAIN_TRAINING_H
+#define TRAIN_TRAINING_H
+
+#include "train/judge.h"
+#include "train/rows.h"
+#include "train/told.h"
+#include "train/trainer.h"
+
+#include <stdio.h>
+
+struct training {
+    const struct job *job;
+    char hash[SHA256_TEXT]; /* of settings, events, index and watermark */
+    char folder[PATH_SIZE]; /* HOME/training/<hash> */
+    char state_path[PATH_SIZE];
+    char steps_path[PATH_SIZE];
+    char index_folder[PATH_SIZE];
+    struct row_data data;
+    struct version *version; /* follows the params at each look */
+    struct snapshot *snapshot;
+    float *guessed; /* content of all rows as newcomers would have it */
+    struct item_words *words;
+    struct told *told; /* NULL: nobody was asked */
+    struct tasks tasks;
+    struct trainer trainer;
+    struct cases cases; /* validation, for choosing */
+    FILE *steps;        /* steps.tsv */
+    double best;
+    size_t looks, since_best, best_step;
+    double started_s;
+    size_t positions; /* since started_s */
+};
+
+/* The version becomes what these params make of it. */
+bool training_take_params(struct training *training, const struct params *params,
+                          struct err *err) MUST_CHECK;
+/* Mean NDCG@10. */
+double training_ndcg(const uint32_t *rank, size_t count);
+
+/*
+ * The best params become the version HOME/models/<name>: weights of the slate and of search are
+ * fitted on validation, the files are written aside and renamed, and production moves unless the
+ * version loses to the one that is there.
+ */
+bool training_publish(struct training *training, const char *name, struct err *err) MUST_CHECK;
+
+#endif
