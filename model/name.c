@@ -1,10 +1,11 @@
 #include "model/readings.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 void policy_node_vectors(real *node_vectors, const struct policy *policy, const uint32_t *row,
-                         size_t count, const real *find_vectors, size_t level, bool seen)
+                         size_t count, const real *find_vectors, size_t level)
 {
     const struct item_table *items = &policy->items;
     const uint32_t *node = items->node + level * items->count;
@@ -12,13 +13,13 @@ void policy_node_vectors(real *node_vectors, const struct policy *policy, const 
     for (size_t first = 0, last; first < count; first = last) {
         size_t at = node[row ? row[first] : first];
         real *m = node_vectors + at * d;
-        size_t wanted = 0;
+        size_t seen = 0;
         for (last = first; last < count && node[row ? row[last] : last] == at; last++)
-            wanted += items->seen[row ? row[last] : last] == seen;
+            seen += items->seen[row ? row[last] : last];
         memset(m, 0, d * sizeof(real));
         for (size_t k = first; k < last; k++)
-            if (!wanted || items->seen[row ? row[k] : k] == seen)
-                axpy(m, 1 / (real)(wanted ? wanted : last - first), find_vectors + k * d, d);
+            if (!seen || items->seen[row ? row[k] : k])
+                axpy(m, 1 / (real)(seen ? seen : last - first), find_vectors + k * d, d);
     }
 }
 
@@ -39,22 +40,50 @@ static size_t block_of(size_t *size, const struct policy *policy, const struct t
     return first;
 }
 
+/* log(exp(a) + exp(b)) */
+static real log_add(real a, real b)
+{
+    real most = a > b ? a : b;
+    return most == -INFINITY ? most : most + (real)log1p(exp(-fabs((double)(a - b))));
+}
+
+/* log sum exp(h . f) over the rows under a node that are not left out. */
+static real sum_score(const struct policy *policy, const real *h, const struct tile_node *node)
+{
+    const struct item_table *items = &policy->items;
+    size_t d = policy->shape.dim;
+    real sum = -INFINITY;
+    for (size_t row = node->first; row < node->last; row++) {
+        uint64_t left = ~items->skip[row / 64] >> row % 64;
+        if (!left) {
+            row |= 63; /* none in the rest of this word */
+            continue;
+        }
+        row += (size_t)__builtin_ctzll(left);
+        if (row < node->last)
+            sum = log_add(sum, dot(h, policy_find_vector(policy, (uint32_t)row), d));
+    }
+    for (size_t at = node->late_first; at < node->late_last; at++)
+        if (!(items->skip[items->late_row[at] / 64] >> items->late_row[at] % 64 & 1))
+            sum = log_add(sum, dot(h, policy_find_vector(policy, items->late_row[at]), d));
+    return sum;
+}
+
 void policy_node_scores(real *scores, real *block, const struct policy *policy, const real *h,
                         const struct tile_child *children, size_t count, size_t level)
 {
     int d = (int)policy->shape.dim;
     size_t size;
-    if (!policy->items.node)
+    for (size_t c = 0; policy->items.skip && c < count; c++)
+        scores[c] = sum_score(policy, h, &children[c].node);
+    if (policy->items.skip || !policy->items.node)
         return;
     size_t first = block_of(&size, policy, children, count, level);
     if (size)
         REAL_GEMV(CblasRowMajor, CblasNoTrans, (int)size, d, 1,
                   policy->items.node_vectors + first * (size_t)d, d, h, 1, 0, block, 1);
-    const real *bias = policy->items.node_bias;
     for (size_t c = 0; c < count; c++) {
         size_t node = child_node(policy, &children[c], level);
-        if (bias)
-            scores[c] = node != SIZE_MAX ? bias[node] : 0;
         scores[c] += node != SIZE_MAX
                          ? block[node - first]
                          : dot(h, policy_find_vector(policy, children[c].item), (size_t)d);

@@ -52,11 +52,17 @@ struct item_table {
     const unsigned char *seen; /* [count] has training events */
     const uint32_t *node;      /* [levels, count] which node of its level holds a row; NULL: no m */
     const real *node_vectors;  /* [nodes, dim] m, level after level, in the order of rows */
-    const real *node_bias; /* [nodes] added to a tile's score; NULL: what tile_out says is added */
     size_t nodes;
     const real *late_content;
     const uint16_t *late_codes;
     const real *late_find; /* [late, dim] */
+    /*
+     * Bits of the rows that are left out, or NULL.  If given, a tile's score is log sum exp(h . f)
+     * over the other rows under it, and neither tile_out nor m is asked: newcomers among
+     * themselves.
+     */
+    const uint64_t *skip;
+    const uint32_t *late_row; /* [late] rows in the order of their names */
 };
 
 struct policy {
@@ -153,11 +159,14 @@ void policy_find_content(real *vectors, const struct policy *policy, const real 
                          size_t count);
 /*
  * m of one level from the find vectors of rising rows (NULL: all of them): of those with training
- * events (seen) or without where a node has any, else of all.
+ * events where a node has any.
  */
 void policy_node_vectors(real *node_vectors, const struct policy *policy, const uint32_t *row,
-                         size_t count, const real *find_vectors, size_t level, bool seen);
-/* Adds h . m to the scores of the legal children of a node; block [width] is scratch. */
+                         size_t count, const real *find_vectors, size_t level);
+/*
+ * Adds h . m to the scores of the legal children of a node, or replaces them (items.skip); block
+ * [width] is scratch.
+ */
 void policy_node_scores(real *scores, real *block, const struct policy *policy, const real *h,
                         const struct tile_child *children, size_t count, size_t level);
 

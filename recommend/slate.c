@@ -113,14 +113,13 @@ static struct policy policy_of(const struct snapshot *s)
     return policy;
 }
 
-/* Newcomers among themselves: a tile says what the newcomers under it are like. */
-static struct policy policy_of_newcomers(const struct policy *policy, const struct version *v)
+/* The same, for naming newcomers among themselves. */
+static struct policy policy_of_newcomers(const struct policy *policy, const struct slate_work *w,
+                                         const struct snapshot *s)
 {
     struct policy fresh = *policy;
-    if (v->fresh_vectors) {
-        fresh.items.node_vectors = v->fresh_vectors;
-        fresh.items.node_bias = getenv("KEEPT") ? NULL : v->fresh_bias;
-    }
+    fresh.items.skip = w->skip_new;
+    fresh.items.late_row = s->late_trie.row;
     return fresh;
 }
 
@@ -201,7 +200,7 @@ static void name_newcomers(struct slate_work *w, const struct snapshot *s,
                            const struct policy *policy, const real *z,
                            const struct legal_tiles *fresh)
 {
-    const struct policy newcomers = policy_of_newcomers(policy, s->version);
+    const struct policy newcomers = policy_of_newcomers(policy, w, s);
     struct hit hits[NEW_MAX];
     size_t count = name_beam(hits, NEW_MAX, &w->decode, &newcomers, z, fresh);
     add_hits(w->name_hits, &w->name_count, BEAM_MAX, hits, count,
@@ -354,7 +353,7 @@ static void name_candidates(struct slate_work *w, const struct snapshot *s,
     uint32_t rows[CANDIDATES_MAX] = {0};
     size_t at[CANDIDATES_MAX];
     float scores[CANDIDATES_MAX];
-    const struct policy policies[] = {*policy, policy_of_newcomers(policy, s->version)};
+    const struct policy policies[] = {*policy, policy_of_newcomers(policy, w, s)};
     for (int newcomers = 0; newcomers < 2; newcomers++) {
         size_t kept = 0;
         for (size_t i = 0; i < count; i++)

@@ -7,7 +7,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,11 +100,6 @@ static void derived_layout(struct version *version, unsigned char **seen, struct
     version->policy.find_vectors = arena_take(arena, s->items * s->dim, sizeof(real));
     version->policy.items.node_vectors =
         arena_take(arena, version->policy.items.nodes * s->dim, sizeof(real));
-    if (version->unseen_count) {
-        version->fresh_vectors =
-            arena_take(arena, version->policy.items.nodes * s->dim, sizeof(real));
-        version->fresh_bias = arena_take(arena, version->policy.items.nodes, sizeof(real));
-    }
     *seen = arena_take(arena, s->items, 1);
 }
 
@@ -125,20 +119,6 @@ static bool number_nodes(struct version *version, struct err *err)
     version->policy.items.node = version->node;
     version->policy.items.nodes = nodes;
     return true;
-}
-
-/* How many newcomers are under each node; the logarithm, 0 for none (they are never legal then). */
-static void weigh_newcomers(struct version *version)
-{
-    const struct item_table *items = &version->policy.items;
-    size_t nodes = version->unseen_count ? items->nodes : 0;
-    for (size_t n = 0; n < nodes; n++)
-        version->fresh_bias[n] = 0;
-    for (size_t l = 0; nodes && l < version->policy.shape.levels; l++)
-        for (size_t i = 0; i < version->unseen_count; i++)
-            version->fresh_bias[items->node[l * items->count + version->unseen_row[i]]]++;
-    for (size_t n = 0; n < nodes; n++)
-        version->fresh_bias[n] = logf(fmaxf(1, version->fresh_bias[n]));
 }
 
 static bool place(struct version *version, const struct shape *shape, struct err *err)
@@ -171,7 +151,6 @@ static bool place(struct version *version, const struct shape *shape, struct err
     items->content = index->content;
     items->codes = index->codes;
     items->seen = seen;
-    weigh_newcomers(version);
     const struct sparse *n = &index->neighbours;
     const struct sparse *texts = &index->text_neighbours;
     version->neighbours = (struct neighbour_lists){n->first, n->column, n->value, n->rows};
@@ -187,10 +166,7 @@ void version_refresh(struct version *version)
     policy_find_vectors((real *)(uintptr_t)policy->find_vectors, policy, 0, policy->shape.items);
     for (size_t l = 0; policy->items.node && l < policy->shape.levels; l++)
         policy_node_vectors((real *)(uintptr_t)policy->items.node_vectors, policy, NULL,
-                            policy->items.count, policy->find_vectors, l, true);
-    for (size_t l = 0; policy->items.node && version->unseen_count && l < policy->shape.levels; l++)
-        policy_node_vectors(version->fresh_vectors, policy, NULL, policy->items.count,
-                            policy->find_vectors, l, false);
+                            policy->items.count, policy->find_vectors, l);
 }
 
 struct version *version_from(struct item_index *index, struct tokenizer *tokenizer,
@@ -207,8 +183,8 @@ struct version *version_from(struct item_index *index, struct tokenizer *tokeniz
     version->serial = atomic_fetch_add(&opened, 1) + 1;
     version->index = index;
     version->tokenizer = tokenizer;
-    if (list_unseen(version, err) && place(version, shape, err) &&
-        order_by_popularity(version, err) && map_numbers(version, store, err)) {
+    if (place(version, shape, err) && order_by_popularity(version, err) &&
+        list_unseen(version, err) && map_numbers(version, store, err)) {
         if (params) {
             for (size_t i = 0; i < PARAM_COUNT; i++)
                 memcpy(*param_slot(&version->policy.params, &PARAMS[i]),

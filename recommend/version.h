@@ -63,8 +63,6 @@ struct version {
     uint32_t *unseen_row; /* owned [unseen_count] */
     size_t unseen_count;
     uint32_t *node;          /* owned [levels, items]: see item_table */
-    float *fresh_vectors;    /* [nodes, dim] m of the newcomers under each node */
-    float *fresh_bias;       /* [nodes] log of how many they are */
     uint32_t *popular;       /* [items] rows by falling training events */
     uint32_t *number_of_row; /* [items] in the store it was opened with; NO_ITEM: not there */
     uint32_t *row_of_number; /* [numbers] or NO_ITEM */

@@ -309,7 +309,7 @@ static void node_piece(void *self, size_t level, size_t worker)
     struct trainer *t = self;
     (void)worker;
     policy_node_vectors(t->node_vectors, &t->policy, t->find.row, t->find.count, t->find_vectors,
-                        level, true);
+                        level);
 }
 
 static void sum_find_piece(void *self, size_t piece, size_t worker)

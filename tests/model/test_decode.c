@@ -82,6 +82,48 @@ static void a_wide_beam_is_exact(void **state)
     }
 }
 
+/*
+ * Newcomers among themselves: a tile's score is the log of the sum over those under it, so when
+ * depth changes nothing a name's probability is its share of exp(h . f) among all of them.
+ */
+static void newcomers_are_named_by_what_lies_under_a_tile(void **state)
+{
+    static unsigned char hidden[TOY_ITEMS] = {1, 0, 0, 1, 1, 0, 0, 0, 1, 0, 1, 0};
+    struct policy policy = b.toy.policy;
+    uint64_t skip = 0;
+    uint32_t rows[TOY_ITEMS];
+    float score[TOY_ITEMS];
+    double h[16] = {0};
+    double share[TOY_ITEMS];
+    double sum = 0;
+    (void)state;
+    for (uint32_t i = 0; i < TOY_ITEMS; i++) {
+        skip |= (uint64_t)hidden[i] << i;
+        rows[i] = i;
+    }
+    policy.items.skip = &skip;
+    const struct legal_tiles legal = toy_legal(hidden);
+    size_t count = TOY_LEVELS * 16 * 16;
+    real kept[TOY_LEVELS * 16 * 16];
+    memcpy(kept, policy.params.depth_down, count * sizeof *kept);
+    memset(policy.params.depth_down, 0, count * sizeof *kept);
+    name_score(score, rows, TOY_ITEMS, &b.work, &policy, b.z, &legal);
+    memcpy(policy.params.depth_down, kept, count * sizeof *kept);
+    for (size_t k = 0; k < 16; k++)
+        for (size_t d = 0; d < 16; d++)
+            h[k] += (double)(policy.params.name_start[k * 16 + d] * b.z[d]);
+    for (size_t i = 0; i < TOY_ITEMS; i++) {
+        share[i] = 0;
+        for (size_t k = 0; k < 16; k++)
+            share[i] += h[k] * (double)b.toy.find_vectors[i * 16 + k];
+        share[i] = hidden[i] ? 0 : exp(share[i]);
+        sum += share[i];
+    }
+    for (size_t i = 0; i < TOY_ITEMS; i++)
+        assert_true(hidden[i] ? score[i] == -INFINITY
+                              : fabs((double)score[i] - log(share[i] / sum)) < 1e-4);
+}
+
 /* Constraints fail closed: nothing legal, nothing named. */
 static void an_empty_mask_names_nothing(void **state)
 {
@@ -134,6 +176,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(names_sum_to_one_under_any_mask),
         TEST(a_wide_beam_is_exact),
+        TEST(newcomers_are_named_by_what_lies_under_a_tile),
         TEST(an_empty_mask_names_nothing),
         TEST(the_loss_is_minus_the_score),
     };

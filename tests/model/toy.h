@@ -83,8 +83,7 @@ static inline void toy_number_nodes(struct toy *toy)
     toy->policy.items.node_vectors = toy->node_vectors;
     toy->policy.items.nodes = node + 1;
     for (size_t l = 0; l < TOY_LEVELS; l++)
-        policy_node_vectors(toy->node_vectors, &toy->policy, NULL, TOY_ITEMS, toy->find_vectors, l,
-                            true);
+        policy_node_vectors(toy->node_vectors, &toy->policy, NULL, TOY_ITEMS, toy->find_vectors, l);
 }
 
 static inline void toy_open(struct toy *toy, uint64_t seed, const struct kernels *kernels)

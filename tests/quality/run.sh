@@ -122,7 +122,7 @@ ids_row() { # label, flags of index
     fi
     python3 tests/quality/ids_row.py "$1" "$cell" >>$root/ids.md
 }
-IDS_TRAIN="--epochs 6"
+IDS_TRAIN="--epochs 4"
 if wants ids && have_beauty ids; then
     python3 tests/quality/ids_row.py >$root/ids.md
     ids_row "text and co-occurrence, 3 x 128 (the default)" ""

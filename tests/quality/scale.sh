@@ -4,8 +4,8 @@
 set -eu
 tessera=$1
 root=build/quality
-out=$root/scale.txt
-[ ! -e "$out" ] || { echo "scale: there"; exit 0; }
+out=$root/cells/scale-$(basename "$tessera").txt
+[ ! -e "$out" ] || { echo "scale: there"; cp "$out" $root/scale.txt; exit 0; }
 : >"$out.part"
 
 make() { # items users folder: titles and categories by topic, users who stay near a topic
@@ -58,3 +58,4 @@ for size in 12000 100000 1000000; do
     rm -rf "$home"
 done
 mv "$out.part" "$out"
+cp "$out" $root/scale.txt
