@@ -108,7 +108,8 @@ static void compare(struct evaluation *e)
 }
 
 /* HR@10 and NDCG@10 of the cases whose target has so many training events. */
-static void print_by_events(struct evaluation *e, const char *title, uint32_t least, uint32_t most)
+static void print_by_events(struct evaluation *e, const struct judgement *seen, const char *title,
+                            uint32_t least, uint32_t most)
 {
     uint32_t *rank = calloc(e->cases.count + 1, sizeof *rank);
     const uint32_t *events = e->snapshot->version->index->events;
@@ -123,7 +124,7 @@ static void print_by_events(struct evaluation *e, const char *title, uint32_t le
             uint32_t row = e->cases.target[i];
             uint32_t n = row < items ? events[row] : 0;
             if (n >= least && n <= most)
-                rank[count++] = e->seen.rank[m][i];
+                rank[count++] = seen->rank[m][i];
         }
         ranking_measure(&r, rank, count);
         if (m == 0)
@@ -182,6 +183,20 @@ static bool judge_sasrec(struct evaluation *e, struct err *err)
     cases_release(&cases);
     snapshot_drop(snapshot);
     return fine;
+}
+
+/* What newcomers cost the others. */
+static bool print_without_newcomers(struct evaluation *e, struct err *err)
+{
+    struct judgement seen = {0};
+    const struct judging_options known = {.known_only = true};
+    if (e->snapshot->version->unseen_count == 0)
+        return true;
+    if (!judge_all(&seen, e, &known, err))
+        return false;
+    print_by_events(e, &seen, "the same, newcomers left out of the lists", 1, UINT32_MAX);
+    judgement_release(&seen, e->cases.count);
+    return true;
 }
 
 static bool print_unmasked(struct evaluation *e, struct err *err)
@@ -477,10 +492,11 @@ static bool print_all(struct evaluation *e, struct err *err)
     report_add(&e->report, "time of a slate", e->seen.slate_ms, "ms");
     bool fine = true;
     if (e->options->all) {
-        print_by_events(e, "targets without a training event", 0, 0);
-        print_by_events(e, "targets with a training event", 1, UINT32_MAX);
-        print_by_events(e, "targets with 1 to 5 training events", 1, RARE_EVENTS);
-        fine = print_unmasked(e, err) && print_newest(e, err) && print_diversity(e, err) &&
+        print_by_events(e, &e->seen, "targets without a training event", 0, 0);
+        print_by_events(e, &e->seen, "targets with a training event", 1, UINT32_MAX);
+        fine = print_without_newcomers(e, err);
+        print_by_events(e, &e->seen, "targets with 1 to 5 training events", 1, RARE_EVENTS);
+        fine = fine && print_unmasked(e, err) && print_newest(e, err) && print_diversity(e, err) &&
                print_search(e, err);
     }
     if (fine && e->options->json_path)

@@ -219,6 +219,8 @@ static void judge_case(struct judging *j, size_t at, size_t worker)
         bit_set(w->skip, history[i]);
     for (size_t i = c->seen_first[at]; !o->unmasked && !o->newest && i < c->seen_first[at + 1]; i++)
         bit_set(w->skip, c->seen[i]);
+    for (size_t i = 0; o->known_only && i < j->snapshot->version->unseen_count; i++)
+        bit_set(w->skip, j->snapshot->version->unseen_row[i]);
     const struct slate_request request = {
         .history = history,
         .history_count = history_count,

@@ -50,6 +50,7 @@ struct judging_options {
     bool keep_features;
     const struct neighbour_lists *followers; /* for the baselines; NULL: they are left out */
     bool unmasked;                           /* what was seen may be shown again */
+    bool known_only;                         /* items without training events are not shown */
     size_t newest;       /* each history is cut to so many of its newest items; 0: not */
     double mmr;          /* as in slate_request */
     size_t category_max; /* the same */

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The share of a catalogue from which on newcomers may cost the whole of newcomer_loss. */
+/* The share of what users took next from which on newcomers may cost the whole of newcomer_loss. */
 static const double MANY_NEWCOMERS = 0.05;
 
 static bool copy_index_files(const struct training *t, const char *folder, struct err *err)
@@ -117,22 +117,30 @@ static bool gate(struct training *t, const struct judgement *mine, bool *passes,
     return fine;
 }
 
-/* Each list that newcomers may enter has a scale of its own.  Few of them are worth a small loss.
+/*
+ * Each list that newcomers may enter has a scale of its own.  They may cost the others as much as
+ * they are asked for: where users hardly ever take them, hardly anything.
  */
-static void fit_newcomers(struct training *t, const struct judgement *seen, size_t cases)
+static void fit_newcomers(struct training *t, const struct judgement *seen,
+                          const struct cases *cases)
 {
     struct version *v = t->version;
-    double share = (double)v->unseen_count / (double)v->index->items;
+    size_t taken = 0;
+    for (size_t i = 0; i < cases->count; i++) {
+        uint32_t row = cases->target[i];
+        taken += row >= v->index->items || v->index->events[row] == 0;
+    }
+    double share = (double)taken / (double)cases->count;
     double loss = t->job->train->newcomer_loss * fmin(1, share / MANY_NEWCOMERS);
     double name[FEATURES] = {[FEATURE_NAME] = 1};
     double find[FEATURES] = {[FEATURE_FIND] = 1};
     if (v->unseen_count == 0) /* nobody to measure it by: late items get what the weights give */
         return;
-    v->newcomers.name = newcomers_fit(name, loss, seen, cases);
-    v->newcomers.find = newcomers_fit(find, loss, seen, cases);
-    v->fusion.weight[FEATURE_NEW] = newcomers_fit(v->fusion.weight, loss, seen, cases);
-    log_info("newcomers.fit name=%.3f find=%.3f slate=%.3f", v->newcomers.name, v->newcomers.find,
-             v->fusion.weight[FEATURE_NEW]);
+    v->newcomers.name = newcomers_fit(name, loss, seen, cases->count);
+    v->newcomers.find = newcomers_fit(find, loss, seen, cases->count);
+    v->fusion.weight[FEATURE_NEW] = newcomers_fit(v->fusion.weight, loss, seen, cases->count);
+    log_info("newcomers.fit share=%.4f name=%.3f find=%.3f slate=%.3f", share, v->newcomers.name,
+             v->newcomers.find, v->fusion.weight[FEATURE_NEW]);
 }
 
 static bool fit_weights(struct fusion *fusion, struct training *t, const struct cases *cases,
@@ -147,7 +155,7 @@ static bool fit_weights(struct fusion *fusion, struct training *t, const struct 
         return false;
     fusion_fit(fusion, &seen, cases->count);
     if (fusion == &t->version->fusion)
-        fit_newcomers(t, &seen, cases->count);
+        fit_newcomers(t, &seen, cases);
     judgement_release(&seen, cases->count);
     return true;
 }

@@ -73,9 +73,10 @@ const struct setting TRAIN_SETTINGS[] = {
             "learn also from what `tessera texts` was told, if anything"),
     SETTING(REAL, train_settings, smoothing, "0", 0, 0.9,
             "share of find's target that is spread over all items"),
-    SETTING(REAL, train_settings, newcomer_loss, "0.018", 0, 1,
-            "share of HR@10 that items with events may lose to those without, if these are 5 % or "
-            "more"),
+    SETTING(
+        REAL, train_settings, newcomer_loss, "0.018", 0, 1,
+        "share of HR@10 that items with events may lose to those without, if 5 % or more of what "
+        "users took next were such items; less if fewer"),
     SETTING(REAL, train_settings, average_decay, "0.995", 0, 0.99999,
             "of the average of the params that is judged and saved; 0: none"),
     SETTING(SIZE, train_settings, softmax_items, "50000", 1, 100000000,
