@@ -21,6 +21,7 @@ enum { WAIT_MOST_S = 60, QUOTED = 200 };
 struct endpoint {
     const struct endpoint_settings *settings;
     char url[SETTING_TEXT_SIZE + 32];
+    const char *key; /* NULL: none */
     struct curl_slist *headers;
     CURL *calls[64]; /* [endpoint_parallel] */
 };
@@ -43,17 +44,26 @@ static bool add_header(struct endpoint *e, const char *line, struct err *err)
 
 static bool prepare(struct endpoint *e, struct err *err)
 {
-    char line[1024];
-    const char *key = getenv("TESSERA_ENDPOINT_KEY");
+    struct text line;
+    e->key = getenv("TESSERA_ENDPOINT_KEY");
+    e->key = e->key && *e->key ? e->key : NULL;
     if (!add_header(e, "Content-Type: application/json", err))
         return false;
-    snprintf(line, sizeof line, "Authorization: Bearer %s", key ? key : "");
-    if (key && *key && !add_header(e, line, err))
-        return false;
-    for (size_t w = 0; w < e->settings->endpoint_parallel; w++)
+    text_init(&line, 1 << 16);
+    text_addf(&line, "Authorization: Bearer %s", e->key ? e->key : "");
+    bool fine = !e->key || add_header(e, line.bytes, err);
+    text_release(&line);
+    for (size_t w = 0; fine && w < e->settings->endpoint_parallel; w++)
         if (!(e->calls[w] = curl_easy_init()))
             return err_set(err, ERR_SYSTEM, "no memory for a connection");
-    return true;
+    return fine;
+}
+
+/* user:password in an address would stand in every message. */
+static bool has_password(const char *address)
+{
+    const char *host = strstr(address, "//") + 2;
+    return memchr(host, '@', strcspn(host, "/?#")) != NULL;
 }
 
 struct endpoint *endpoint_open(const struct endpoint_settings *s, struct err *err)
@@ -61,6 +71,12 @@ struct endpoint *endpoint_open(const struct endpoint_settings *s, struct err *er
     if (strncmp(s->endpoint, "http://", 7) != 0 && strncmp(s->endpoint, "https://", 8) != 0) {
         err_set(err, ERR_INPUT, "endpoint: expected an address http(s)://..., found '%.80s'",
                 s->endpoint);
+        return NULL;
+    }
+    if (has_password(s->endpoint)) {
+        err_set(err, ERR_INPUT,
+                "endpoint: expected no password in the address; give the key in "
+                "TESSERA_ENDPOINT_KEY");
         return NULL;
     }
     if (!*s->endpoint_model) {
@@ -108,11 +124,23 @@ static char *question(const struct endpoint *e, const char *system, const char *
     return bytes;
 }
 
+/* The beginning of a reply as one line, without the key if it was echoed. */
+static void quote(char quoted[QUOTED + 1], const struct endpoint *e, const struct text *reply)
+{
+    snprintf(quoted, QUOTED + 1, "%s", reply->size ? reply->bytes : "nothing");
+    utf8_repair(quoted);
+    for (char *c = quoted; *c; c++)
+        *c = (unsigned char)*c < ' ' || *c == 127 ? ' ' : *c;
+    if (e->key && strstr(reply->size ? reply->bytes : "", e->key))
+        snprintf(quoted, QUOTED + 1, "a reply that holds the key");
+}
+
 /* One try; *again: another may fare better, after *wait_s if it says so. */
 static bool post(struct text *reply, struct endpoint *e, CURL *call, const char *body, bool *again,
                  curl_off_t *wait_s, struct err *err)
 {
     char why[CURL_ERROR_SIZE] = "";
+    char quoted[QUOTED + 1];
     long status = 0;
     text_reset(reply);
     curl_easy_reset(call);
@@ -127,8 +155,8 @@ static bool post(struct text *reply, struct endpoint *e, CURL *call, const char 
     CURLcode code = curl_easy_perform(call);
     *wait_s = 0;
     if (code != CURLE_OK) {
-        *again = code == CURLE_COULDNT_CONNECT || code == CURLE_OPERATION_TIMEDOUT ||
-                 code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING;
+        *again = code != CURLE_URL_MALFORMAT && code != CURLE_UNSUPPORTED_PROTOCOL &&
+                 code != CURLE_WRITE_ERROR && code != CURLE_PEER_FAILED_VERIFICATION;
         return err_set(err, ERR_SYSTEM, "%s: expected an answer, found: %s", e->url,
                        reply->full ? "one beyond a MiB"
                        : *why      ? why
@@ -139,8 +167,10 @@ static bool post(struct text *reply, struct endpoint *e, CURL *call, const char 
     *again = status == 408 || status == 429 || status >= 500;
     if (status == 200)
         return true;
-    return err_set(err, ERR_SYSTEM, "%s: expected status 200, found %ld: %.*s", e->url, status,
-                   QUOTED, reply->bytes ? reply->bytes : "");
+    quote(quoted, e, reply);
+    bool this_one = status == 400 || status == 413 || status == 422;
+    return err_set(err, this_one ? ERR_INPUT : ERR_SYSTEM, "%s: expected status 200, found %ld: %s",
+                   e->url, status, quoted);
 }
 
 static char *answer_in(const struct endpoint *e, const struct text *reply, struct err *err)
@@ -150,9 +180,12 @@ static char *answer_in(const struct endpoint *e, const struct text *reply, struc
     json_t *choice = json_array_get(json_object_get(root, "choices"), 0);
     const json_t *content = json_object_get(json_object_get(choice, "message"), "content");
     char *answer = json_is_string(content) ? strdup(json_string_value(content)) : NULL;
-    if (!answer)
-        err_set(err, ERR_SYSTEM, "%s: expected choices[0].message.content, found %.*s", e->url,
-                QUOTED, reply->bytes ? reply->bytes : "nothing");
+    if (!answer) {
+        char quoted[QUOTED + 1];
+        quote(quoted, e, reply);
+        err_set(err, ERR_INPUT, "%s: expected choices[0].message.content, found %s", e->url,
+                quoted);
+    }
     json_decref(root);
     return answer;
 }

@@ -40,19 +40,27 @@ static size_t block_of(size_t *size, const struct policy *policy, const struct t
     return first;
 }
 
-/* log(exp(a) + exp(b)) */
-static real log_add(real a, real b)
+/* A growing log(sum(exp(x))). */
+struct log_sum {
+    real most, sum;
+};
+
+static void log_sum_add(struct log_sum *s, real x)
 {
-    real most = a > b ? a : b;
-    return most == -INFINITY ? most : most + (real)log1p(exp(-fabs((double)(a - b))));
+    if (x > s->most) {
+        s->sum = s->sum * REAL_EXP(s->most - x) + 1;
+        s->most = x;
+    } else {
+        s->sum += REAL_EXP(x - s->most);
+    }
 }
 
 /* log sum exp(h . f) over the rows under a node that are not left out. */
 static real sum_score(const struct policy *policy, const real *h, const struct tile_node *node)
 {
     const struct item_table *items = &policy->items;
-    size_t d = policy->shape.dim;
-    real sum = -INFINITY;
+    int d = (int)policy->shape.dim;
+    struct log_sum sum = {-HUGE_VALF, 0};
     for (size_t row = node->first; row < node->last; row++) {
         uint64_t left = ~items->skip[row / 64] >> row % 64;
         if (!left) {
@@ -61,12 +69,14 @@ static real sum_score(const struct policy *policy, const real *h, const struct t
         }
         row += (size_t)__builtin_ctzll(left);
         if (row < node->last)
-            sum = log_add(sum, dot(h, policy_find_vector(policy, (uint32_t)row), d));
+            log_sum_add(&sum, REAL_DOT(d, h, 1, policy_find_vector(policy, (uint32_t)row), 1));
     }
-    for (size_t at = node->late_first; at < node->late_last; at++)
-        if (!(items->skip[items->late_row[at] / 64] >> items->late_row[at] % 64 & 1))
-            sum = log_add(sum, dot(h, policy_find_vector(policy, items->late_row[at]), d));
-    return sum;
+    for (size_t at = node->late_first; at < node->late_last; at++) {
+        uint32_t row = items->late_row[at];
+        if (!(items->skip[row / 64] >> row % 64 & 1))
+            log_sum_add(&sum, REAL_DOT(d, h, 1, policy_find_vector(policy, row), 1));
+    }
+    return sum.most + REAL_LOG(sum.sum);
 }
 
 void policy_node_scores(real *scores, real *block, const struct policy *policy, const real *h,

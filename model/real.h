@@ -17,11 +17,17 @@
 typedef double real;
 #define REAL_GEMM cblas_dgemm
 #define REAL_GEMV cblas_dgemv
+#define REAL_DOT cblas_ddot
+#define REAL_EXP exp
+#define REAL_LOG log
 #define REAL(x) x
 #else
 typedef float real;
 #define REAL_GEMM cblas_sgemm
 #define REAL_GEMV cblas_sgemv
+#define REAL_DOT cblas_sdot
+#define REAL_EXP expf
+#define REAL_LOG logf
 #define REAL(x) x##F
 #endif
 

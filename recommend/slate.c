@@ -15,7 +15,7 @@ static const double COUNT_FLOOR = 0.04;
 static const double REL_FLOOR = 0.2;
 static const float NEWCOMER_PRIOR = -4.6F; /* log 0.01 */
 static const float TEXT_RECENCY = 0.7F;    /* from one item of the history to the one before it */
-enum { WALK_NEAREST = 20, QUERY_TERMS_MAX = 256, COMMON_ROWS = 20000 };
+enum { NEWCOMERS_SUMMED = 8192, WALK_NEAREST = 20, QUERY_TERMS_MAX = 256, COMMON_ROWS = 20000 };
 
 static size_t width_of(const struct snapshot *s)
 {
@@ -113,12 +113,13 @@ static struct policy policy_of(const struct snapshot *s)
     return policy;
 }
 
-/* The same, for naming newcomers among themselves. */
+/* The same, for naming newcomers among themselves: unless they are too many to look at each. */
 static struct policy policy_of_newcomers(const struct policy *policy, const struct slate_work *w,
                                          const struct snapshot *s)
 {
     struct policy fresh = *policy;
-    fresh.items.skip = w->skip_new;
+    if (s->version->unseen_count + s->late <= NEWCOMERS_SUMMED)
+        fresh.items.skip = w->skip_new;
     fresh.items.late_row = s->late_trie.row;
     return fresh;
 }

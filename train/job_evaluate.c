@@ -117,7 +117,7 @@ static void print_by_events(struct evaluation *e, const struct judgement *seen, 
     size_t count = 0;
     for (size_t m = 0; rank && m < METHODS; m++) {
         struct ranking r;
-        if (!shows(e, m))
+        if (!shows(e, m) || (m == METHOD_SASREC && seen != &e->seen))
             continue;
         count = 0;
         for (size_t i = 0; i < e->cases.count; i++) {
@@ -194,7 +194,8 @@ static bool print_without_newcomers(struct evaluation *e, struct err *err)
         return true;
     if (!judge_all(&seen, e, &known, err))
         return false;
-    print_by_events(e, &seen, "the same, newcomers left out of the lists", 1, UINT32_MAX);
+    print_by_events(e, &seen, "targets with a training event, newcomers left out of the lists", 1,
+                    UINT32_MAX);
     judgement_release(&seen, e->cases.count);
     return true;
 }

@@ -10,11 +10,12 @@
 #include "recommend/item_words.h"
 #include "train/told.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
-enum { BATCH = 64, ANSWER_TOKENS = 120, LINE_MAX_BYTES = 200, ABOUT_MAX = 600 };
+enum { BATCH = 64, ANSWER_TOKENS = 120, LINE_MAX_BYTES = 200 };
 
 static const char ITEM_ASKS[] =
     "You help a search engine. You are shown one item of a catalogue. Write three short searches "
@@ -38,7 +39,9 @@ struct asking {
     struct row_data data;
     struct store_txn txn; /* reading, while questions are gathered */
     struct question *questions;
-    size_t count, room, answered_before;
+    size_t count, room, answered_before, answered, refused;
+    struct err first_refusal;
+    atomic_bool stopped;
     const struct question *batch;
     json_t *answers[BATCH];
     struct err errors[BATCH];
@@ -64,61 +67,9 @@ static bool add_question(struct asking *a, const struct question *q, struct err 
     return true;
 }
 
-static bool add_word(void *self, const char *text, bool title, struct err *err)
-{
-    (void)err;
-    text_addf(self, title ? "Title: %s\n" : "Tag: %s\n", text);
-    return true;
-}
-
-static bool item_question(struct text *message, const json_t *record, struct err *err)
-{
-    const char *about = json_string_value(json_object_get(record, "text"));
-    if (!item_texts(record, add_word, message, err))
-        return false;
-    if (about) {
-        size_t size = strnlen(about, ABOUT_MAX);
-        while (size && ((unsigned char)about[size] & 0xc0) == 0x80)
-            size--; /* not within a character */
-        text_addf(message, "About: %.*s\n", (int)size, about);
-    }
-    return true;
-}
-
-static bool gather_item(void *self, uint32_t number, const char *id, json_t *record,
-                        struct err *err)
-{
-    struct asking *a = self;
-    struct text message;
-    (void)id;
-    text_init(&message, 1 << 16);
-    bool fine = item_question(&message, record, err);
-    struct question q = {TEXT_OF_ITEM, number, 0, 0};
-    if (fine && message.size) {
-        q.of = XXH3_64bits(message.bytes, message.size);
-        fine = add_question(a, &q, err);
-    }
-    text_release(&message);
-    return fine;
-}
-
-static bool gather(struct asking *a, struct err *err)
-{
-    uint32_t events[TOLD_EVENTS];
-    if (!store_begin(&a->txn, a->job->store, false, err))
-        return false;
-    bool fine = catalogue_each(&a->txn, gather_item, a, err);
-    for (size_t u = 0; fine && u < a->data.histories->users; u++) {
-        size_t count = told_events(events, &a->data, u);
-        struct question q = {TEXT_OF_USER, a->data.histories->user[u], u, told_of(events, count)};
-        fine = count == 0 || add_question(a, &q, err);
-    }
-    store_abort(&a->txn);
-    return fine;
-}
-
-static bool user_question(struct text *message, const struct asking *a, const struct store_txn *txn,
-                          size_t user, struct err *err)
+/* The titles of what a user chose. */
+static bool user_message(struct text *message, const struct asking *a, const struct store_txn *txn,
+                         size_t user, struct err *err)
 {
     uint32_t events[TOLD_EVENTS];
     size_t count = told_events(events, &a->data, user);
@@ -132,6 +83,48 @@ static bool user_question(struct text *message, const struct asking *a, const st
     return err->code == ERR_NONE;
 }
 
+static bool gather_item(void *self, uint32_t number, const char *id, json_t *record,
+                        struct err *err)
+{
+    struct asking *a = self;
+    struct text message;
+    (void)id;
+    text_init(&message, 1 << 16);
+    bool fine = told_item_message(&message, record, err);
+    struct question q = {TEXT_OF_ITEM, number, 0, 0};
+    if (fine && message.size) {
+        q.of = XXH3_64bits(message.bytes, message.size);
+        fine = add_question(a, &q, err);
+    }
+    text_release(&message);
+    return fine;
+}
+
+/* A user whose items have no titles is not asked about. */
+static bool gather_user(struct asking *a, size_t user, struct err *err)
+{
+    uint32_t events[TOLD_EVENTS];
+    struct text message;
+    size_t count = told_events(events, &a->data, user);
+    struct question q = {TEXT_OF_USER, a->data.histories->user[user], user, told_of(events, count)};
+    text_init(&message, 1 << 16);
+    bool fine = user_message(&message, a, &a->txn, user, err) &&
+                (message.size == 0 || add_question(a, &q, err));
+    text_release(&message);
+    return fine;
+}
+
+static bool gather(struct asking *a, struct err *err)
+{
+    if (!store_begin(&a->txn, a->job->store, false, err))
+        return false;
+    bool fine = catalogue_each(&a->txn, gather_item, a, err);
+    for (size_t u = 0; fine && u < a->data.histories->users; u++)
+        fine = gather_user(a, u, err);
+    store_abort(&a->txn);
+    return fine;
+}
+
 static bool message_of(struct text *message, const struct asking *a, const struct question *q,
                        struct err *err)
 {
@@ -140,29 +133,39 @@ static bool message_of(struct text *message, const struct asking *a, const struc
     if (!fine)
         return false;
     if (q->owner == TEXT_OF_USER) {
-        fine = user_question(message, a, &txn, q->user, err);
+        fine = user_message(message, a, &txn, q->user, err);
     } else {
         json_t *record = catalogue_get(&txn, q->number, err);
-        fine = record && item_question(message, record, err);
+        fine = record && told_item_message(message, record, err);
         json_decref(record);
     }
     store_abort(&txn);
     return fine;
 }
 
-/* The first lines of an answer, without the signs that lists begin with. */
+/* Where a line's words begin: after the sign or number that a list puts before them. */
+static const char *after_bullet(const char *at)
+{
+    at += strspn(at, " \t\r\n-*#>\"'");
+    size_t digits = strspn(at, "0123456789");
+    if (digits && (at[digits] == '.' || at[digits] == ')'))
+        at += digits + 1;
+    return at + strspn(at, " \t\"'");
+}
+
+/* The first lines of an answer that say something: not marks of a model's own, no headings. */
 static json_t *lines_of(const char *answer)
 {
     json_t *lines = json_array();
     for (const char *at = answer; *at && json_array_size(lines) < TOLD_LINES;) {
-        at += strspn(at, " \t\r\n-*#>\"'.)0123456789");
+        at = after_bullet(at);
         size_t size = strcspn(at, "\r\n");
         size_t kept = size < LINE_MAX_BYTES ? size : LINE_MAX_BYTES;
         while (kept && kept < size && ((unsigned char)at[kept] & 0xc0) == 0x80)
             kept--;
         while (kept && strchr(" \t\"'", at[kept - 1]))
             kept--;
-        if (kept)
+        if (kept && *at != '<' && at[kept - 1] != ':')
             json_array_append_new(lines, json_stringn(at, kept));
         at += size;
     }
@@ -176,30 +179,42 @@ static void ask_piece(void *self, size_t piece, size_t worker)
     struct err *err = &a->errors[piece];
     struct text message;
     char *answer = NULL;
+    if (atomic_load(&a->stopped))
+        return;
     text_init(&message, 1 << 16);
-    if (message_of(&message, a, q, err) && message.size &&
+    if (message_of(&message, a, q, err) &&
         endpoint_ask(&answer, a->endpoint, worker, q->owner == TEXT_OF_ITEM ? ITEM_ASKS : USER_ASKS,
-                     message.bytes, ANSWER_TOKENS, err))
+                     message.bytes ? message.bytes : "", ANSWER_TOKENS, err))
         a->answers[piece] = lines_of(answer);
+    if (a->answers[piece] && json_array_size(a->answers[piece]) == 0)
+        err_set(err, ERR_INPUT, "expected lines of words, found '%.80s'", answer);
+    if (err->code != ERR_NONE && err->code != ERR_INPUT)
+        atomic_store(&a->stopped, true); /* the others would fare no better */
     free(answer);
     text_release(&message);
 }
 
-/* What came is kept, also when another question failed. */
+/* What came is kept, also when another question failed; what the model would not answer is counted.
+ */
 static bool keep_batch(struct asking *a, size_t count, struct err *err)
 {
     struct store_txn txn;
-    struct err first = {0};
+    struct err worst = {0};
     bool fine = store_begin(&txn, a->job->store, true, err);
     for (size_t i = 0; i < count; i++) {
         const struct question *q = &a->batch[i];
-        if (a->errors[i].code != ERR_NONE && first.code == ERR_NONE)
-            first = a->errors[i];
-        if (fine && a->answers[i])
+        const struct err *why = &a->errors[i];
+        if (why->code == ERR_INPUT && a->refused++ == 0)
+            a->first_refusal = *why;
+        else if (why->code != ERR_NONE && why->code != ERR_INPUT && worst.code == ERR_NONE)
+            worst = *why;
+        if (fine && a->answers[i] && why->code == ERR_NONE) {
             fine = texts_put(&txn, q->owner, q->number, q->of, a->job->endpoint->endpoint_model,
                              a->answers[i], err);
-        else
+            a->answered++;
+        } else {
             json_decref(a->answers[i]);
+        }
         a->answers[i] = NULL;
         a->errors[i] = (struct err){0};
     }
@@ -207,9 +222,9 @@ static bool keep_batch(struct asking *a, size_t count, struct err *err)
         fine = store_commit(&txn, err);
     else
         store_abort(&txn);
-    if (fine && first.code != ERR_NONE)
-        *err = first;
-    return fine && first.code == ERR_NONE;
+    if (fine && worst.code != ERR_NONE)
+        *err = worst;
+    return fine && worst.code == ERR_NONE;
 }
 
 static bool ask_all(struct asking *a, size_t wanted, struct thread_pool *pool, struct err *err)
@@ -220,9 +235,13 @@ static bool ask_all(struct asking *a, size_t wanted, struct thread_pool *pool, s
         thread_pool_run(pool, count, ask_piece, a);
         if (!keep_batch(a, count, err))
             return false;
-        log_info("texts.progress answered=%zu of=%zu", at + count, wanted);
+        log_info("texts.progress answered=%zu refused=%zu of=%zu", a->answered, a->refused, wanted);
     }
-    return true;
+    if (a->refused)
+        log_info("texts.refused count=%zu first=\"%s\"", a->refused, a->first_refusal.text);
+    if (a->refused && a->answered == 0)
+        *err = a->first_refusal;
+    return err->code == ERR_NONE;
 }
 
 bool job_texts(const struct job *job, size_t most, struct err *err)
@@ -240,8 +259,8 @@ bool job_texts(const struct job *job, size_t most, struct err *err)
         fine = pool && ask_all(a, wanted, pool, err);
     }
     if (fine)
-        printf("texts: asked %zu, answered before %zu, left %zu\n", wanted, a->answered_before,
-               a->count - wanted);
+        printf("texts: answered %zu, refused %zu, answered before %zu, left %zu\n", a->answered,
+               a->refused, a->answered_before, a->count - wanted);
     thread_pool_free(pool);
     endpoint_close(a->endpoint);
     rows_release(&a->data);

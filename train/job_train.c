@@ -234,8 +234,8 @@ static bool open_tasks(struct training *t, struct err *err)
     const struct train_settings *s = t->job->train;
     size_t windows = t->data.sequences.users;
     t->words = item_words_load(t->version, t->job->store, t->version->tokenizer, err);
-    if (s->texts)
-        t->told = told_load(&t->data, t->version, err);
+    if (t->words && t->texts_revision)
+        t->told = told_load(&t->data, t->version, t->words, t->texts_revision, err);
     t->tasks = (struct tasks){.words = t->words,
                               .told = t->told,
                               .sequences = &t->data.sequences,
@@ -303,10 +303,11 @@ static bool make_hash(struct training *t, struct err *err)
     struct store_txn txn;
     if (!store_begin(&txn, t->job->store, false, err))
         return false;
-    snprintf(data, sizeof data, "%s %llu %llu", t->data.index_name,
-             (unsigned long long)t->data.histories->upto,
-             (unsigned long long)(t->job->train->texts ? texts_revision(&txn) : 0));
+    if (t->job->train->texts && t->job->train->task_share > 0)
+        t->texts_revision = texts_revision(&txn);
     store_abort(&txn);
+    snprintf(data, sizeof data, "%s %llu %llu", t->data.index_name,
+             (unsigned long long)t->data.histories->upto, (unsigned long long)t->texts_revision);
     struct train_settings shaping =
         *t->job->train; /* what does not change the result stays out of it */
     shaping.threads = 0;

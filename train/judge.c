@@ -221,6 +221,8 @@ static void judge_case(struct judging *j, size_t at, size_t worker)
         bit_set(w->skip, c->seen[i]);
     for (size_t i = 0; o->known_only && i < j->snapshot->version->unseen_count; i++)
         bit_set(w->skip, j->snapshot->version->unseen_row[i]);
+    for (size_t r = j->snapshot->version->index->items; o->known_only && r < j->snapshot->rows; r++)
+        bit_set(w->skip, r);
     const struct slate_request request = {
         .history = history,
         .history_count = history_count,

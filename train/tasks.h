@@ -2,11 +2,11 @@
  * tasks.h: sequences of words and items that align the two: GREAM's Collaborative-Semantic
  * Alignment (arXiv 2510.20815, its code's task names), built over the position format.
  *
- *     seqrec            history -> next item                                  the windows of
- * batch.h item2index        <title> words | <about> words | both, either first    -> item
- *     index2item        item <title> | item <about>                           -> words
- *     fusionseqrec      history <title> -> words of the next item;  <title> words of the last ->
- * next itemsearch        [history] [<likes> words] <query> some words of it    -> item
+ *     seqrec            history -> next item: the windows of batch.h
+ *     item2index        <title> words | <about> words | both, either first -> item
+ *     index2item        item <title> | item <about> -> words
+ *     fusionseqrec      history <title> -> the next item's words; <title> words of the last -> next
+ *     itemsearch        [history] [<likes> words] <query> some words of it -> item
  *     preferenceobtain  history <likes> -> what its items have in common, of all or of the newest
  *
  * GREAM has a large model write preferences and intentions; here they are built from the data: the

@@ -34,8 +34,16 @@ size_t told_events(uint32_t number[TOLD_EVENTS], const struct row_data *data, si
 /* The hash of such numbers. */
 uint64_t told_of(const uint32_t *number, size_t count);
 
-/* NULL and no error: nobody was asked. */
-struct told *told_load(const struct row_data *data, const struct version *version, struct err *err);
+/* What a large model is shown of an item: title, tags, the beginning of its text. */
+bool told_item_message(struct text *message, const json_t *record, struct err *err) MUST_CHECK;
+
+/*
+ * NULL and no error: nobody was asked.  Lines that hold a title word which is kept out of training
+ * (tasks.h) are left out.  revision: of the texts the training's hash was made of; another by now
+ * is an error.
+ */
+struct told *told_load(const struct row_data *data, const struct version *version,
+                       const struct item_words *words, uint64_t revision, struct err *err);
 void told_free(struct told *told); /* NULL is fine */
 
 #endif

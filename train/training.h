@@ -23,7 +23,8 @@ struct training {
     struct snapshot *snapshot;
     float *guessed; /* content of all rows as newcomers would have it */
     struct item_words *words;
-    struct told *told; /* NULL: nobody was asked */
+    struct told *told;       /* NULL: nobody was asked */
+    uint64_t texts_revision; /* that the hash was made of; 0: none are read */
     struct tasks tasks;
     struct trainer trainer;
     struct cases cases; /* validation, for choosing */

@@ -10,14 +10,14 @@
 #include <microhttpd.h>
 #include <pthread.h>
 
-enum { ALL_WELL, BUSY_FIRST, REFUSES, BABBLES };
+enum { ALL_WELL, BUSY_FIRST, REFUSES, BABBLES, WILL_NOT, SAYS_NOTHING };
 
 static struct MHD_Daemon *endpoint;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int mood;
 static size_t asked, refused;
 static char authorization[128];
-static char question[4096]; /* the last message of a user */
+static char wrong[400]; /* what was not as it should be, or empty; asserted in the main thread */
 
 static enum MHD_Result say(struct MHD_Connection *connection, unsigned status, const char *body)
 {
@@ -29,15 +29,25 @@ static enum MHD_Result say(struct MHD_Connection *connection, unsigned status, c
     return result;
 }
 
-static void note_question(const char *bytes, size_t size)
+static void expect_text(const char *what, const char *found, const char *expected)
+{
+    if (!found || strcmp(found, expected) != 0)
+        snprintf(wrong, sizeof wrong, "%s: expected '%s', found '%.100s'", what, expected,
+                 found ? found : "nothing");
+}
+
+static void check_question(const char *bytes, size_t size)
 {
     json_t *root = json_loadb(bytes, size, 0, NULL);
-    assert_non_null(root);
-    assert_string_equal(json_string_value(json_object_get(root, "model")), "model-1");
-    const json_t *message = json_array_get(json_object_get(root, "messages"), 1);
-    assert_string_equal(json_string_value(json_object_get(message, "role")), "user");
-    snprintf(question, sizeof question, "%s",
-             json_string_value(json_object_get(message, "content")));
+    const json_t *messages = json_object_get(root, "messages");
+    const json_t *message = json_array_get(messages, 1);
+    const char *content = json_string_value(json_object_get(message, "content"));
+    expect_text("model", json_string_value(json_object_get(root, "model")), "model-1");
+    expect_text("role", json_string_value(json_object_get(message, "role")), "user");
+    expect_text("role", json_string_value(json_object_get(json_array_get(messages, 0), "role")),
+                "system");
+    if (!content || !*content)
+        snprintf(wrong, sizeof wrong, "a question without words");
     json_decref(root);
 }
 
@@ -60,14 +70,15 @@ static enum MHD_Result answer(void *self, struct MHD_Connection *connection, con
         return MHD_YES;
     }
     pthread_mutex_lock(&lock);
-    assert_string_equal(url, "/v1/chat/completions");
-    assert_string_equal(method, "POST");
+    expect_text("path", url, "/v1/chat/completions");
+    expect_text("method", method, "POST");
     const char *key = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Authorization");
     snprintf(authorization, sizeof authorization, "%s", key ? key : "");
-    note_question(body->bytes, body->size);
+    check_question(body->bytes, body->size);
     bool busy = mood == BUSY_FIRST && refused == 0;
     refused += busy;
     asked += !busy;
+    bool first = asked == 1;
     int now = busy ? BUSY_FIRST : mood == BUSY_FIRST ? ALL_WELL : mood;
     pthread_mutex_unlock(&lock);
     text_release(body);
@@ -76,11 +87,17 @@ static enum MHD_Result answer(void *self, struct MHD_Connection *connection, con
         return say(connection, 429, "{\"error\":\"slow down\"}");
     if (now == REFUSES)
         return say(connection, 401, "{\"error\":{\"message\":\"wrong key\"}}");
+    if (now == WILL_NOT && first)
+        return say(connection, 400, "{\"error\":\n{\"message\":\"I must not\"}}");
+    if (now == SAYS_NOTHING)
+        return say(connection, 200,
+                   "{\"choices\":[{\"message\":{\"content\":\"Here are three:\"}}]}");
     if (now == BABBLES)
         return say(connection, 200, "{\"choices\":[]}");
     return say(connection, 200,
                "{\"choices\":[{\"message\":{\"role\":\"assistant\",\"content\":"
-               "\"1. a film for a rainy evening\\n- \\\"something with heart\\\"\\n\\n\"}}]}");
+               "\"Here are some:\\n1. 90s films for a rainy evening\\n- \\\"something with "
+               "heart\\\"\\n\\n\"}}]}");
 }
 
 static int start(void **state)
@@ -110,7 +127,10 @@ static int texts(char *why, size_t room, const char *home, int what, const char 
     snprintf(args, sizeof args,
              "texts --endpoint http://127.0.0.1:%u/v1/ --endpoint-model model-1 %s", info->port,
              more);
-    return tessera(why, room, home, args);
+    int status = tessera(why, room, home, args);
+    if (*wrong)
+        fail_msg("%s", wrong);
+    return status;
 }
 
 /* The rows of a table, as `tessera verify` counts them. */
@@ -161,9 +181,20 @@ static void failures_say_what_came_and_keep_what_was_told(void **state)
     assert_int_equal(texts(why, sizeof why, home, REFUSES, "--texts-max 5"), 1);
     assert_non_null(strstr(why, "expected status 200, found 401"));
     assert_non_null(strstr(why, "wrong key"));
-    assert_int_equal(texts(why, sizeof why, home, BABBLES, "--texts-max 5"), 1);
+    assert_int_equal(texts(why, sizeof why, home, BABBLES, "--texts-max 5"), 2);
     assert_non_null(strstr(why, "expected choices[0].message.content, found {\"choices\":[]}"));
+    assert_int_equal(texts(why, sizeof why, home, SAYS_NOTHING, "--texts-max 5"), 2);
+    assert_non_null(strstr(why, "expected lines of words, found 'Here are three:'"));
     assert_int_equal(rows_of(home, "texts"), 5);
+    /* one that the model will not answer does not stop the others, nor the next run */
+    assert_int_equal(texts(why, sizeof why, home, WILL_NOT, "--texts-max 20"), 0);
+    assert_non_null(strstr(why, "texts.refused count=1 "));
+    assert_non_null(strstr(why, "found 400: {\"error\": {\"message\":\"I must not\"}}"));
+    assert_int_equal(rows_of(home, "texts"), 24);
+    assert_int_equal(
+        tessera(why, sizeof why, home, "texts --endpoint http://me:secret@127.0.0.1:1"), 2);
+    assert_non_null(strstr(why, "expected no password in the address"));
+    assert_null(strstr(why, "secret@"));
     assert_int_equal(tessera(why, sizeof why, home, "texts"), 2);
     assert_non_null(strstr(why, "endpoint: expected an address http(s)://..., found ''"));
     assert_int_equal(tessera(why, sizeof why, home, "texts --endpoint http://127.0.0.1:1"), 2);
