@@ -100,8 +100,7 @@ void policy_node_scores(real *scores, real *block, const struct policy *policy, 
     }
 }
 
-/* dh = the children's m, weighed by the gradients of their scores. */
-static void node_backward(real *dh, real *block, const struct policy *policy, const real *gradient,
+void policy_node_backward(real *dh, real *block, const struct policy *policy, const real *gradient,
                           const struct tile_child *children, size_t count, size_t level)
 {
     int d = (int)policy->shape.dim;
@@ -153,8 +152,8 @@ static void tile_learn(const struct reading *r, real *logits, size_t level, size
         logits[w->children[c].tile] = w->picked[c];
     }
     if (r->policy->items.node)
-        node_backward(w->dnode + (level * w->trunk.positions_max + at) * d, w->block, r->policy,
-                      w->picked, w->children, count, level);
+        policy_node_backward(w->dnode + (level * w->trunk.positions_max + at) * d, w->block,
+                             r->policy, w->picked, w->children, count, level);
     w->node[at] = w->children[target].node;
 }
 

@@ -169,6 +169,9 @@ void policy_node_vectors(real *node_vectors, const struct policy *policy, const 
  */
 void policy_node_scores(real *scores, real *block, const struct policy *policy, const real *h,
                         const struct tile_child *children, size_t count, size_t level);
+/* dh [dim] = the children's m, weighed by the gradients of their scores. */
+void policy_node_backward(real *dh, real *block, const struct policy *policy, const real *gradient,
+                          const struct tile_child *children, size_t count, size_t level);
 
 /*
  * Fits cold and cold_bias to the items with training events; guessed [count, content] is their
