@@ -105,6 +105,7 @@ struct front {
     struct serve_settings serve;
     struct endpoint_settings endpoint;
     struct texts_settings texts;
+    struct objective_settings objective;
 };
 
 enum {
@@ -118,9 +119,10 @@ enum {
     T_OTHER = 128,
     T_SERVE = 256,
     T_TEXTS = 512,
-    T_ENDPOINT = 1024
+    T_ENDPOINT = 1024,
+    T_OBJECTIVE = 2048
 };
-enum { TABLES = 11 };
+enum { TABLES = 12 };
 
 static void front_tables(struct settings tables[TABLES], struct front *front)
 {
@@ -136,6 +138,7 @@ static void front_tables(struct settings tables[TABLES], struct front *front)
         {SERVE_SETTINGS, SERVE_SETTINGS_COUNT, &front->serve},
         {TEXTS_SETTINGS, COUNT(TEXTS_SETTINGS), &front->texts},
         {ENDPOINT_SETTINGS, ENDPOINT_SETTINGS_COUNT, &front->endpoint},
+        {OBJECTIVE_SETTINGS, OBJECTIVE_SETTINGS_COUNT, &front->objective},
     };
     memcpy(tables, list, sizeof list);
 }
@@ -191,7 +194,8 @@ static bool with_job(struct front *f, struct store *store, struct err *err,
                      bool (*fn)(struct front *, const struct job *, struct err *))
 {
     struct thread_pool *pool = thread_pool_new(f->train.threads, err);
-    const struct job job = {f->home, store, pool, &f->events, &f->index, &f->train, &f->endpoint};
+    const struct job job = {f->home,   store,     pool,         &f->events,
+                            &f->index, &f->train, &f->endpoint, &f->objective};
     bool fine = pool && fn(f, &job, err);
     thread_pool_free(pool);
     return fine;
@@ -353,7 +357,7 @@ static const struct command {
     {"texts", "a large model's words on items and users, for training", run_texts, STORE_THERE,
      T_TEXTS | T_ENDPOINT | T_INDEX | T_EVENTS},
     {"train", "a model version from the current index and the events", run_train, STORE_THERE,
-     T_TRAIN | T_INDEX | T_EVENTS},
+     T_TRAIN | T_INDEX | T_EVENTS | T_OBJECTIVE},
     {"evaluate", "the version in production against the baselines", run_evaluate, STORE_THERE,
      T_EVALUATE | T_TRAIN | T_INDEX | T_EVENTS},
     {"compare", "several runs of evaluate --ranks as one table", run_compare, STORE_NONE,
@@ -427,6 +431,28 @@ static int fail(const struct err *err)
     return err->code == ERR_INPUT || err->code == ERR_MISSING ? 2 : 1;
 }
 
+/* Settings of a file, then of the command line; a preset of post-training stands below both. */
+static bool read_settings(struct front *f, struct settings *tables, const char *path, int argc,
+                          char **argv, int at, struct err *err)
+{
+    if (!settings_read(tables, TABLES, path, err) || !read_flags(tables, argc, argv, at, err))
+        return false;
+    if (strcmp(f->train.stage, "rl") != 0)
+        return true;
+    return objective_expand(&f->objective, err) && settings_read(tables, TABLES, path, err) &&
+           read_flags(tables, argc, argv, at, err);
+}
+
+static int list_methods(void)
+{
+    struct text text;
+    text_init(&text, 1 << 20);
+    objective_list(&text);
+    fputs(text.bytes, stdout);
+    text_release(&text);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static struct front front;
@@ -451,12 +477,14 @@ int main(int argc, char **argv)
     const struct command *command = find_command(name);
     if (!command)
         return help(&front, name);
+    if (strcmp(name, "train") == 0 && at < argc && strcmp(argv[at], "--list-methods") == 0)
+        return list_methods();
     if (command->store == STORE_NONE)
         front.home = front.home ? front.home : ".";
     if (!front.home)
         err_set(&err, ERR_INPUT, "expected --home DIR (or TESSERA_HOME) before the command");
     if (err.code || !path_make(path, &err, "%s/tessera.conf", front.home) ||
-        !settings_read(tables, TABLES, path, &err) || !read_flags(tables, argc, argv, at, &err))
+        !read_settings(&front, tables, path, argc, argv, at, &err))
         return fail(&err);
     struct store *store = NULL;
     if (command->store != STORE_NONE)

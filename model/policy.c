@@ -142,17 +142,17 @@ void policy_forward(struct policy_work *w, const struct policy *policy, const st
 }
 
 static void inputs_backward(struct policy_work *w, struct params *grads,
-                            const struct policy *policy, const struct examples *examples,
-                            real share)
+                            const struct policy *policy, const struct packed *packed,
+                            const uint32_t *inputs, real share)
 {
     const struct shape *s = &policy->shape;
-    size_t rows = examples->packed.positions;
+    size_t rows = packed->positions;
     size_t d = s->dim;
     real *dx = w->trunk.dx;
     dropout_backward(dx, w->input_mask, rows * d, share);
     product_tn(grads->content_in, dx, w->content, d, s->content, rows, 1);
     for (size_t i = 0; i < rows; i++) {
-        uint32_t input = examples->input[i];
+        uint32_t input = inputs[i];
         if (is_token(input)) {
             axpy(grads->text + (input - TOKEN) * d, 1, dx + i * d, d);
             continue;
@@ -190,11 +190,18 @@ static void scatter_dz(struct policy_work *w, size_t count, size_t dim)
         axpy(w->dz + w->at[k] * dim, 1, w->dzt + k * dim, dim);
 }
 
+void policy_backward(struct policy_work *w, struct params *grads, const struct policy *policy,
+                     const struct packed *packed, const uint32_t *input, real dropout)
+{
+    trunk_backward(&w->trunk, grads, w->dz, &policy->shape, &policy->params, packed,
+                   (struct dropout){dropout, NULL}, policy->kernels);
+    inputs_backward(w, grads, policy, packed, input, dropout);
+}
+
 void policy_learn(struct policy_work *w, struct params *grads, real *dfind, struct losses *losses,
                   const struct policy *policy, const struct examples *examples,
                   const struct loss_options *options)
 {
-    struct dropout dropout = {options->dropout, NULL};
     struct reading reading = {w, grads, dfind, losses, policy, options, 0};
     size_t d = policy->shape.dim;
     policy_forward(w, policy, &examples->packed, examples->input, options);
@@ -211,7 +218,5 @@ void policy_learn(struct policy_work *w, struct params *grads, real *dfind, stru
     if (reading.count && options->say_weight > 0)
         say_learn(&reading);
     scatter_dz(w, reading.count, d);
-    trunk_backward(&w->trunk, grads, w->dz, &policy->shape, &policy->params, &examples->packed,
-                   dropout, policy->kernels);
-    inputs_backward(w, grads, policy, examples, options->dropout);
+    policy_backward(w, grads, policy, &examples->packed, examples->input, options->dropout);
 }

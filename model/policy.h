@@ -154,6 +154,10 @@ void policy_forward(struct policy_work *work, const struct policy *policy,
                     const struct packed *packed, const uint32_t *input,
                     const struct loss_options *options);
 
+/* The way back from work->dz [positions, dim], the gradient of z, after policy_forward(). */
+void policy_backward(struct policy_work *work, struct params *grads, const struct policy *policy,
+                     const struct packed *packed, const uint32_t *input, real dropout);
+
 /* vectors [count, dim] = content [count, content] . find_content^T, without own embeddings. */
 void policy_find_content(real *vectors, const struct policy *policy, const real *content,
                          size_t count);

@@ -122,6 +122,11 @@ static bool step(struct sample_work *w, struct sampled *rows, const struct polic
     return true;
 }
 
+static bool is_drawn(const struct sampled *rows, size_t row, const struct rng *rng)
+{
+    return rng && !(rows->given && rows->given[row]);
+}
+
 static void walk(struct sample_work *w, struct sampled *rows, const struct policy *policy,
                  const real *z, struct rng *rng)
 {
@@ -137,7 +142,7 @@ static void walk(struct sample_work *w, struct sampled *rows, const struct polic
     for (size_t r = 0; r < rows->rows; r++) {
         memcpy(w->zt + r * d, z + rows->prompt[r] * d, d * sizeof(real));
         w->node[r] = rows->legal[rows->prompt[r]].root;
-        if (rng)
+        if (is_drawn(rows, r, rng))
             rows->item[r] = 0; /* on its way */
     }
     product_nt(w->h, w->zt, p->name_start, rows->rows, d, d, 0);
@@ -153,12 +158,12 @@ static void walk(struct sample_work *w, struct sampled *rows, const struct polic
             uint32_t tile = 0;
             if (rows->item[r] == NO_ITEM)
                 continue;
-            if (!step(w, rows, policy, r, l, rng, &tile)) {
-                if (!rng) {
+            if (!step(w, rows, policy, r, l, is_drawn(rows, r, rng) ? rng : NULL, &tile)) {
+                if (!is_drawn(rows, r, rng)) {
                     rows->decided[r * tiles + l] = 1;
                     rows->lp[r * tiles + l] = -HUGE_VALF;
                 }
-                if (rng)
+                if (is_drawn(rows, r, rng))
                     rows->item[r] = NO_ITEM;
                 w->node[l * w->rows_max + r] = (struct tile_node){0, 0, 0, 0};
                 if (l < s->levels)

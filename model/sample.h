@@ -28,8 +28,8 @@ struct sampled {
     const uint32_t *prompt;          /* [rows] which z and which mask */
     const struct legal_tiles *legal; /* [prompts] */
     real temperature;
-    /* [rows]; chosen by sample_names(), read by sample_score() */
-    uint32_t *item;
+    const unsigned char *given; /* [rows] sample_names() follows the item it finds; NULL: none */
+    uint32_t *item;             /* [rows] chosen by sample_names(), read by sample_score() */
     /* [rows, levels + 1] */
     real *lp, *entropy;
     unsigned char *decided;

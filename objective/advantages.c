@@ -136,20 +136,6 @@ static double asymre(const struct objective *o, struct rollouts *b)
     return 0;
 }
 
-static void against_history(const struct objective *o, const struct rollouts *b,
-                            struct population *p, size_t group)
-{
-    (void)o;
-    for (size_t i = 0; i < p->count; i++)
-        p->value[i] -= b->baseline[group];
-}
-
-static double spo(const struct objective *o, struct rollouts *b)
-{
-    each_population(o, b, against_history);
-    return 0;
-}
-
 /* Hits and misses, each as a whole: without the weight that GRPO gives to middling groups. */
 static void discriminate(const struct objective *o, const struct rollouts *b, struct population *p,
                          size_t group)
@@ -253,7 +239,7 @@ static double passk(const struct objective *o, struct rollouts *b)
     return 0;
 }
 
-const struct part ADVANTAGE_PARTS[] = {
+const struct objective_part ADVANTAGE_PARTS[] = {
     {STAGE_ADVANTAGE, "grpo", 0, grpo, "adv_scope scale_rewards std_floor",
      "(r - mean of the group) / (deviation + floor)", "GRPO, arXiv 2402.03300, 4.1"},
     {STAGE_ADVANTAGE, "rloo", 0, rloo, "adv_scope", "r - mean of the others",
@@ -261,8 +247,6 @@ const struct part ADVANTAGE_PARTS[] = {
     {STAGE_ADVANTAGE, "reinforce", 0, reinforce, "adv_scope", "r", "Williams 1992"},
     {STAGE_ADVANTAGE, "asymre", 0, asymre, "adv_scope asymre_shift", "r - (mean + shift)",
      "AsymRE, in arXiv 2509.24203"},
-    {STAGE_ADVANTAGE, "spo", 0, spo, "adv_scope", "r - what the prompt was expected to bring",
-     "SPO, arXiv 2509.13232"},
     {STAGE_ADVANTAGE, "disco_b", 0, disco_b, "", "hits: 1 / share of hits; misses: -1 / share",
      "DisCO-b, arXiv 2505.12366"},
     {STAGE_ADVANTAGE, "disco", 0, disco, "disco_tau",

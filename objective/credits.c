@@ -161,7 +161,7 @@ static double token_topk(const struct objective *o, struct rollouts *b)
     return 0;
 }
 
-const struct part CREDIT_PARTS[] = {
+const struct objective_part CREDIT_PARTS[] = {
     {STAGE_CREDIT, "salt", 0, salt, "", "V(node) - V(root)", "SALT, arXiv 2510.20022"},
     {STAGE_CREDIT, "tree_td", 0, tree_td, "", "V(node) - V(parent)",
      "the difference form of SALT; sums to the row's advantage"},

@@ -109,7 +109,7 @@ static double balance(const struct objective *o, struct rollouts *b)
     return 0;
 }
 
-const struct part FILTER_PARTS[] = {
+const struct objective_part FILTER_PARTS[] = {
     {STAGE_FILTER, "zero_std", 0, zero_std, "", "groups whose rewards do not differ are dropped",
      "DAPO, arXiv 2503.14476; SRPO's code"},
     {STAGE_FILTER, "max_var", 0, max_var, "keep_rows",

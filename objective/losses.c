@@ -265,7 +265,7 @@ static double dpo(const struct objective *o, struct rollouts *b)
     return loss;
 }
 
-const struct part LOSS_PARTS[] = {
+const struct objective_part LOSS_PARTS[] = {
     {STAGE_LOSS, "clip", 0, clip, "epsilon epsilon_high delta importance_sampling_level",
      "-min(w A, clip(w, 1 - eps, 1 + eps_high) A); A < 0 and w > delta: -delta A",
      "PPO, arXiv 1707.06347; dual clip arXiv 1912.09729; GSPO 2507.18071; Rank-GRPO 2510.20150"},

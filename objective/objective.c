@@ -56,7 +56,6 @@ const struct setting OBJECTIVE_SETTINGS[] = {
     SETTING(REAL, objective_settings, entropy_coef, "0.001", 0, 10, "of entropy"),
     SETTING(REAL, objective_settings, llds_coef, "0.2", 0, 100, "of llds"),
     SETTING(REAL, objective_settings, sft_coef, "0.005", 0, 100, "of sft"),
-    SETTING(REAL, objective_settings, prdc_coef, "0.1", 0, 100, "of prdc"),
     SETTING(REAL, objective_settings, k2_coef, "0.1", 0, 100, "of k2_old"),
     SETTING(REAL, objective_settings, token_share, "0.2", 0, 1, "of token_topk"),
     SETTING(REAL, objective_settings, gigpo_omega, "1", 0, 100, "of gigpo"),
@@ -109,7 +108,7 @@ static double run_stage(const struct objective *o, enum objective_stage stage, s
     return loss;
 }
 
-/* Advantages of the whole batch get deviation 1 (spo, and scale_rewards=batch). */
+/* Advantages of the whole batch get deviation 1. */
 static void scale_batch(struct rollouts *b)
 {
     double *live = b->scratch;

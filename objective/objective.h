@@ -29,8 +29,8 @@ struct objective_settings {
     double rank_gamma, entity_alpha, std_floor;
     double epsilon, epsilon_high, delta, tau_pos, tau_neg, disco_tau, rec_low, rec_high,
         regress_beta, dpo_beta, asymre_shift;
-    double beta, kl_hinge_delta, kl_hinge_beta, entropy_coef, llds_coef, sft_coef, prdc_coef,
-        k2_coef, token_share, gigpo_omega;
+    double beta, kl_hinge_delta, kl_hinge_beta, entropy_coef, llds_coef, sft_coef, k2_coef,
+        token_share, gigpo_omega;
     char kl_estimator[SETTING_TEXT_SIZE], kl_anchor[SETTING_TEXT_SIZE];
 };
 
@@ -55,7 +55,6 @@ enum {
     NEEDS_ENTROPY = 2,   /* entropy, and its gradient is meant */
     NEEDS_STALE = 4,     /* does nothing while the policy is the one that sampled */
     NEEDS_LOGGED = 8,    /* rows of the log */
-    NEEDS_ANCHORS = 16,
 };
 
 struct objective;
@@ -63,7 +62,7 @@ struct objective;
 /* Adds to b what its stage is for; a loss or regulariser returns its value, others 0. */
 typedef double part_fn(const struct objective *objective, struct rollouts *b);
 
-struct part {
+struct objective_part {
     enum objective_stage stage;
     const char *name;
     unsigned needs;
@@ -76,7 +75,7 @@ enum { PARTS_A_STAGE = 8 };
 
 struct objective {
     struct objective_settings settings;
-    const struct part *parts[STAGES][PARTS_A_STAGE];
+    const struct objective_part *parts[STAGES][PARTS_A_STAGE];
     size_t count[STAGES];
     unsigned needs; /* of all of them */
 };

@@ -70,10 +70,6 @@ static const struct preset {
     {"asymre", true,
      "reward=exact adv=asymre scale_rewards=none loss_type=logp loss_agg_mode=token-mean",
      "arXiv 2509.24203"},
-    {"spo", true,
-     "reward=rsvr adv=spo scale_rewards=batch num_generations=2 loss_type=clip epsilon=0.2 "
-     "epsilon_high=0.28 delta=10 loss_agg_mode=token-mean",
-     "arXiv 2509.13232"},
     {"disco_b", true,
      "reward=exact adv=disco_b scale_rewards=none loss_type=logp reg=kl_hinge "
      "loss_agg_mode=seq-mean-token-mean",
@@ -94,7 +90,6 @@ static const struct preset {
     {"d3s", false, "filter=max_var credit=token_topk", "arXiv 2509.22115"},
     {"e_grpo", false, "reward=exact reward_shape=entity", "arXiv 2510.24694"},
     {"llds", false, "reg=llds", "arXiv 2512.04220"},
-    {"prdc", false, "reg=prdc", "arXiv 2306.06569"},
     {"entropy", false, "reg=entropy", "Williams and Peng 1991"},
 };
 
@@ -163,7 +158,7 @@ bool objective_expand(struct objective_settings *s, struct err *err)
 /* ---- from names to parts ---- */
 
 static const struct {
-    const struct part *parts;
+    const struct objective_part *parts;
     const size_t *count;
 } TABLES[] = {
     {REWARD_PARTS, &REWARD_PARTS_COUNT},       {FILTER_PARTS, &FILTER_PARTS_COUNT},
@@ -171,11 +166,12 @@ static const struct {
     {LOSS_PARTS, &LOSS_PARTS_COUNT},           {REGULARISER_PARTS, &REGULARISER_PARTS_COUNT},
 };
 
-static const struct part *find_part(enum objective_stage stage, const char *name, size_t size)
+static const struct objective_part *find_part(enum objective_stage stage, const char *name,
+                                              size_t size)
 {
     for (size_t t = 0; t < COUNT(TABLES); t++)
         for (size_t i = 0; i < *TABLES[t].count; i++) {
-            const struct part *part = &TABLES[t].parts[i];
+            const struct objective_part *part = &TABLES[t].parts[i];
             if (part->stage == stage && strlen(part->name) == size &&
                 memcmp(part->name, name, size) == 0)
                 return part;
@@ -188,7 +184,7 @@ static bool add_parts(struct objective *o, enum objective_stage stage, const cha
 {
     for (const char *at = names; *at;) {
         size_t size = strcspn(at, ",");
-        const struct part *part = find_part(stage, at, size);
+        const struct objective_part *part = find_part(stage, at, size);
         if (!part)
             return err_set(err, ERR_INPUT, "%s: expected one of --list-methods, found '%.*s'",
                            STAGE_NAMES[stage], (int)size, at);
@@ -238,10 +234,6 @@ static bool check_pairs(const struct objective *o, struct err *err)
     if (has(o, STAGE_REWARD, "rsvr") && has(o, STAGE_SHAPE, "entity"))
         return err_set(err, ERR_INPUT,
                        "reward_shape: rsvr pays for near misses already; entity goes with exact");
-    if (has(o, STAGE_ADVANTAGE, "spo") && strcmp(s->scale_rewards, "group") == 0)
-        return err_set(err, ERR_INPUT,
-                       "scale_rewards: spo compares with the prompt's past, not within its group: "
-                       "batch or none");
     if (strcmp(s->adv_scope, "rank") == 0 && strcmp(s->importance_sampling_level, "sequence") == 0)
         return err_set(err, ERR_INPUT,
                        "adv_scope: ranks have advantages of their own, a ratio of the whole "
@@ -308,7 +300,7 @@ void objective_list(struct text *text)
         text_addf(text, "\n%s\n", STAGE_NAMES[g]);
         for (size_t t = 0; t < COUNT(TABLES); t++)
             for (size_t i = 0; i < *TABLES[t].count; i++) {
-                const struct part *part = &TABLES[t].parts[i];
+                const struct objective_part *part = &TABLES[t].parts[i];
                 if (part->stage == g)
                     text_addf(text, "  %-14s %s\n                 %s%s%s\n", part->name,
                               part->formula, part->source, *part->options ? "; options: " : "",

@@ -89,15 +89,15 @@ static double llds(const struct objective *o, struct rollouts *b)
     return loss;
 }
 
-/* -coef * mean over rows of a kind of their log-probability. */
-static double imitate(struct rollouts *b, enum row_kind kind, double coef)
+/* -coef * mean over logged rows of their log-probability. */
+static double imitate(struct rollouts *b, double coef)
 {
     double loss = 0;
     double rows = 0;
     for (size_t r = 0; r < b->rows; r++)
-        rows += b->kind[r] == kind;
+        rows += b->kind[r] == ROW_LOGGED;
     for (size_t r = 0; r < b->rows; r++)
-        for (size_t t = row_first_token(b, r); b->kind[r] == kind && t < row_last_token(b, r);
+        for (size_t t = row_first_token(b, r); b->kind[r] == ROW_LOGGED && t < row_last_token(b, r);
              t++) {
             loss -= coef * b->lp[t] / rows;
             b->g_lp[t] -= coef / rows;
@@ -107,15 +107,10 @@ static double imitate(struct rollouts *b, enum row_kind kind, double coef)
 
 static double sft(const struct objective *o, struct rollouts *b)
 {
-    return imitate(b, ROW_LOGGED, o->settings.sft_coef);
+    return imitate(b, o->settings.sft_coef);
 }
 
-static double prdc(const struct objective *o, struct rollouts *b)
-{
-    return imitate(b, ROW_ANCHOR, o->settings.prdc_coef);
-}
-
-const struct part REGULARISER_PARTS[] = {
+const struct objective_part REGULARISER_PARTS[] = {
     {STAGE_REGULARISER, "kl", 0, kl, "beta kl_estimator kl_anchor",
      "beta * k1 (d), k2 (d^2 / 2) or k3 (exp(-d) + d - 1), d = lp - anchor",
      "Schulman 2020; GRPO, arXiv 2402.03300"},
@@ -130,8 +125,5 @@ const struct part REGULARISER_PARTS[] = {
      "LLDS, arXiv 2512.04220, action gate"},
     {STAGE_REGULARISER, "sft", NEEDS_LOGGED, sft, "sft_coef", "-coef mean over logged rows of lp",
      "RPO, arXiv 2405.16436"},
-    {STAGE_REGULARISER, "prdc", NEEDS_ANCHORS, prdc, "prdc_coef",
-     "-coef mean lp of what the most similar logged case took",
-     "PRDC, arXiv 2306.06569, as a discrete policy's regulariser"},
 };
 const size_t REGULARISER_PARTS_COUNT = COUNT(REGULARISER_PARTS);

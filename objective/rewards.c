@@ -73,7 +73,7 @@ static double entity(const struct objective *o, struct rollouts *b)
     return 0;
 }
 
-const struct part REWARD_PARTS[] = {
+const struct objective_part REWARD_PARTS[] = {
     {STAGE_REWARD, "rsvr", 0, rsvr, "",
      "1 if exact, else min(.95, sqrt(matched / levels)); 4 levels: .5 .707 .866 .95",
      "SRPO, arXiv 2510.20815, 3.3 and its code"},

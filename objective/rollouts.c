@@ -17,6 +17,5 @@ void rollouts_layout(struct rollouts *b, size_t groups, size_t rows, size_t unit
         *of_tokens[i] = arena_take(arena, tokens, sizeof(double));
     for (size_t i = 0; i < COUNT(of_units); i++)
         *of_units[i] = arena_take(arena, units, sizeof(double));
-    b->baseline = arena_take(arena, groups, sizeof(double));
     b->scratch = arena_take(arena, tokens + units + rows + groups, sizeof(double));
 }

@@ -26,7 +26,6 @@
 enum row_kind {
     ROW_ROLLOUT, /* sampled by the policy (lp_old is what it was then) */
     ROW_LOGGED,  /* what the user did, from the log */
-    ROW_ANCHOR,  /* what a regulariser pulls towards */
 };
 
 struct rollouts {
@@ -43,10 +42,9 @@ struct rollouts {
     double *lp_ref;       /* [tokens] by the reference; read only by parts that need it */
     double *entropy;      /* [tokens] */
     /* outcomes */
-    double *exact;    /* [units] 1: the target, or relevant and new in its list */
-    double *matched;  /* [units] quantised tiles of the target's name that it shares, 0 .. levels */
-    double *alike;    /* [units] share of the target's attributes that it has, 0 .. 1 */
-    double *baseline; /* [groups] mean reward expected before this batch (spo) */
+    double *exact;   /* [units] 1: the target, or relevant and new in its list */
+    double *matched; /* [units] quantised tiles of the target's name that it shares, 0 .. levels */
+    double *alike;   /* [units] share of the target's attributes that it has, 0 .. 1 */
     /* made by the parts, in this order */
     double *reward;           /* [units] */
     double *advantage;        /* [tokens] */

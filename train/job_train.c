@@ -36,39 +36,56 @@ static bool save_state(struct training *t, struct err *err)
     struct training_state state = state_of(t);
     state.counters = counters_of(t);
     fflush(t->steps);
+    if (t->rollouts)
+        fflush(t->rollouts);
     bool fine = training_state_write(t->state_path, &state, err);
     json_decref(state.counters);
     return fine;
 }
 
-/* Drops the rows of steps that the state does not know, so that a resumed file is that of one run.
+/*
+ * A table of steps, to be appended to.  Drops the rows of steps that the state does not know, so
+ * that a resumed file is that of one run.
  */
-static bool open_steps(struct training *t, struct err *err)
+static bool open_table(FILE **file, const char *path, size_t step, const char *head,
+                       struct err *err)
 {
-    t->steps = fopen(t->steps_path, "a+");
-    if (!t->steps)
-        return err_set(err, ERR_SYSTEM, "%s: %s", t->steps_path, strerror(errno));
+    *file = fopen(path, "a+");
+    if (!*file)
+        return err_set(err, ERR_SYSTEM, "%s: %s", path, strerror(errno));
     char line[512];
     long keep = 0;
     bool any = false;
-    rewind(t->steps);
-    while (fgets(line, sizeof line, t->steps)) {
-        if (any && strtoull(line, NULL, 10) > t->trainer.step)
+    rewind(*file);
+    while (fgets(line, sizeof line, *file)) {
+        if (any && strtoull(line, NULL, 10) > step)
             break;
         if (!strchr(line, '\n'))
             break;
         any = true;
-        keep = ftell(t->steps);
+        keep = ftell(*file);
     }
-    if (ftruncate(fileno(t->steps), keep) != 0)
-        return err_set(err, ERR_SYSTEM, "%s: %s", t->steps_path, strerror(errno));
-    fseek(t->steps, 0, SEEK_END);
+    if (ftruncate(fileno(*file), keep) != 0)
+        return err_set(err, ERR_SYSTEM, "%s: %s", path, strerror(errno));
+    fseek(*file, 0, SEEK_END);
     if (keep == 0)
-        fputs(
-            "step\tepoch\tfind_loss\tname_loss\tsay_loss\tgradient_norm\tlearning_rate\tvalidation_"
-            "ndcg10\tpositions_per_s\n",
-            t->steps);
+        fputs(head, *file);
     return true;
+}
+
+static bool open_tables(struct training *t, struct err *err)
+{
+    char path[PATH_SIZE];
+    if (!open_table(&t->steps, t->steps_path, t->trainer.step,
+                    "step\tepoch\tfind_loss\tname_loss\tsay_loss\tgradient_norm\tlearning_rate\t"
+                    "validation_ndcg10\tpositions_per_s\n",
+                    err))
+        return false;
+    return !t->trainer.rl || (path_make(path, err, "%s/rollouts.tsv", t->folder) &&
+                              open_table(&t->rollouts, path, t->trainer.step,
+                                         "step\tloss\treward\thits\tprefix\tsilent_groups\t"
+                                         "signal_units\tclipped\tkl\tentropy\n",
+                                         err));
 }
 
 static bool resume(struct training *t, struct err *err)
@@ -122,7 +139,7 @@ static bool look(struct training *t, double *value, struct err *err)
         return false;
     double name = training_ndcg(seen.rank[METHOD_NAME], t->cases.count);
     double find = training_ndcg(seen.rank[METHOD_FIND], t->cases.count);
-    *value = t->job->train->name_weight > 0 ? (name + find) / 2 : find;
+    *value = t->trainer.sasrec ? find : (name + find) / 2;
     judgement_release(&seen, t->cases.count);
     log_info("train.look epoch=%zu name_ndcg10=%.4f find_ndcg10=%.4f", trainer_epoch(&t->trainer),
              name, find);
@@ -139,7 +156,7 @@ static bool look(struct training *t, double *value, struct err *err)
 
 static void show_progress(const struct training *t, const struct step_report *report, double loss)
 {
-    size_t total = t->job->train->epochs * t->trainer.batches.steps_per_epoch;
+    size_t total = t->trainer.steps;
     double seconds = clock_s() - t->started_s;
     double speed = (double)t->positions / (seconds > 0 ? seconds : 1);
     if (!isatty(STDERR_FILENO)) {
@@ -157,10 +174,44 @@ static void show_progress(const struct training *t, const struct step_report *re
             bar, trainer_epoch(&t->trainer) + 1, t->job->train->epochs, loss, speed, left);
 }
 
+static bool is_time_to_look(const struct training *t)
+{
+    const struct train_settings *s = t->job->train;
+    const struct trainer *trainer = &t->trainer;
+    if (trainer->step == trainer->steps)
+        return true;
+    if (t->posttrains)
+        return trainer->step % s->rl_check_every == 0;
+    return trainer->step % trainer->batches.steps_per_epoch == 0 &&
+           trainer_epoch(trainer) % s->check_every == 0;
+}
+
+/* Names that are looked at several times cannot be drawn again by a changed policy. */
+static bool may_save(const struct training *t)
+{
+    return !t->trainer.rl ||
+           t->trainer.step % t->trainer.rl->objective.settings.num_iterations == 0;
+}
+
+static void note_rollouts(struct training *t, const struct rl_report *r)
+{
+    const struct objective_report *o = &r->objective;
+    if (!t->rollouts)
+        return;
+    fprintf(t->rollouts, "%zu\t%.5f\t%.5f\t%.5f\t%.5f\t%.4f\t%.4f\t%.4f\t%.6f\t%.4f\n",
+            t->trainer.step, r->loss, o->reward, r->hit_rate, r->prefix, o->silent_groups,
+            o->signal_units, o->clipped, o->kl, o->entropy);
+    if (t->trainer.step % 20 == 0)
+        log_info("train.rl step=%zu reward=%.4f hits=%.4f silent_groups=%.3f signal=%.3f "
+                 "clipped=%.3f kl=%.5f entropy=%.3f",
+                 t->trainer.step, o->reward, r->hit_rate, o->silent_groups, o->signal_units,
+                 o->clipped, o->kl, o->entropy);
+}
+
 static bool run(struct training *t, struct err *err)
 {
     const struct train_settings *s = t->job->train;
-    size_t total = s->epochs * t->trainer.batches.steps_per_epoch;
+    size_t total = t->trainer.steps;
     bool fine = true;
     t->started_s = clock_s();
     while (fine && t->trainer.step < total && t->since_best < s->patience) {
@@ -168,9 +219,7 @@ static bool run(struct training *t, struct err *err)
         double value = -1;
         trainer_step(&t->trainer, &report);
         t->positions += report.targets;
-        bool epoch_ends = t->trainer.step % t->trainer.batches.steps_per_epoch == 0;
-        if (epoch_ends &&
-            (trainer_epoch(&t->trainer) % s->check_every == 0 || t->trainer.step == total))
+        if (is_time_to_look(t))
             fine = t->cases.count == 0 || look(t, &value, err);
         fprintf(t->steps, "%zu\t%zu\t%.5f\t%.5f\t%.5f\t%.4f\t%.6g\t", t->trainer.step,
                 trainer_epoch(&t->trainer), report.find_loss, report.name_loss, report.say_loss,
@@ -179,7 +228,8 @@ static bool run(struct training *t, struct err *err)
             fprintf(t->steps, "%.5f", value);
         fprintf(t->steps, "\t%.0f\n", (double)t->positions / (clock_s() - t->started_s));
         show_progress(t, &report, report.find_loss + s->name_weight * report.name_loss);
-        if (fine && (value >= 0 || t->trainer.step % s->state_every_steps == 0))
+        note_rollouts(t, &report.rl);
+        if (fine && (value >= 0 || t->trainer.step % s->state_every_steps == 0) && may_save(t))
             fine = save_state(t, err);
     }
     if (isatty(STDERR_FILENO))
@@ -247,6 +297,41 @@ static bool open_tasks(struct training *t, struct err *err)
     return t->words != NULL && err->code == ERR_NONE;
 }
 
+/* Takes up the params of the version that post-training starts from. */
+static bool go_on(struct training *t, struct err *err)
+{
+    const struct train_settings *s = t->job->train;
+    bool rl = strcmp(s->stage, "rl") == 0;
+    struct text warnings;
+    struct version *init = NULL;
+    bool fine = true;
+    text_init(&warnings, 1 << 16);
+    if (rl) {
+        t->rl.words = t->words;
+        fine = objective_open(&t->rl.objective, t->job->objective, &warnings, err) &&
+               rl_prompts_make(&t->rl.prompts, &t->data, t->version, s->window, err);
+    }
+    if (fine) {
+        init = version_open(t->job->home, t->init, t->job->store, s->scan_items_max, err);
+        fine = init != NULL;
+    }
+    if (fine && (strcmp(init->index->fingerprint, t->version->index->fingerprint) != 0 ||
+                 memcmp(&init->policy.shape, &t->trainer.shape, sizeof init->policy.shape) != 0))
+        fine = err_set(err, ERR_INPUT,
+                       "init: version %s was made from another index or with other sizes than "
+                       "these settings say",
+                       t->init);
+    for (char *at = warnings.bytes; at && *at; at += strcspn(at, "\n"), at += *at == '\n')
+        log_info("train.objective warning=\"%.*s\"", (int)strcspn(at, "\n"), at);
+    if (fine)
+        fine = trainer_continue(&t->trainer, &init->policy.params, rl ? &t->rl : NULL, err);
+    if (fine && rl)
+        log_info("train.prompts count=%zu dropped=%zu", t->rl.prompts.count, t->rl.prompts.dropped);
+    text_release(&warnings);
+    version_drop(init);
+    return fine;
+}
+
 static bool open_training(struct training *t, struct err *err)
 {
     const struct train_settings *s = t->job->train;
@@ -291,9 +376,10 @@ static bool open_training(struct training *t, struct err *err)
            guess_content(t, err) &&
            trainer_open(&t->trainer, s, t->version, &t->data.sequences,
                         t->tasks.per_epoch ? &t->tasks : NULL, t->job->pool, err) &&
+           (!t->posttrains || go_on(t, err)) &&
            cases_make(&t->cases, t->data.histories, &t->data.split, PART_VALIDATION, s->check_users,
                       s->seed, err) &&
-           folder_make(t->folder, err) && resume(t, err) && open_steps(t, err);
+           folder_make(t->folder, err) && resume(t, err) && open_tables(t, err);
 }
 
 static bool make_hash(struct training *t, struct err *err)
@@ -306,8 +392,9 @@ static bool make_hash(struct training *t, struct err *err)
     if (t->job->train->texts && t->job->train->task_share > 0)
         t->texts_revision = texts_revision(&txn);
     store_abort(&txn);
-    snprintf(data, sizeof data, "%s %llu %llu", t->data.index_name,
-             (unsigned long long)t->data.histories->upto, (unsigned long long)t->texts_revision);
+    snprintf(data, sizeof data, "%s %llu %llu %s", t->data.index_name,
+             (unsigned long long)t->data.histories->upto, (unsigned long long)t->texts_revision,
+             t->init);
     struct train_settings shaping =
         *t->job->train; /* what does not change the result stays out of it */
     shaping.threads = 0;
@@ -316,8 +403,10 @@ static bool make_hash(struct training *t, struct err *err)
     const struct settings tables[] = {
         {TRAIN_SETTINGS, TRAIN_SETTINGS_COUNT, &shaping},
         {INDEX_SETTINGS, INDEX_SETTINGS_COUNT, (void *)(uintptr_t)t->job->index},
-        {EVENT_SETTINGS, EVENT_SETTINGS_COUNT, (void *)(uintptr_t)t->job->events}};
-    settings_hash(t->hash, tables, COUNT(tables), data);
+        {EVENT_SETTINGS, EVENT_SETTINGS_COUNT, (void *)(uintptr_t)t->job->events},
+        {OBJECTIVE_SETTINGS, OBJECTIVE_SETTINGS_COUNT, (void *)(uintptr_t)t->job->objective}};
+    bool rl = strcmp(shaping.stage, "rl") == 0;
+    settings_hash(t->hash, tables, COUNT(tables) - !rl, data);
     return path_make(parent, err, "%s/training", t->job->home) && folder_make(parent, err) &&
            path_make(t->folder, err, "%s/%.8s", parent, t->hash) &&
            path_make(t->state_path, err, "%s/state.safetensors", t->folder) &&
@@ -357,6 +446,36 @@ static bool expand_preset(struct train_settings *s, struct err *err)
     return true;
 }
 
+/* What a stage means in settings, and what it starts from. */
+static bool expand_stage(struct training *t, struct train_settings *s, struct err *err)
+{
+    bool rl = strcmp(s->stage, "rl") == 0;
+    if (strcmp(s->stage, "sft") == 0)
+        return true;
+    if (!rl && strcmp(s->stage, "continue") != 0)
+        return err_set(err, ERR_INPUT, "stage: expected sft, rl or continue, found '%.40s'",
+                       s->stage);
+    if (strcmp(s->preset, "policy") != 0)
+        return err_set(err, ERR_INPUT, "stage: %s goes on from a policy, not from %s", s->stage,
+                       s->preset);
+    t->posttrains = true;
+    s->learning_rate = s->rl_learning_rate;
+    if (rl)
+        s->name_weight = 0; /* find and say go on; name learns from what it is paid for */
+    if (strcmp(s->init, "production") == 0)
+        return production_name(t->init, t->job->home, err);
+    snprintf(t->init, sizeof t->init, "%.60s", s->init);
+    return true;
+}
+
+/* The control learns from the events that were kept for rl. */
+static void release_kept(struct training *t)
+{
+    struct split *split = &t->data.split;
+    if (strcmp(t->job->train->stage, "continue") == 0)
+        memcpy(split->train_end, split->rl_end, split->users * sizeof *split->train_end);
+}
+
 bool job_train(const struct job *job_asked, struct err *err)
 {
     struct train_settings expanded = *job_asked->train;
@@ -366,10 +485,15 @@ bool job_train(const struct job *job_asked, struct err *err)
     if (!expand_preset(&expanded, err))
         return false;
     struct training t = {.job = job, .best = -1};
+    if (!expand_stage(&t, &expanded, err))
+        return false;
     char name[64];
     bool there = false;
-    bool fine = rows_load(&t.data, job, err) && make_hash(&t, err) &&
-                find_version(name, sizeof name, job->home, t.hash, &there, err);
+    bool fine = rows_load(&t.data, job, err);
+    if (fine)
+        release_kept(&t);
+    fine = fine && make_hash(&t, err) &&
+           find_version(name, sizeof name, job->home, t.hash, &there, err);
     if (fine && there)
         fine = (strcmp(expanded.preset, "sasrec") == 0 ? baseline_set(job->home, name, err)
                                                        : finish_promotion(&t, name, err)) &&
@@ -382,6 +506,9 @@ bool job_train(const struct job *job_asked, struct err *err)
     }
     if (t.steps)
         fclose(t.steps);
+    if (t.rollouts)
+        fclose(t.rollouts);
+    rl_prompts_free(&t.rl.prompts);
     cases_release(&t.cases);
     trainer_close(&t.trainer);
     item_words_free(t.words);

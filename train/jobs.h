@@ -11,11 +11,12 @@
 #include "base/endpoint.h"
 #include "base/threads.h"
 #include "data/events.h"
+#include "objective/objective.h"
 #include "recommend/version.h"
 
 struct index_settings {
     size_t tile_levels, tiles, vocab, text_dims, event_dims, neighbours, index_seed;
-    double cold_share, text_weight, event_weight, neighbour_shrink, neighbour_backward,
+    double cold_share, rl_share, text_weight, event_weight, neighbour_shrink, neighbour_backward,
         neighbour_from, neighbour_to;
     size_t neighbour_window, text_neighbours, tile_balance;
     bool feed_back;
@@ -31,7 +32,9 @@ struct train_settings {
         newcomer_loss;
     size_t softmax_items, negatives;
     bool promote, node_vectors, texts;
-    char preset[SETTING_TEXT_SIZE];
+    char preset[SETTING_TEXT_SIZE], stage[SETTING_TEXT_SIZE], init[SETTING_TEXT_SIZE];
+    size_t rl_steps, rl_prompts, rl_check_every;
+    double rl_learning_rate, rl_temperature, rl_weight;
 };
 
 extern const struct setting INDEX_SETTINGS[];
@@ -47,6 +50,7 @@ struct job {
     const struct index_settings *index;
     const struct train_settings *train;
     const struct endpoint_settings *endpoint;
+    const struct objective_settings *objective; /* expanded */
 };
 
 bool job_index(const struct job *job, struct err *err) MUST_CHECK;

@@ -53,6 +53,18 @@ static json_t *manifest_facts(const struct training *t, const struct judgement *
     return facts;
 }
 
+static bool copy_rollouts(struct training *t, const char *folder, struct err *err)
+{
+    char from[PATH_SIZE];
+    char to[PATH_SIZE];
+    if (!t->rollouts)
+        return true;
+    fclose(t->rollouts);
+    t->rollouts = NULL;
+    return path_make(from, err, "%s/rollouts.tsv", t->folder) &&
+           path_make(to, err, "%s/rollouts.tsv", folder) && file_copy(to, from, err);
+}
+
 static bool write_version(struct training *t, const char *folder, const struct judgement *seen,
                           bool promotes, struct err *err)
 {
@@ -66,7 +78,7 @@ static bool write_version(struct training *t, const char *folder, const struct j
     fclose(t->steps);
     t->steps = NULL;
     if (!path_make(path, err, "%s/training.tsv", folder) || !file_copy(path, t->steps_path, err) ||
-        !path_make(path, err, "%s/catalogue.faiss", folder))
+        !copy_rollouts(t, folder, err) || !path_make(path, err, "%s/catalogue.faiss", folder))
         return false;
     struct catalogue_index *index =
         catalogue_index_open(t->version->policy.find_vectors, shape->items, shape->dim, path,

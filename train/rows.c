@@ -25,6 +25,7 @@ bool rows_load_events(struct row_data *data, const struct job *job, uint64_t upt
     if (!split_make(&data->split, h, job->index->split, err))
         return false;
     split_hide_cold(data->histories, job->index->cold_share);
+    split_keep_for_rl(&data->split, data->histories, job->index->rl_share);
     return true;
 }
 
@@ -34,6 +35,8 @@ static void print_meaning(struct text *text, const struct job *job)
                                     (void *)(uintptr_t)job->events};
     text_init(text, 65536);
     text_addf(text, "split = %s\ncold_share = %g\n", job->index->split, job->index->cold_share);
+    if (job->index->rl_share > 0)
+        text_addf(text, "rl_share = %g\n", job->index->rl_share);
     settings_print(text, &events);
 }
 

@@ -53,10 +53,11 @@ bool split_make(struct split *split, const struct histories *h, const char *kind
         return err_set(err, ERR_INPUT, "split: expected leave_one_out, time or none, found '%.40s'",
                        kind);
     split->train_end = calloc(h->users + 1, sizeof *split->train_end);
+    split->rl_end = calloc(h->users + 1, sizeof *split->rl_end);
     split->target[0] = calloc(h->users + 1, sizeof *split->target[0]);
     split->target[1] = calloc(h->users + 1, sizeof *split->target[1]);
     int64_t *times = calloc(h->events + 1, sizeof *times);
-    bool fine = split->train_end && split->target[0] && split->target[1] && times;
+    bool fine = split->train_end && split->rl_end && split->target[0] && split->target[1] && times;
     if (!fine)
         err_set(err, ERR_SYSTEM, "no memory to split %zu events", h->events);
     int64_t cut[2] = {0, 0};
@@ -74,6 +75,8 @@ bool split_make(struct split *split, const struct histories *h, const char *kind
         else if (!none)
             leave_one_out(split, h, u);
     }
+    for (size_t u = 0; fine && u < h->users; u++)
+        split->rl_end[u] = split->train_end[u];
     free(times);
     if (!fine)
         split_release(split);
@@ -89,9 +92,26 @@ void split_hide_cold(struct histories *h, double share)
     }
 }
 
+void split_keep_for_rl(struct split *split, const struct histories *h, double share)
+{
+    for (size_t u = 0; share > 0 && u < h->users; u++) {
+        struct rng rng = rng_stream(0x0f0715, h->user[u], 0);
+        size_t last = SIZE_MAX; /* where the kept ones begin */
+        size_t count = 0;
+        if (rng_uniform(&rng) >= share)
+            continue;
+        for (size_t e = split->train_end[u]; e-- > h->first[u];)
+            if (h->kind[e] == EVENT_POSITIVE && ++count == RL_EVENTS)
+                last = e;
+        if (count >= RL_EVENTS + RL_HISTORY)
+            split->train_end[u] = last;
+    }
+}
+
 void split_release(struct split *split)
 {
     free(split->train_end);
+    free(split->rl_end);
     free(split->target[0]);
     free(split->target[1]);
     *split = (struct split){0};

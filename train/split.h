@@ -18,6 +18,7 @@ enum part { PART_VALIDATION, PART_TEST };
 struct split {
     size_t users;      /* as in the histories */
     size_t *train_end; /* [users] event index: positive events before it train */
+    size_t *rl_end;    /* [users] those from train_end up to here are kept for post-training */
     size_t *target[2]; /* [users] event index of the target of a part, or SIZE_MAX */
 };
 
@@ -29,6 +30,12 @@ bool split_make(struct split *split, const struct histories *histories, const ch
  * items go follows from those.  For evaluation alone.
  */
 void split_hide_cold(struct histories *histories, double share);
+/*
+ * Of a share of the users the last RL_EVENTS training events are kept for post-training, where
+ * RL_HISTORY others are left: which users follows from their numbers in the store.
+ */
+enum { RL_EVENTS = 2, RL_HISTORY = 2 };
+void split_keep_for_rl(struct split *split, const struct histories *histories, double share);
 void split_release(struct split *split);
 
 /* Training sequences as flat arrays: positive events before train_end, oldest first. */

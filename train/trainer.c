@@ -164,6 +164,43 @@ bool trainer_open(struct trainer *t, const struct train_settings *settings,
     for (size_t w = 0; w < threads; w++)
         policy_prepare(&t->works[w], &t->shape);
     set_up(t);
+    t->steps = strcmp(settings->stage, "sft") == 0 ? settings->epochs * t->batches.steps_per_epoch
+                                                   : settings->rl_steps;
+    return true;
+}
+
+static void rl_arena(struct trainer *t, struct arena *arena)
+{
+    t->all_find = arena_take(arena, t->shape.items * t->shape.dim, sizeof(real));
+    rl_layout(t->rl, &t->shape, t->legal.width, arena);
+}
+
+bool trainer_continue(struct trainer *t, const struct params *params, struct rl *rl,
+                      struct err *err)
+{
+    struct arena ruler = {0};
+    for (size_t i = 0; i < PARAM_COUNT; i++) {
+        size_t size = param_count(&PARAMS[i], &t->shape) * sizeof(real);
+        memcpy(*param_slot(&t->policy.params, &PARAMS[i]), param_data(params, &PARAMS[i]), size);
+        memcpy(*param_slot(&t->average, &PARAMS[i]), param_data(params, &PARAMS[i]), size);
+        memcpy(*param_slot(&t->best, &PARAMS[i]), param_data(params, &PARAMS[i]), size);
+    }
+    t->rl = rl;
+    if (!rl)
+        return true;
+    rl->settings = t->settings;
+    rl->policy = &t->policy;
+    rl->trie = t->mask.base;
+    rl->no_late = &t->no_late;
+    rl->unseen = t->unseen;
+    rl->pool = t->pool;
+    rl->gradients = t->gradient;
+    rl_arena(t, &ruler);
+    if (!arena_open(&t->rl_arena, ruler.used, err))
+        return false;
+    rl_arena(t, &t->rl_arena);
+    t->policy.find_vectors = t->all_find;
+    rl_start(rl, &t->shape);
     return true;
 }
 
@@ -173,6 +210,7 @@ void trainer_close(struct trainer *t)
     batches_close(&t->batches);
     optimiser_close(&t->optimiser);
     arena_close(&t->arena);
+    arena_close(&t->rl_arena);
 }
 
 size_t trainer_epoch(const struct trainer *t)
@@ -388,7 +426,7 @@ static void learn_piece(void *self, size_t piece, size_t worker)
 static double rate_at(const struct trainer *t)
 {
     const struct train_settings *s = t->settings;
-    double total = (double)(s->epochs * t->batches.steps_per_epoch);
+    double total = (double)t->steps;
     double step = (double)t->step + 1;
     if (step < (double)s->warmup_steps)
         return s->learning_rate * step / (double)s->warmup_steps;
@@ -410,6 +448,12 @@ void trainer_step(struct trainer *t, struct step_report *report)
     if (t->policy.items.node)
         thread_pool_run(t->pool, t->shape.levels, node_piece, t);
     thread_pool_run(t->pool, GRADIENTS, learn_piece, &s);
+    if (t->rl) {
+        for (size_t k = 0; k < t->find.count; k++)
+            memcpy(t->all_find + (size_t)t->find.row[k] * t->shape.dim,
+                   t->find_vectors + k * t->shape.dim, t->shape.dim * sizeof(real));
+        rl_step(t->rl, t->step, &report->rl);
+    }
     optimiser_sum(&t->optimiser, t->pool);
     thread_pool_run(t->pool, find_pieces(t), sum_find_piece, t);
     thread_pool_run(t->pool, (t->shape.dim + FINISH_DIMS - 1) / FINISH_DIMS, finish_piece, t);

@@ -19,6 +19,7 @@
 
 #include "train/batch.h"
 #include "train/optimiser.h"
+#include "train/rl.h"
 
 struct trainer {
     const struct train_settings *settings;
@@ -52,19 +53,28 @@ struct trainer {
     struct trie no_late;
     struct legal_tiles legal;
     struct thread_pool *pool;
-    struct arena arena;
-    size_t step;
+    struct arena arena, rl_arena;
+    struct rl *rl;      /* borrowed; NULL: supervised alone */
+    real *all_find;     /* [items, dim] find vectors of all rows, for rl */
+    size_t step, steps; /* done; in all */
 };
 
 bool trainer_open(struct trainer *trainer, const struct train_settings *settings,
                   const struct version *version, const struct sequences *sequences,
                   const struct tasks *tasks, struct thread_pool *pool, struct err *err) MUST_CHECK;
+/*
+ * Goes on from params instead of a start; with rl (its settings, objective, prompts and words
+ * filled) as post-training.  Before the first step.
+ */
+bool trainer_continue(struct trainer *trainer, const struct params *params, struct rl *rl,
+                      struct err *err) MUST_CHECK;
 void trainer_close(struct trainer *trainer);
 
 struct step_report {
     double find_loss, name_loss, say_loss; /* mean nats per target of windows, or per token */
     double gradient_norm, rate;
     size_t targets;
+    struct rl_report rl; /* of post-training */
 };
 
 /* Runs the next step; the epoch follows from trainer->step. */

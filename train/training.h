@@ -27,6 +27,10 @@ struct training {
     uint64_t texts_revision; /* that the hash was made of; 0: none are read */
     struct tasks tasks;
     struct trainer trainer;
+    struct rl rl;       /* of stage rl */
+    bool posttrains;    /* stage rl or continue */
+    char init[64];      /* the version it starts from */
+    FILE *rollouts;     /* rollouts.tsv, of stage rl */
     struct cases cases; /* validation, for choosing */
     FILE *steps;        /* steps.tsv */
     double best;

@@ -25,7 +25,7 @@ static real z[PROMPTS * 16];
 
 static struct sampled rows_of(real temperature)
 {
-    return (struct sampled){ROWS, PROMPT, legal, temperature, item, lp, entropy, decided};
+    return (struct sampled){ROWS, PROMPT, legal, temperature, NULL, item, lp, entropy, decided};
 }
 
 static int start(void **state)
@@ -182,8 +182,7 @@ static void rows_of_a_prompt_sum_into_its_z(void **state)
     sample_score(&work, &rows, &toy.policy, z);
     sample_backward(&work, &grads, together, &rows, &toy.policy, c_lp, none);
     for (size_t r = 0; r < ROWS; r++) {
-        const struct sampled one = {1, PROMPT + r, legal, 1, item + r, lp, entropy, decided};
-        struct sampled single = one;
+        struct sampled single = {1, PROMPT + r, legal, 1, NULL, item + r, lp, entropy, decided};
         sample_score(&work, &single, &toy.policy, z);
         sample_backward(&work, &grads, apart, &single, &toy.policy, c_lp + r * (TOY_LEVELS + 1),
                         none);

@@ -233,7 +233,6 @@ static void check_derivatives_of(const char *algo, const char *more, size_t rank
     static double g_entropy[GROUPS * ROWS * RANKS * TILES];
     make(GROUPS, ROWS, ranks, TILES, 11);
     b.kind[1] = ROW_LOGGED;
-    b.kind[7] = ROW_ANCHOR;
     objective_prepare(&o, &b, &report);
     loss_at(&o);
     memcpy(g_lp, b.g_lp, b.tokens * sizeof *g_lp);
@@ -289,7 +288,6 @@ static void gradients_are_derivatives(void **state)
     check_derivatives_of("disco", "", 1);
     check_derivatives_of("disco_b", "kl_hinge_delta=0", 1);
     check_derivatives("grpo+llds", "num_iterations=2");
-    check_derivatives("grpo+prdc", "");
     check_derivatives("grpo+entropy", "entropy_coef=0.3");
     for (int k = 1; k <= 3; k++)
         for (int a = 0; a < 2; a++) {
@@ -587,7 +585,6 @@ static void senseless_pairs_are_refused(void **state)
     assert_non_null(strstr(refusal("sapo", "importance_sampling_level", "sequence"),
                            "goes with loss_type clip alone"));
     assert_non_null(strstr(refusal("srpo", "reward_shape", "entity"), "entity goes with exact"));
-    assert_non_null(strstr(refusal("spo", "scale_rewards", "group"), "batch or none"));
     assert_non_null(strstr(refusal("srpo", "passk", "10"), "expected less than num_generations"));
     assert_non_null(strstr(refusal("srpo", "loss_agg_mode", "mean"), "expected one of"));
     assert_non_null(strstr(refusal("srpo", "reg", "kl,magic"), "found 'magic'"));

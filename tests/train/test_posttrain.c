@@ -1,0 +1,230 @@
+/*
+ * Post-training as its user meets it: it goes on from a version, learns from events that supervised
+ * training never saw, writes what it does, gives the same bytes on any number of threads and after
+ * kill -9, and says clearly what it cannot do.
+ */
+#include "tests/service/client.h"
+
+#include "base/files.h"
+
+#include <dirent.h>
+#include <sys/wait.h>
+
+#define SMALL                                                                                      \
+    " --rl-share 0.5 --dim 32 --ffn 64 --heads 2 --kv_heads 2 --check_users 60 --window 20 "       \
+    "--state_every_steps 3 "
+#define RL "train --stage rl --rl-steps 12 --rl-prompts 16 --rl-check-every 6 --promote false" SMALL
+
+static char base[512]; /* a home with an index and a version that kept events for post-training */
+
+static void run(const char *home, const char *args)
+{
+    char why[8000];
+    if (tessera(why, sizeof why, home, args) != 0)
+        fail_msg("tessera %s: %s", args, why);
+}
+
+static int start(void **state)
+{
+    char command[1300];
+    (void)state;
+    home_copy(base, sizeof base, "posttrain");
+    snprintf(command, sizeof command, "rm -rf %s/models %s/production %s/training %s/indexes", base,
+             base, base, base);
+    if (system(command) != 0)
+        return -1;
+    run(base, "index --rl-share 0.5");
+    run(base, "train --epochs 2" SMALL);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    scratch_drop(base);
+    return 0;
+}
+
+static void copy_of(char *home, size_t room, const char *name)
+{
+    char command[1300];
+    snprintf(home, room, "%s-%s", base, name);
+    snprintf(command, sizeof command, "rm -rf %s && cp -r %s %s", home, base, home);
+    assert_int_equal(system(command), 0);
+}
+
+/* The newest version's folder. */
+static void newest(char path[PATH_SIZE], const char *home)
+{
+    char folder[PATH_SIZE];
+    char best[64] = "";
+    snprintf(folder, sizeof folder, "%.400s/models", home);
+    DIR *dir = opendir(folder);
+    assert_non_null(dir);
+    for (struct dirent *entry; (entry = readdir(dir));)
+        if (entry->d_name[0] != '.' && strcmp(entry->d_name, best) > 0)
+            snprintf(best, sizeof best, "%.60s", entry->d_name);
+    closedir(dir);
+    snprintf(path, PATH_SIZE, "%.400s/%s", folder, best);
+}
+
+static void weights_of(char digests[2][SHA256_TEXT], const char *home)
+{
+    static const char *const files[] = {"model.safetensors", "items.safetensors"};
+    struct err err = {0};
+    char folder[PATH_SIZE];
+    char path[PATH_SIZE];
+    newest(folder, home);
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%.800s/%s", folder, files[i]);
+        assert_fine(file_sha256(digests[i], path, &err), err);
+    }
+}
+
+static void the_same_bytes_on_any_number_of_threads_and_after_a_kill(void **state)
+{
+    char want[2][SHA256_TEXT];
+    char got[2][SHA256_TEXT];
+    char before[2][SHA256_TEXT];
+    (void)state;
+    weights_of(before, base);
+    for (int round = 0; round < 3; round++) {
+        char home[600];
+        char args[700];
+        copy_of(home, sizeof home, "bytes");
+        if (round == 2) {
+            char command[1500];
+            snprintf(command, sizeof command,
+                     "timeout -s KILL 0.6 " TESSERA " --home %s " RL
+                     " --num-iterations 2 >%s/log 2>&1",
+                     home, home);
+            assert_int_not_equal(system(command), 0);
+        }
+        snprintf(args, sizeof args, RL " --num-iterations 2 --threads %d", round == 1 ? 4 : 1);
+        run(home, args);
+        weights_of(round == 0 ? want : got, home);
+        if (round > 0) {
+            assert_string_equal(want[0], got[0]);
+            assert_string_equal(want[1], got[1]);
+        }
+        scratch_drop(home);
+    }
+    assert_string_not_equal(before[0], want[0]);
+}
+
+static size_t lines_of(const char *path)
+{
+    char line[400];
+    size_t count = 0;
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file))
+        count++;
+    fclose(file);
+    return count;
+}
+
+/* Each preset and some modifiers take a few steps; what they did stands in rollouts.tsv. */
+static void every_preset_takes_steps(void **state)
+{
+    static const char *const algos[] = {"srpo",
+                                        "rank_grpo",
+                                        "grpo",
+                                        "dr_grpo",
+                                        "dapo",
+                                        "gspo",
+                                        "rloo",
+                                        "reinforce",
+                                        "cispo",
+                                        "sapo",
+                                        "rec",
+                                        "rec_ring",
+                                        "opmd",
+                                        "red_weight",
+                                        "asymre",
+                                        "disco_b",
+                                        "copg",
+                                        "disco",
+                                        "reg_grpo",
+                                        "srpo+llds+tree_td",
+                                        "grpo+e_grpo+d3s",
+                                        "srpo+gigpo+gtpo"};
+    (void)state;
+    for (size_t i = 0; i < sizeof algos / sizeof *algos; i++) {
+        char home[600];
+        char args[700];
+        char folder[PATH_SIZE];
+        char path[PATH_SIZE];
+        copy_of(home, sizeof home, "presets");
+        snprintf(args, sizeof args,
+                 "train --stage rl --algo %s --rl-steps 2 --rl-prompts 8 --rl-check-every 2 "
+                 "--num-generations 6 --promote false" SMALL,
+                 algos[i]);
+        run(home, args);
+        newest(folder, home);
+        snprintf(path, sizeof path, "%.800s/rollouts.tsv", folder);
+        assert_int_equal(lines_of(path), 3);
+        scratch_drop(home);
+    }
+}
+
+/* The control goes on with the same events and as many updates, by the supervised losses. */
+static void the_control_goes_on(void **state)
+{
+    char home[600];
+    char before[2][SHA256_TEXT];
+    char after[2][SHA256_TEXT];
+    (void)state;
+    copy_of(home, sizeof home, "control");
+    weights_of(before, home);
+    run(home, "train --stage continue --rl-steps 6 --rl-check-every 3 --promote false" SMALL);
+    weights_of(after, home);
+    assert_string_not_equal(before[0], after[0]);
+    scratch_drop(home);
+}
+
+static void what_cannot_be_is_said(void **state)
+{
+    static const struct {
+        const char *args, *says;
+    } cases[] = {
+        {"--algo srpoo", "algo: expected a preset, found 'srpoo'"},
+        {"--algo gspo+salt", "average away"},
+        {"--init 0009-none", "0009-none"},
+        {"--dim 64", "init: version"},
+        {"--stage later", "stage: expected sft, rl or continue, found 'later'"},
+        {"--preset sasrec", "goes on from a policy"},
+        {"--rl-share 0.1", "rl_share"},
+        {"--passk 10", "passk: expected less than num_generations (10), found 10"},
+        {"--epsilon nan", "epsilon"},
+    };
+    char why[8000];
+    char home[600];
+    (void)state;
+    copy_of(home, sizeof home, "errors");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char args[700];
+        snprintf(args, sizeof args, "train --stage rl" SMALL "%s", cases[i].args);
+        assert_int_not_equal(tessera(why, sizeof why, home, args), 0);
+        if (!strstr(why, cases[i].says))
+            fail_msg("%s: expected '%s' in '%s'", cases[i].args, cases[i].says, why);
+    }
+    run(home, "verify");
+    scratch_drop(home);
+    /* a home that kept nothing */
+    home_copy(home, sizeof home, "kept-nothing");
+    assert_int_equal(tessera(why, sizeof why, home, "train --stage rl"), 2);
+    assert_non_null(strstr(why, "rl_share: expected events that were kept for post-training"));
+    scratch_drop(home);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_same_bytes_on_any_number_of_threads_and_after_a_kill),
+        TEST(every_preset_takes_steps),
+        TEST(the_control_goes_on),
+        TEST(what_cannot_be_is_said),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
