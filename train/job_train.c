@@ -297,6 +297,15 @@ static bool open_tasks(struct training *t, struct err *err)
     return t->words != NULL && err->code == ERR_NONE;
 }
 
+/* Params fit if each tensor has as many numbers and attention cuts them alike. */
+static bool same_shape(const struct shape *a, const struct shape *b)
+{
+    for (size_t i = 0; i < PARAM_COUNT; i++)
+        if (param_count(&PARAMS[i], a) != param_count(&PARAMS[i], b))
+            return false;
+    return a->heads == b->heads && a->node_vectors == b->node_vectors;
+}
+
 /* Takes up the params of the version that post-training starts from. */
 static bool go_on(struct training *t, struct err *err)
 {
@@ -316,7 +325,7 @@ static bool go_on(struct training *t, struct err *err)
         fine = init != NULL;
     }
     if (fine && (strcmp(init->index->fingerprint, t->version->index->fingerprint) != 0 ||
-                 memcmp(&init->policy.shape, &t->trainer.shape, sizeof init->policy.shape) != 0))
+                 !same_shape(&init->policy.shape, &t->trainer.shape)))
         fine = err_set(err, ERR_INPUT,
                        "init: version %s was made from another index or with other sizes than "
                        "these settings say",
