@@ -6,11 +6,10 @@
  * TESSERA_ENDPOINT_KEY, so that it stands in no file, no process list and no log.
  *
  * Threads   one question at a time per worker; workers side by side.
- * Errors    a reply of 408, 429 or 5xx, and a connection that fails, are tried again:
- * ENDPOINT_TRIES in all, waiting 1, 4, 16 s or what Retry-After says, at most 60 s.  Then
- * ERR_SYSTEM names the address, what was expected and what came.  ERR_INPUT: this one question is
- * refused (400, 413, 422, no content); others may be answered.
- *
+ * Errors    a reply of 408, 429 or 5xx, and a connection that fails, are tried again, with
+ *           ENDPOINT_TRIES in all, after 1, 4, 16 s or what Retry-After says, at most 60 s.  Then
+ *           ERR_SYSTEM names the address, what was expected and what came.  ERR_INPUT: this one
+ *           question is refused (400, 413, 422, no content); others may be answered.
  * Cost      a round trip; connections are kept.
  */
 #ifndef BASE_ENDPOINT_H

@@ -33,14 +33,6 @@ void decode_prepare(struct decode_work *w, const struct shape *s)
         w->ones[i] = 1;
 }
 
-static real dot(const real *a, const real *b, size_t count)
-{
-    real sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += a[i] * b[i];
-    return sum;
-}
-
 /* Logits of the children of one state into w->picked; returns log(sum(exp)).  Leaves them as
  * logits. */
 static real child_logits(struct decode_work *w, const struct tile_child *children, size_t count,
@@ -49,13 +41,8 @@ static real child_logits(struct decode_work *w, const struct tile_child *childre
     const struct shape *s = &policy->shape;
     const real *h = w->h + state * s->dim;
     real most = -INFINITY;
-    for (size_t c = 0; c < count; c++)
-        w->picked[c] = level < s->levels
-                           ? w->logits[state * s->tiles + children[c].tile] +
-                                 policy->params.tile_bias[level * s->tiles + children[c].tile]
-                           : dot(h, policy_find_vector(policy, children[c].item), s->dim);
-    if (level < s->levels)
-        policy_node_scores(w->picked, w->block, policy, h, children, count, level);
+    policy_child_logits(w->picked, w->block, policy, h, w->logits + state * s->tiles, children,
+                        count, level);
     for (size_t c = 0; c < count; c++)
         most = w->picked[c] > most ? w->picked[c] : most;
     real sum = 0;

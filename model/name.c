@@ -100,6 +100,19 @@ void policy_node_scores(real *scores, real *block, const struct policy *policy, 
     }
 }
 
+void policy_child_logits(real *out, real *block, const struct policy *policy, const real *h,
+                         const real *tile_logits, const struct tile_child *children, size_t count,
+                         size_t level)
+{
+    const struct shape *s = &policy->shape;
+    const real *bias = policy->params.tile_bias + level * s->tiles;
+    for (size_t c = 0; c < count; c++)
+        out[c] = level < s->levels ? tile_logits[children[c].tile] + bias[children[c].tile]
+                                   : dot(h, policy_find_vector(policy, children[c].item), s->dim);
+    if (level < s->levels)
+        policy_node_scores(out, block, policy, h, children, count, level);
+}
+
 void policy_node_backward(real *dh, real *block, const struct policy *policy, const real *gradient,
                           const struct tile_child *children, size_t count, size_t level)
 {
@@ -123,7 +136,6 @@ static void tile_learn(const struct reading *r, real *logits, size_t level, size
     struct policy_work *w = r->work;
     const struct shape *s = &r->policy->shape;
     const struct legal_tiles *legal = r->options->legal;
-    const real *bias = r->policy->params.tile_bias + level * s->tiles;
     const real *teach = w->teach + (level * w->trunk.positions_max + at) * s->tiles;
     real share = find_teaches(r) ? r->options->name_teach : 0;
     real scale = r->options->scale * r->options->name_weight * w->weight[at];
@@ -132,9 +144,7 @@ static void tile_learn(const struct reading *r, real *logits, size_t level, size
     size_t d = s->dim;
     const real *h = w->h + (level * w->trunk.positions_max + at) * d;
     real taught = 0; /* sum of teach * logit */
-    for (size_t c = 0; c < count; c++)
-        w->picked[c] = logits[w->children[c].tile] + bias[w->children[c].tile];
-    policy_node_scores(w->picked, w->block, r->policy, h, w->children, count, level);
+    policy_child_logits(w->picked, w->block, r->policy, h, logits, w->children, count, level);
     for (size_t c = 0; c < count; c++) {
         if (share > 0)
             taught += teach[c] * w->picked[c];

@@ -3,6 +3,7 @@
 #include "base/rng.h"
 
 #include <math.h>
+#include <string.h>
 
 #define PARAM(field, name, a, b, c, start, trunk, decays, own)                                     \
     {                                                                                              \
@@ -101,6 +102,13 @@ size_t params_total(const struct shape *shape)
     for (size_t i = 0; i < PARAM_COUNT; i++)
         total += param_count(&PARAMS[i], shape);
     return total;
+}
+
+void params_copy(struct params *to, const struct params *from, const struct shape *shape)
+{
+    for (size_t i = 0; i < PARAM_COUNT; i++)
+        memcpy(*param_slot(to, &PARAMS[i]), param_data(from, &PARAMS[i]),
+               param_count(&PARAMS[i], shape) * sizeof(real));
 }
 
 /* Matrices start at 1/sqrt(in); those that write into the residual stream at 1/sqrt(2 layers) of

@@ -69,6 +69,9 @@ const real *param_data(const struct params *params, const struct param_spec *spe
 void params_layout(struct params *params, const struct shape *shape, struct arena *arena);
 size_t params_total(const struct shape *shape);
 
+/* All tensors; the shapes are one. */
+void params_copy(struct params *to, const struct params *from, const struct shape *shape);
+
 /* seen[items]: which items have training events; the others' own rows stay 0. */
 void params_start(struct params *params, const struct shape *shape, const unsigned char *seen,
                   uint64_t seed);

@@ -7,10 +7,11 @@
  *              x_t = text[t]                                                   a token
  *     say      p(token) = softmax(text z)                                      tied to the input
  *     find     s_i = (find_query z) . f_i          f_i = find_content v_i + own[i]
- *                                                  f_i = cold v_i + cold_bias    without training
- * events name     h_1 = name_start z p(tile l) = softmax over legal ((tile_out[l] + m_l) h_l +
- * tile_bias[l]) h_{l+1} = h_l + depth_down[l] silu(depth_up[l] h_l + depth_tile[l, c_l]) p(last
- * tile = member j) = softmax over members (h_{L+1} . f_j)
+ *                                                  f_i = cold v_i + cold_bias    a newcomer
+ *     name     h_1 = name_start z
+ *              p(tile l) = softmax over legal ((tile_out[l] + m_l) h_l + tile_bias[l])
+ *              h_{l+1} = h_l + depth_down[l] silu(depth_up[l] h_l + depth_tile[l, c_l])
+ *              p(last tile = member j) = softmax over members (h_{L+1} . f_j)
  *
  * (the depth head follows RQ-Transformer, Lee et al., CVPR 2022: each tile from z and the tiles
  * before it.)  v_i is the content vector of an item, c its tiles.  m_l is the mean find vector of
@@ -173,6 +174,13 @@ void policy_node_vectors(real *node_vectors, const struct policy *policy, const 
  */
 void policy_node_scores(real *scores, real *block, const struct policy *policy, const real *h,
                         const struct tile_child *children, size_t count, size_t level);
+/*
+ * Logits of the legal children of a node: tile_out h + bias + h . m with tile_logits [tiles] =
+ * tile_out h, or at the last level h . f of the members.
+ */
+void policy_child_logits(real *out, real *block, const struct policy *policy, const real *h,
+                         const real *tile_logits, const struct tile_child *children, size_t count,
+                         size_t level);
 /* dh [dim] = the children's m, weighed by the gradients of their scores. */
 void policy_node_backward(real *dh, real *block, const struct policy *policy, const real *gradient,
                           const struct tile_child *children, size_t count, size_t level);

@@ -38,24 +38,19 @@ static size_t child_logits(struct sample_work *w, const struct sampled *rows,
     const struct shape *s = &policy->shape;
     const struct legal_tiles *legal = &rows->legal[rows->prompt[row]];
     const real *h = w->h + (level * w->rows_max + row) * s->dim;
-    const real *logits = w->logits + (level * w->rows_max + row) * s->tiles;
-    const real *bias = policy->params.tile_bias + level * s->tiles;
     size_t count =
         legal->children(legal->self, w->children, w->node[level * w->rows_max + row], level);
-    for (size_t c = 0; c < count; c++)
-        w->picked[c] =
-            level < s->levels
-                ? logits[w->children[c].tile] + bias[w->children[c].tile]
-                : REAL_DOT((int)s->dim, h, 1, policy_find_vector(policy, w->children[c].item), 1);
-    if (level < s->levels)
-        policy_node_scores(w->picked, w->block, policy, h, w->children, count, level);
+    policy_child_logits(w->picked, w->block, policy, h,
+                        level < s->levels ? w->logits + (level * w->rows_max + row) * s->tiles
+                                          : NULL,
+                        w->children, count, level);
     for (size_t c = 0; c < count; c++)
         w->picked[c] /= rows->temperature;
     return count;
 }
 
 /* w->picked becomes probabilities; returns their entropy. */
-static real to_probabilities(struct sample_work *w, size_t count, real *log_total)
+static real to_probabilities(struct sample_work *w, size_t count)
 {
     real most = w->picked[0];
     real total = 0;
@@ -70,8 +65,7 @@ static real to_probabilities(struct sample_work *w, size_t count, real *log_tota
     }
     for (size_t c = 0; c < count; c++)
         w->picked[c] /= total;
-    *log_total = most + REAL_LOG(total);
-    return *log_total - mean / total;
+    return most + REAL_LOG(total) - mean / total;
 }
 
 static size_t draw(const struct sample_work *w, size_t count, struct rng *rng)
@@ -101,10 +95,9 @@ static bool step(struct sample_work *w, struct sampled *rows, const struct polic
 {
     size_t at = row * (policy->shape.levels + 1) + level;
     size_t count = child_logits(w, rows, policy, row, level);
-    real log_total;
     if (count == 0)
         return false;
-    real entropy = to_probabilities(w, count, &log_total);
+    real entropy = to_probabilities(w, count);
     size_t c = rng ? draw(w, count, rng)
                    : place_of(w, count, policy_codes(policy, rows->item[row])[level]);
     if (c == count)
@@ -206,8 +199,7 @@ static size_t child_gradients(struct sample_work *w, const struct sampled *rows,
                               real g_entropy)
 {
     size_t count = child_logits(w, rows, policy, row, level);
-    real log_total;
-    real entropy = to_probabilities(w, count, &log_total);
+    real entropy = to_probabilities(w, count);
     size_t chosen = place_of(w, count, policy_codes(policy, rows->item[row])[level]);
     for (size_t c = 0; c < count; c++) {
         real p = w->picked[c];

@@ -36,8 +36,8 @@ static void gather(struct population *p, const struct rollouts *b, size_t group,
     }
 }
 
-typedef void advantage_fn(const struct objective *o, const struct rollouts *b, struct population *p,
-                          size_t group);
+typedef void advantage_fn(const struct objective *o, const struct rollouts *b,
+                          struct population *p);
 
 /* Applies fn to every population and hands out what it left in `value`. */
 static void each_population(const struct objective *o, struct rollouts *b, advantage_fn *fn)
@@ -52,7 +52,7 @@ static void each_population(const struct objective *o, struct rollouts *b, advan
         }
         for (size_t k = 0; k < ranks; k++) {
             gather(&p, b, g, k, ranked);
-            fn(o, b, &p, g);
+            fn(o, b, &p);
             for (size_t i = 0; i < p.count; i++) {
                 size_t first = b->row_unit[p.row[i]] + (ranked ? k : 0);
                 size_t last = ranked ? first + 1 : b->row_unit[p.row[i] + 1];
@@ -63,13 +63,11 @@ static void each_population(const struct objective *o, struct rollouts *b, advan
     }
 }
 
-static void centre(const struct objective *o, const struct rollouts *b, struct population *p,
-                   size_t group)
+static void centre(const struct objective *o, const struct rollouts *b, struct population *p)
 {
     double mean;
     double deviation;
     (void)b;
-    (void)group;
     mean_and_deviation(&mean, &deviation, p->value, p->count);
     double scale = strcmp(o->settings.scale_rewards, "group") == 0
                        ? 1 / (deviation + o->settings.std_floor)
@@ -84,13 +82,11 @@ static double grpo(const struct objective *o, struct rollouts *b)
     return 0;
 }
 
-static void leave_one_out(const struct objective *o, const struct rollouts *b, struct population *p,
-                          size_t group)
+static void leave_one_out(const struct objective *o, const struct rollouts *b, struct population *p)
 {
     double sum = 0;
     (void)o;
     (void)b;
-    (void)group;
     for (size_t i = 0; i < p->count; i++)
         sum += p->value[i];
     for (size_t i = 0; i < p->count; i++)
@@ -103,13 +99,11 @@ static double rloo(const struct objective *o, struct rollouts *b)
     return 0;
 }
 
-static void as_it_is(const struct objective *o, const struct rollouts *b, struct population *p,
-                     size_t group)
+static void as_it_is(const struct objective *o, const struct rollouts *b, struct population *p)
 {
     (void)o;
     (void)b;
     (void)p;
-    (void)group;
 }
 
 static double reinforce(const struct objective *o, struct rollouts *b)
@@ -118,13 +112,11 @@ static double reinforce(const struct objective *o, struct rollouts *b)
     return 0;
 }
 
-static void shifted(const struct objective *o, const struct rollouts *b, struct population *p,
-                    size_t group)
+static void shifted(const struct objective *o, const struct rollouts *b, struct population *p)
 {
     double mean;
     double deviation;
     (void)b;
-    (void)group;
     mean_and_deviation(&mean, &deviation, p->value, p->count);
     for (size_t i = 0; i < p->count; i++)
         p->value[i] -= mean + o->settings.asymre_shift;
@@ -137,13 +129,11 @@ static double asymre(const struct objective *o, struct rollouts *b)
 }
 
 /* Hits and misses, each as a whole: without the weight that GRPO gives to middling groups. */
-static void discriminate(const struct objective *o, const struct rollouts *b, struct population *p,
-                         size_t group)
+static void discriminate(const struct objective *o, const struct rollouts *b, struct population *p)
 {
     size_t hits = 0;
     (void)o;
     (void)b;
-    (void)group;
     for (size_t i = 0; i < p->count; i++)
         hits += p->value[i] >= 1;
     size_t misses = p->count - hits;
@@ -171,13 +161,12 @@ static double mean_lp(const struct rollouts *b, size_t row)
 
 /* The misses that the policy likes best are pushed down most: softmax of their scores. */
 static void discriminate_hard(const struct objective *o, const struct rollouts *b,
-                              struct population *p, size_t group)
+                              struct population *p)
 {
     double total = 0;
     double most = -INFINITY;
     bool hit[GROUP_MAX];
     size_t hits = 0;
-    (void)group;
     for (size_t i = 0; i < p->count; i++) {
         hit[i] = p->value[i] >= 1;
         hits += hit[i];

@@ -37,10 +37,15 @@ static double node_value(const struct rollouts *b, const double *before, size_t 
     return *through ? sum / (double)*through : 0;
 }
 
-typedef double node_fn(const struct objective *o, double own, double root, double parent,
-                       double node, size_t through_parent);
+/* What is known where a decision was taken. */
+struct branch {
+    double own, root, parent, node; /* the row's advantage; V of the nodes */
+    size_t through_parent;          /* rows */
+};
 
-static void each_node(const struct objective *o, struct rollouts *b, node_fn *fn)
+typedef double credit_fn(const struct objective *o, const struct branch *branch);
+
+static void each_node(const struct objective *o, struct rollouts *b, credit_fn *fn)
 {
     double *before =
         b->scratch + b->tokens; /* of each unit: its advantage, the same at its tokens */
@@ -51,26 +56,22 @@ static void each_node(const struct objective *o, struct rollouts *b, node_fn *fn
             for (size_t u = b->row_unit[r]; row_counts(b, r) && u < b->row_unit[r + 1]; u++) {
                 size_t rank = u - b->row_unit[r];
                 size_t through;
-                double root = node_value(b, before, g, u, rank, 0, &through);
-                double parent = root;
+                struct branch branch = {.own = before[u]};
+                branch.root = branch.node = node_value(b, before, g, u, rank, 0, &through);
                 for (size_t t = b->unit_token[u]; t < b->unit_token[u + 1]; t++) {
-                    size_t at_parent = through;
-                    double node =
+                    branch.parent = branch.node;
+                    branch.through_parent = through;
+                    branch.node =
                         node_value(b, before, g, u, rank, t - b->unit_token[u] + 1, &through);
-                    b->advantage[t] = fn(o, before[u], root, parent, node, at_parent);
-                    parent = node;
+                    b->advantage[t] = fn(o, &branch);
                 }
             }
 }
 
-static double to_root(const struct objective *o, double own, double root, double parent,
-                      double node, size_t through_parent)
+static double to_root(const struct objective *o, const struct branch *branch)
 {
     (void)o;
-    (void)own;
-    (void)parent;
-    (void)through_parent;
-    return node - root;
+    return branch->node - branch->root;
 }
 
 static double salt(const struct objective *o, struct rollouts *b)
@@ -79,14 +80,10 @@ static double salt(const struct objective *o, struct rollouts *b)
     return 0;
 }
 
-static double to_parent(const struct objective *o, double own, double root, double parent,
-                        double node, size_t through_parent)
+static double to_parent(const struct objective *o, const struct branch *branch)
 {
     (void)o;
-    (void)own;
-    (void)root;
-    (void)through_parent;
-    return node - parent;
+    return branch->node - branch->parent;
 }
 
 static double tree_td(const struct objective *o, struct rollouts *b)
@@ -95,12 +92,10 @@ static double tree_td(const struct objective *o, struct rollouts *b)
     return 0;
 }
 
-static double step_relative(const struct objective *o, double own, double root, double parent,
-                            double node, size_t through_parent)
+static double step_relative(const struct objective *o, const struct branch *branch)
 {
-    (void)root;
-    (void)node;
-    return own + (through_parent > 1 ? o->settings.gigpo_omega * (own - parent) : 0);
+    double step = branch->through_parent > 1 ? branch->own - branch->parent : 0;
+    return branch->own + o->settings.gigpo_omega * step;
 }
 
 static double gigpo(const struct objective *o, struct rollouts *b)

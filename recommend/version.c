@@ -186,10 +186,7 @@ struct version *version_from(struct item_index *index, struct tokenizer *tokeniz
     if (place(version, shape, err) && order_by_popularity(version, err) &&
         list_unseen(version, err) && map_numbers(version, store, err)) {
         if (params) {
-            for (size_t i = 0; i < PARAM_COUNT; i++)
-                memcpy(*param_slot(&version->policy.params, &PARAMS[i]),
-                       param_data(params, &PARAMS[i]),
-                       param_count(&PARAMS[i], shape) * sizeof(real));
+            params_copy(&version->policy.params, params, shape);
             version_refresh(version);
             version->find_index = catalogue_index_open(version->policy.find_vectors, index->items,
                                                        shape->dim, "", SIZE_MAX, err);

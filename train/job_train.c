@@ -105,13 +105,6 @@ static bool resume(struct training *t, struct err *err)
     return true;
 }
 
-static void copy_params(struct params *to, const struct params *from, const struct shape *shape)
-{
-    for (size_t i = 0; i < PARAM_COUNT; i++)
-        memcpy(*param_slot(to, &PARAMS[i]), param_data(from, &PARAMS[i]),
-               param_count(&PARAMS[i], shape) * sizeof(real));
-}
-
 double training_ndcg(const uint32_t *rank, size_t count)
 {
     struct ranking ranking;
@@ -121,7 +114,7 @@ double training_ndcg(const uint32_t *rank, size_t count)
 
 bool training_take_params(struct training *t, const struct params *params, struct err *err)
 {
-    copy_params(&t->version->policy.params, params, &t->trainer.shape);
+    params_copy(&t->version->policy.params, params, &t->trainer.shape);
     if (!t->trainer.sasrec && !policy_fit_cold(&t->version->policy, t->guessed))
         return err_set(err, ERR_SYSTEM, "no memory to fit what text says of find vectors");
     version_refresh(t->version);
@@ -149,7 +142,7 @@ static bool look(struct training *t, double *value, struct err *err)
         t->best = *value;
         t->best_step = t->trainer.step;
         t->since_best = 0;
-        copy_params(&t->trainer.best, &t->trainer.average, &t->trainer.shape);
+        params_copy(&t->trainer.best, &t->trainer.average, &t->trainer.shape);
     }
     return true;
 }

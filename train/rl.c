@@ -141,10 +141,7 @@ void rl_start(struct rl *rl, const struct shape *s)
     struct params kept = rl->reference.params;
     rl->reference = *rl->policy;
     rl->reference.params = kept;
-    for (size_t i = 0; i < PARAM_COUNT; i++)
-        memcpy(*param_slot(&rl->reference.params, &PARAMS[i]),
-               param_data(&rl->policy->params, &PARAMS[i]),
-               param_count(&PARAMS[i], s) * sizeof(real));
+    params_copy(&rl->reference.params, &rl->policy->params, s);
     rl->reference.find_vectors = rl->reference_find;
     rl->reference.items.node_vectors = rl->reference_nodes;
     policy_find_vectors(rl->reference_find, &rl->reference, 0, s->items);
@@ -200,7 +197,7 @@ static void pack_prompts(struct rl *rl, struct rl_part *p)
         p->last[i] = (uint32_t)at - 1;
         memcpy(skip, rl->unseen, rl->words_a_mask * sizeof *skip);
         for (size_t k = first; k < first + count; k++)
-            skip[rl->prompts.history[k] / 64] |= (uint64_t)1 << rl->prompts.history[k] % 64;
+            bit_set(skip, rl->prompts.history[k]);
         trie_count_allowed(before, skip, rl->policy->shape.items);
         p->mask[i] = (struct trie_mask){rl->trie, rl->no_late, skip, before};
         p->legal[i] = trie_legal(&p->mask[i]);

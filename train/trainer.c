@@ -116,9 +116,7 @@ static void set_up(struct trainer *t)
     t->policy.items.node_vectors = t->node_vectors;
     if (t->sasrec)
         set_up_sasrec(t);
-    for (size_t i = 0; i < PARAM_COUNT; i++)
-        memcpy(*param_slot(&t->average, &PARAMS[i]), *param_slot(&t->policy.params, &PARAMS[i]),
-               param_count(&PARAMS[i], s) * sizeof(real));
+    params_copy(&t->average, &t->policy.params, s);
 }
 
 bool trainer_open(struct trainer *t, const struct train_settings *settings,
@@ -179,12 +177,9 @@ bool trainer_continue(struct trainer *t, const struct params *params, struct rl 
                       struct err *err)
 {
     struct arena ruler = {0};
-    for (size_t i = 0; i < PARAM_COUNT; i++) {
-        size_t size = param_count(&PARAMS[i], &t->shape) * sizeof(real);
-        memcpy(*param_slot(&t->policy.params, &PARAMS[i]), param_data(params, &PARAMS[i]), size);
-        memcpy(*param_slot(&t->average, &PARAMS[i]), param_data(params, &PARAMS[i]), size);
-        memcpy(*param_slot(&t->best, &PARAMS[i]), param_data(params, &PARAMS[i]), size);
-    }
+    params_copy(&t->policy.params, params, &t->shape);
+    params_copy(&t->average, params, &t->shape);
+    params_copy(&t->best, params, &t->shape);
     t->rl = rl;
     if (!rl)
         return true;
