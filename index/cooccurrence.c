@@ -174,36 +174,35 @@ bool cooccurrence_vectors(float *vectors, const uint32_t *items, const size_t *f
     return fine;
 }
 
-bool cooccurrence_guess(float *event, size_t dims, const uint32_t *near, const float *likeness,
-                        size_t count, const float *vectors, size_t stride, size_t at,
-                        const uint32_t *events)
+bool nearest_mean(float *mean, size_t dims, const uint32_t *near, const float *likeness,
+                  size_t count, const float *vectors, size_t stride, const uint32_t *events)
 {
     float total = 0;
     size_t used = 0;
     for (size_t d = 0; d < dims; d++)
-        event[d] = 0;
-    for (size_t i = 0; i < count && used < GUESS_NEAREST; i++) {
+        mean[d] = 0;
+    for (size_t i = 0; i < count && used < NEAREST_MOST; i++) {
         if (!events[near[i]])
             continue;
         float weight = likeness[i] * likeness[i];
-        cblas_saxpy((int)dims, weight, vectors + near[i] * stride + at, 1, event, 1);
+        cblas_saxpy((int)dims, weight, vectors + near[i] * stride, 1, mean, 1);
         total += weight;
         used++;
     }
     if (total > 0)
-        cblas_sscal((int)dims, 1 / total, event, 1);
+        cblas_sscal((int)dims, 1 / total, mean, 1);
     return total > 0;
 }
 
-void cooccurrence_guess_all(float *guessed, bool *any, const float *content, size_t dims, size_t at,
-                            const struct sparse *texts, const uint32_t *events)
+void nearest_mean_all(float *guessed, bool *any, const float *content, size_t dims, size_t at,
+                      const struct sparse *texts, const uint32_t *events)
 {
     memcpy(guessed, content, texts->rows * dims * sizeof *guessed);
     for (size_t r = 0; r < texts->rows; r++) {
         size_t first = texts->first[r];
-        bool found = cooccurrence_guess(guessed + r * dims + at, dims - at, texts->column + first,
-                                        texts->value + first, texts->first[r + 1] - first, content,
-                                        dims, at, events);
+        bool found = nearest_mean(guessed + r * dims + at, dims - at, texts->column + first,
+                                  texts->value + first, texts->first[r + 1] - first, content + at,
+                                  dims, events);
         if (any)
             any[r] = found;
     }

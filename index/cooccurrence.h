@@ -42,21 +42,20 @@ bool cooccurrence_vectors(float *vectors, const uint32_t *items, const size_t *f
                           struct err *err) MUST_CHECK;
 
 /*
- * What the co-occurrence part of an item without events may be: the mean of those of its nearest
- * texts that have events, by likeness squared.  vectors [.., stride] hold the part from `at` on.
- * false, and zeros: none of them has any.
+ * What an item without events may be like: the mean of the vectors [rows, stride] of its nearest
+ * texts that have events, by likeness squared.  near [count] the nearest first; at most
+ * NEAREST_MOST are taken.  false, and zeros: none of them has any.
  */
-enum { GUESS_NEAREST = 20 };
-bool cooccurrence_guess(float *event, size_t dims, const uint32_t *near, const float *likeness,
-                        size_t count, const float *vectors, size_t stride, size_t at,
-                        const uint32_t *events);
+enum { NEAREST_MOST = 20 };
+bool nearest_mean(float *mean, size_t dims, const uint32_t *near, const float *likeness,
+                  size_t count, const float *vectors, size_t stride, const uint32_t *events);
 
 /*
- * The same for every row: guessed [rows, dims] is content with the part from `at` on guessed from
- * texts, the nearest of each row.  any [rows], if not NULL: whether there was something to guess
- * from.
+ * The same for the co-occurrence part of every row: guessed [rows, dims] is content with the part
+ * from `at` on guessed from texts, the nearest of each row.  any [rows], if not NULL: whether there
+ * was something to guess from.
  */
-void cooccurrence_guess_all(float *guessed, bool *any, const float *content, size_t dims, size_t at,
-                            const struct sparse *texts, const uint32_t *events);
+void nearest_mean_all(float *guessed, bool *any, const float *content, size_t dims, size_t at,
+                      const struct sparse *texts, const uint32_t *events);
 
 #endif

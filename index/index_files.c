@@ -307,25 +307,24 @@ void index_close(struct item_index *index)
     free(index);
 }
 
-bool index_code(float *content, uint16_t *codes, const struct item_index *index,
-                const struct document *document, struct err *err)
+bool index_code(float *content, uint16_t *codes, struct nearest *nearest,
+                const struct item_index *index, const struct document *document, struct err *err)
 {
     memset(content, 0, index->quantiser.dims * sizeof *content);
     if (!text_encode(content, &index->coder, document, err))
         return false;
     cblas_sscal((int)index->coder.dims, (float)index->text_weight, content, 1);
-    struct hit hits[4 * GUESS_NEAREST];
-    uint32_t near[4 * GUESS_NEAREST];
-    float likeness[4 * GUESS_NEAREST];
+    struct hit hits[COUNT(nearest->row)];
     const struct quantiser *q = &index->quantiser;
-    size_t count = text_nearest(hits, COUNT(hits), &index->coder, &index->postings, document, err);
-    for (size_t i = 0; i < count; i++) {
-        near[i] = hits[i].row;
-        likeness[i] = hits[i].score;
+    nearest->count =
+        text_nearest(hits, COUNT(hits), &index->coder, &index->postings, document, err);
+    for (size_t i = 0; i < nearest->count; i++) {
+        nearest->row[i] = hits[i].row;
+        nearest->likeness[i] = hits[i].score;
     }
-    bool guessed =
-        cooccurrence_guess(content + q->text_dims, q->dims - q->text_dims, near, likeness, count,
-                           index->content, q->dims, q->text_dims, index->events);
+    bool guessed = nearest_mean(content + q->text_dims, q->dims - q->text_dims, nearest->row,
+                                nearest->likeness, nearest->count, index->content + q->text_dims,
+                                q->dims, index->events);
     quantiser_code(codes, q, content, !guessed);
     return err->code == ERR_NONE;
 }

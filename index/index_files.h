@@ -12,6 +12,7 @@
 #ifndef INDEX_INDEX_FILES_H
 #define INDEX_INDEX_FILES_H
 
+#include "index/cooccurrence.h"
 #include "index/quantiser.h"
 #include "index/semantic_ids.h"
 #include "index/text_vectors.h"
@@ -52,12 +53,20 @@ bool index_write(const char *folder, const struct index_parts *parts, struct err
 struct item_index *index_open(const char *folder, struct err *err) MUST_CHECK;
 void index_close(struct item_index *index); /* NULL is fine */
 
+/* The rows whose texts are nearest, the nearest first: enough of them to find some with events. */
+struct nearest {
+    uint32_t row[4 * NEAREST_MOST];
+    float likeness[4 * NEAREST_MOST];
+    size_t count;
+};
+
 /*
  * The content vector and the quantised tiles of an item that is not in the index: its text, and in
  * the place of co-occurrence what its nearest texts have.
  */
-bool index_code(float *content, uint16_t *codes, const struct item_index *index,
-                const struct document *document, struct err *err) MUST_CHECK;
+bool index_code(float *content, uint16_t *codes, struct nearest *nearest,
+                const struct item_index *index, const struct document *document,
+                struct err *err) MUST_CHECK;
 
 static inline size_t index_id(const char **id, const struct item_index *index, size_t row)
 {

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIT_ROWS = 256 };
-
 /*
  * Sums find's probabilities over the items under each legal child, on the way down to the target.
  * p [find->count]; its scale does not matter.
@@ -105,85 +103,6 @@ void policy_find_vectors(real *find_vectors, const struct policy *policy, size_t
     policy_find_content(find_vectors, policy, policy->items.content + first * s->content,
                         last - first);
     axpy(find_vectors, 1, policy->params.own + first * s->dim, (last - first) * s->dim);
-    for (size_t i = first; i < last; i++)
-        if (!policy->items.seen[i])
-            policy_cold_vector(find_vectors + (i - first) * s->dim, policy,
-                               policy->items.content + i * s->content);
-}
-
-void policy_cold_vector(real *vector, const struct policy *policy, const real *content)
-{
-    const struct shape *s = &policy->shape;
-    memcpy(vector, policy->params.cold_bias, s->dim * sizeof(real));
-    REAL_GEMV(CblasRowMajor, CblasNoTrans, (int)s->dim, (int)s->content, 1, policy->params.cold,
-              (int)s->content, content, 1, 1, vector, 1);
-}
-
-/* Solves (X^T X + ridge) A = X^T Y in place by Cholesky; xx [n, n], xy [n, m]. */
-static void solve_ridge(real *xx, real *xy, size_t n, size_t m, real ridge)
-{
-    for (size_t i = 0; i < n; i++)
-        xx[i * n + i] += ridge;
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j <= i; j++) {
-            real sum = xx[i * n + j];
-            for (size_t k = 0; k < j; k++)
-                sum -= xx[i * n + k] * xx[j * n + k];
-            xx[i * n + j] = i == j ? (real)sqrt((double)(sum > ridge / 2 ? sum : ridge / 2))
-                                   : sum / xx[j * n + j];
-        }
-    for (size_t i = 0; i < n; i++) {
-        for (size_t k = 0; k < i; k++)
-            axpy(xy + i * m, -xx[i * n + k], xy + k * m, m);
-        for (size_t c = 0; c < m; c++)
-            xy[i * m + c] /= xx[i * n + i];
-    }
-    for (size_t i = n; i-- > 0;) {
-        for (size_t k = i + 1; k < n; k++)
-            axpy(xy + i * m, -xx[k * n + i], xy + k * m, m);
-        for (size_t c = 0; c < m; c++)
-            xy[i * m + c] /= xx[i * n + i];
-    }
-}
-
-bool policy_fit_cold(struct policy *policy, const real *guessed)
-{
-    const struct shape *s = &policy->shape;
-    const struct item_table *items = &policy->items;
-    size_t n = s->content + 1; /* and a 1 for the bias */
-    size_t d = s->dim;
-    real *xx = calloc(n * n, sizeof *xx);
-    real *xy = calloc(n * d, sizeof *xy);
-    real *x = calloc(FIT_ROWS * n, sizeof *x);
-    real *y = calloc(FIT_ROWS * d, sizeof *y);
-    bool fine = xx && xy && x && y;
-    size_t count = 0;
-    for (size_t i = 0; fine && i <= items->count; i++) {
-        if (i < items->count && items->seen[i]) {
-            memcpy(x + count * n, guessed + i * s->content, (n - 1) * sizeof *x);
-            x[count * n + n - 1] = 1;
-            policy_find_vectors(y + count * d, policy, i, i + 1);
-            count++;
-        }
-        if (count && (count == FIT_ROWS || i == items->count)) {
-            product_tn(xx, x, x, n, n, count, 1);
-            product_tn(xy, x, y, n, d, count, 1);
-            count = 0;
-        }
-    }
-    if (fine) {
-        solve_ridge(xx, xy, n, d, 1);
-        for (size_t k = 0; k < d; k++) {
-            for (size_t t = 0; t + 1 < n; t++)
-                policy->params.cold[k * s->content + t] = xy[t * d + k];
-            policy->params.cold_bias[k] = xy[(n - 1) * d + k];
-        }
-    }
-    free(xx);
-    free(xy);
-    free(x);
-    free(y);
-    return fine;
 }
 
 void policy_finish_gradients(struct params *grads, const real *dfind, const struct policy *policy,

@@ -7,11 +7,7 @@
 
 #define PARAM(field, name, a, b, c, start, trunk, decays, own)                                     \
     {                                                                                              \
-        name, offsetof(struct params, field), {a, b, c}, start, trunk, decays, own, false          \
-    }
-#define FITTED(field, name, a, b, c)                                                               \
-    {                                                                                              \
-        name, offsetof(struct params, field), {a, b, c}, START_ZERO, false, false, false, true     \
+        name, offsetof(struct params, field), {a, b, c}, start, trunk, decays, own                 \
     }
 #define LAYER "model.layers.%zu."
 
@@ -33,8 +29,6 @@ const struct param_spec PARAMS[PARAM_COUNT] = {
     PARAM(find_query,   "find_query",                            ONE,    DIM,   DIM,     START_IDENTITY,  false, true,  false),
     PARAM(find_content, "find_content",                          ONE,    DIM,   CONTENT, START_EMBEDDING, false, true,  false),
     PARAM(own,          "own",                                   ONE,    ITEMS, DIM,     START_EMBEDDING, false, true,  true),
-    FITTED(cold,        "cold",                                  ONE,    DIM,   CONTENT),
-    FITTED(cold_bias,   "cold_bias",                             ONE,    ONE,   DIM),
     PARAM(name_start,   "name_start",                            ONE,    DIM,   DIM,     START_MATRIX,    false, true,  false),
     PARAM(tile_out,     "tile_out",                              LEVELS, TILES, DIM,     START_EMBEDDING, false, true,  false),
     PARAM(tile_bias,    "tile_bias",                             ONE,    LEVELS, TILES,  START_ZERO,      false, false, false),

@@ -33,8 +33,6 @@ struct params {
     real *find_query;   /* [DIM, DIM] */
     real *find_content; /* [DIM, CONTENT] */
     real *own;          /* [ITEMS, DIM]; 0 for an item without training events */
-    real *cold;         /* [DIM, CONTENT]       the find vector of a newcomer, from its content; */
-    real *cold_bias;    /* [DIM]                fitted after training, not learnt */
     /* name: the depth head */
     real *name_start; /* [DIM, DIM]          h_1 = z name_start^T */
     real *tile_out;   /* [LEVELS, TILES, DIM] */
@@ -55,7 +53,6 @@ struct param_spec {
     bool trunk;  /* in model.safetensors, else in items.safetensors */
     bool decays; /* weight decay: matrices and embeddings yes, norms and biases no */
     bool own;    /* one row an item, kept 0 for items without training events */
-    bool fitted; /* by policy_fit_cold(): no gradient, no step of an optimiser */
 };
 
 enum { PARAM_COUNT = sizeof(struct params) / sizeof(real *) };

@@ -7,7 +7,7 @@
  *              x_t = text[t]                                                   a token
  *     say      p(token) = softmax(text z)                                      tied to the input
  *     find     s_i = (find_query z) . f_i          f_i = find_content v_i + own[i]
- *                                                  f_i = cold v_i + cold_bias    a newcomer
+ *                                                  f_i of a newcomer is given
  *     name     h_1 = name_start z
  *              p(tile l) = softmax over legal ((tile_out[l] + m_l) h_l + tile_bias[l])
  *              h_{l+1} = h_l + depth_down[l] silu(depth_up[l] h_l + depth_tile[l, c_l])
@@ -20,9 +20,8 @@
  * so *name* can reach members that it never saw.
  *
  * An item without training events, a newcomer, has no embedding of its own, and what v holds in
- * the place of co-occurrence is guessed from its text.  It takes no part in training; its find
- * vector is read off v by a ridge regression, fitted after training over the others' find vectors
- * and what their v would be as newcomers.  That costs the others nothing.
+ * the place of co-occurrence is guessed from its text.  It takes no part in training, which costs
+ * the others nothing; its find vector comes from outside (recommend/version.h).
  *
  * Find teaches name: its probabilities, summed over the items under each legal child, are a soft
  * target for the tile (weight `name_teach`; rows are ordered by name, so a node is a run of rows).
@@ -185,14 +184,7 @@ void policy_child_logits(real *out, real *block, const struct policy *policy, co
 void policy_node_backward(real *dh, real *block, const struct policy *policy, const real *gradient,
                           const struct tile_child *children, size_t count, size_t level);
 
-/*
- * Fits cold and cold_bias to the items with training events; guessed [count, content] is their
- * content as newcomers.  Scratch is malloc'ed; false: no memory.
- */
-bool policy_fit_cold(struct policy *policy, const real *guessed);
-/* The find vector of a newcomer. */
-void policy_cold_vector(real *vector, const struct policy *policy, const real *content);
-/* find_vectors [last - first, dim] of rows [first, last). */
+/* find_vectors [last - first, dim] of rows [first, last); of newcomers what their content says. */
 void policy_find_vectors(real *find_vectors, const struct policy *policy, size_t first,
                          size_t last);
 

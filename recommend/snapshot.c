@@ -133,10 +133,12 @@ static bool late_content(struct builder *b, size_t late, uint16_t *codes, const 
     const struct shape *shape = &v->policy.shape;
     struct item_document document;
     float *content = b->out->late_content + late * shape->content;
+    struct nearest nearest;
     item_document_make(&document, record);
-    if (!index_code(content, codes, v->index, &document.document, err))
+    if (!index_code(content, codes, &nearest, v->index, &document.document, err))
         return false;
-    policy_cold_vector(b->out->late_find + late * shape->dim, &v->policy, content);
+    version_newcomer(b->out->late_find + late * shape->dim, v, nearest.row, nearest.likeness,
+                     nearest.count);
     return true;
 }
 

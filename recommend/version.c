@@ -5,6 +5,7 @@
 #include "data/catalogue.h"
 #include "model/checkpoint.h"
 
+#include <cblas.h>
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -100,6 +101,7 @@ static void derived_layout(struct version *version, unsigned char **seen, struct
     version->policy.find_vectors = arena_take(arena, s->items * s->dim, sizeof(real));
     version->policy.items.node_vectors =
         arena_take(arena, version->policy.items.nodes * s->dim, sizeof(real));
+    version->typical = arena_take(arena, s->dim, sizeof(real));
     *seen = arena_take(arena, s->items, 1);
 }
 
@@ -160,10 +162,42 @@ static bool place(struct version *version, const struct shape *shape, struct err
     return true;
 }
 
+/* What an item is like of which nothing is known: the mean of the find vectors of items with
+ * events. */
+static void refresh_typical(struct version *version)
+{
+    const struct policy *policy = &version->policy;
+    size_t d = policy->shape.dim;
+    size_t warm = version->index->items - version->unseen_count;
+    memset(version->typical, 0, d * sizeof *version->typical);
+    for (size_t i = 0; i < version->index->items; i++)
+        if (policy->items.seen[i])
+            cblas_saxpy((int)d, 1 / (float)warm, policy->find_vectors + i * d, 1, version->typical,
+                        1);
+}
+
+void version_newcomer(real *vector, const struct version *version, const uint32_t *near,
+                      const float *likeness, size_t count)
+{
+    size_t d = version->policy.shape.dim;
+    if (!nearest_mean(vector, d, near, likeness, count, version->policy.find_vectors, d,
+                      version->index->events))
+        memcpy(vector, version->typical, d * sizeof *vector);
+}
+
 void version_refresh(struct version *version)
 {
     struct policy *policy = &version->policy;
-    policy_find_vectors((real *)(uintptr_t)policy->find_vectors, policy, 0, policy->shape.items);
+    const struct sparse *texts = &version->index->text_neighbours;
+    real *find = (real *)(uintptr_t)policy->find_vectors;
+    policy_find_vectors(find, policy, 0, policy->shape.items);
+    refresh_typical(version);
+    for (size_t u = 0; u < version->unseen_count; u++) {
+        size_t row = version->unseen_row[u];
+        size_t first = texts->first[row];
+        version_newcomer(find + row * policy->shape.dim, version, texts->column + first,
+                         texts->value + first, texts->first[row + 1] - first);
+    }
     for (size_t l = 0; policy->items.node && l < policy->shape.levels; l++)
         policy_node_vectors((real *)(uintptr_t)policy->items.node_vectors, policy, NULL,
                             policy->items.count, policy->find_vectors, l);

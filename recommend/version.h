@@ -67,6 +67,7 @@ struct version {
     uint32_t *number_of_row; /* [items] in the store it was opened with; NO_ITEM: not there */
     uint32_t *row_of_number; /* [numbers] or NO_ITEM */
     size_t numbers;
+    real *typical; /* [dim] the mean find vector of items with events */
     struct arena arena;
     unsigned long serial; /* of this opening; an address may come again, a serial does not */
     atomic_uint uses;
@@ -84,6 +85,12 @@ void version_drop(struct version *version); /* NULL is fine */
 struct version *version_from(struct item_index *index, struct tokenizer *tokenizer,
                              const struct shape *shape, const struct params *params,
                              struct store *store, struct err *err) MUST_CHECK;
+/*
+ * The find vector of a newcomer: the mean of those of its nearest texts with events, by likeness
+ * squared; without any, that of all items with events.
+ */
+void version_newcomer(real *vector, const struct version *version, const uint32_t *near,
+                      const float *likeness, size_t count);
 /* Refreshes what is derived from params: the find vectors (training does so at each check). */
 void version_refresh(struct version *version);
 

@@ -492,9 +492,9 @@ static bool print_all(struct evaluation *e, struct err *err)
     printf("time of a slate %.3f ms\n", e->seen.slate_ms);
     report_add(&e->report, "time of a slate", e->seen.slate_ms, "ms");
     bool fine = true;
+    print_by_events(e, &e->seen, "targets without a training event", 0, 0);
+    print_by_events(e, &e->seen, "targets with a training event", 1, UINT32_MAX);
     if (e->options->all) {
-        print_by_events(e, &e->seen, "targets without a training event", 0, 0);
-        print_by_events(e, &e->seen, "targets with a training event", 1, UINT32_MAX);
         fine = print_without_newcomers(e, err);
         print_by_events(e, &e->seen, "targets with 1 to 5 training events", 1, RARE_EVENTS);
         fine = fine && print_unmasked(e, err) && print_newest(e, err) && print_diversity(e, err) &&

@@ -222,7 +222,7 @@ static bool guess_events(struct indexing *x, struct err *err)
     x->whole = calloc(x->items + 1, sizeof *x->whole);
     if (!x->guessed || !x->whole)
         return err_set(err, ERR_SYSTEM, "no memory for %zu items", x->items);
-    cooccurrence_guess_all(x->guessed, x->whole, x->content, x->dims, text, x->texts, x->events);
+    nearest_mean_all(x->guessed, x->whole, x->content, x->dims, text, x->texts, x->events);
     for (size_t i = 0; i < x->items; i++)
         x->whole[i] = x->whole[i] || x->warm[i];
     for (size_t i = 0; i < x->items; i++)

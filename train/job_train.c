@@ -112,21 +112,17 @@ double training_ndcg(const uint32_t *rank, size_t count)
     return ranking.ndcg[2];
 }
 
-bool training_take_params(struct training *t, const struct params *params, struct err *err)
+void training_take_params(struct training *t, const struct params *params)
 {
     params_copy(&t->version->policy.params, params, &t->trainer.shape);
-    if (!t->trainer.sasrec && !policy_fit_cold(&t->version->policy, t->guessed))
-        return err_set(err, ERR_SYSTEM, "no memory to fit what text says of find vectors");
     version_refresh(t->version);
-    return true;
 }
 
 /* The mean NDCG@10 of name and find on validation: both readings must be good when we stop. */
 static bool look(struct training *t, double *value, struct err *err)
 {
     struct judgement seen;
-    if (!training_take_params(t, &t->trainer.average, err))
-        return false;
+    training_take_params(t, &t->trainer.average);
     const struct judging_options options = {.beam = 20, .history_max = t->job->train->window};
     if (!judge(&seen, &t->cases, t->snapshot, &options, t->job->pool, err))
         return false;
@@ -260,18 +256,6 @@ static bool find_version(char *name, size_t room, const char *home, const char *
     return true;
 }
 
-static bool guess_content(struct training *t, struct err *err)
-{
-    const struct item_index *index = t->version->index;
-    const struct quantiser *q = &index->quantiser;
-    t->guessed = malloc((index->items * q->dims + 1) * sizeof *t->guessed);
-    if (!t->guessed)
-        return err_set(err, ERR_SYSTEM, "no memory for %zu items", index->items);
-    cooccurrence_guess_all(t->guessed, NULL, index->content, q->dims, q->text_dims,
-                           &index->text_neighbours, index->events);
-    return true;
-}
-
 static bool open_tasks(struct training *t, struct err *err)
 {
     const struct train_settings *s = t->job->train;
@@ -375,7 +359,6 @@ static bool open_training(struct training *t, struct err *err)
     if (!t->snapshot)
         t->version = NULL; /* its only share went with the snapshot */
     return t->snapshot && rows_name(&t->data, t->snapshot, err) && open_tasks(t, err) &&
-           guess_content(t, err) &&
            trainer_open(&t->trainer, s, t->version, &t->data.sequences,
                         t->tasks.per_epoch ? &t->tasks : NULL, t->job->pool, err) &&
            (!t->posttrains || go_on(t, err)) &&
@@ -515,7 +498,6 @@ bool job_train(const struct job *job_asked, struct err *err)
     trainer_close(&t.trainer);
     item_words_free(t.words);
     told_free(t.told);
-    free(t.guessed);
     if (t.snapshot)
         snapshot_drop(t.snapshot);
     else

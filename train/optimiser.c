@@ -17,7 +17,7 @@ bool optimiser_open(struct optimiser *o, size_t touched_max, struct err *err)
     if (!o->spans || !o->norms)
         return err_set(err, ERR_SYSTEM, "no memory for %zu spans", o->room);
     for (size_t i = 0; i < PARAM_COUNT; i++) {
-        if ((touched_max && PARAMS[i].own) || (o->frozen >> i & 1) || PARAMS[i].fitted)
+        if ((touched_max && PARAMS[i].own) || (o->frozen >> i & 1))
             continue;
         for (size_t begin = 0, all = param_count(&PARAMS[i], o->shape); begin < all; begin += SPAN)
             o->spans[o->lasting++] =

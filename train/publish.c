@@ -190,8 +190,7 @@ bool training_publish(struct training *t, const char *name, struct err *err)
     struct judgement seen = {0};
     bool passes = true;
     const struct train_settings *s = t->job->train;
-    if (!training_take_params(t, t->best_step ? &t->trainer.best : &t->trainer.average, err))
-        return false;
+    training_take_params(t, t->best_step ? &t->trainer.best : &t->trainer.average);
     cases_release(&t->cases);
     if (!rows_cases(&t->cases, &t->data, t->snapshot, PART_VALIDATION, s->judge_users, err) ||
         !fit_search(t, err) || !fit_weights(&t->version->fusion, t, &t->cases, err))

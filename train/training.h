@@ -21,7 +21,6 @@ struct training {
     struct row_data data;
     struct version *version; /* follows the params at each look */
     struct snapshot *snapshot;
-    float *guessed; /* content of all rows as newcomers would have it */
     struct item_words *words;
     struct told *told;       /* NULL: nobody was asked */
     uint64_t texts_revision; /* that the hash was made of; 0: none are read */
@@ -40,8 +39,7 @@ struct training {
 };
 
 /* The version becomes what these params make of it. */
-bool training_take_params(struct training *training, const struct params *params,
-                          struct err *err) MUST_CHECK;
+void training_take_params(struct training *training, const struct params *params);
 /* Mean NDCG@10. */
 double training_ndcg(const uint32_t *rank, size_t count);
 

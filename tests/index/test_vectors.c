@@ -155,9 +155,9 @@ static void nearest_texts_share_words(void **state)
     const uint32_t both[] = {1, 0};
     const float likeness[] = {0.9F, 0.5F};
     float guess[2];
-    assert_true(cooccurrence_guess(guess, 2, both, likeness, 2, parts, 2, 0, events));
+    assert_true(nearest_mean(guess, 2, both, likeness, 2, parts, 2, events));
     assert_true(guess[0] == 1 && guess[1] == 0); /* only the one with events counts */
-    assert_false(cooccurrence_guess(guess, 2, both, likeness, 1, parts, 2, 0, events));
+    assert_false(nearest_mean(guess, 2, both, likeness, 1, parts, 2, events));
     assert_true(guess[0] == 0 && guess[1] == 0);
     sparse_free(near);
     sparse_free(postings);

@@ -156,8 +156,7 @@ static void every_tensor_has_the_gradient_of_the_loss(void **state)
     start(&b);
     b.smoothing = 0.1;
     for (size_t i = 0; i < PARAM_COUNT; i++)
-        if (!PARAMS[i].fitted)
-            check_tensor(&b, i);
+        check_tensor(&b, i);
     end(&b);
 }
 
@@ -174,8 +173,7 @@ static void so_it_has_when_find_compares_a_sample(void **state)
     for (size_t k = 0; k < SET; k++)
         b.place[SET_ROW[k]] = (uint32_t)k;
     for (size_t i = 0; i < PARAM_COUNT; i++)
-        if (!PARAMS[i].fitted)
-            check_tensor(&b, i);
+        check_tensor(&b, i);
     end(&b);
 }
 
@@ -232,47 +230,6 @@ static void find_teaches_its_own_probabilities(void **state)
     end(&b);
 }
 
-/* What is fitted for items without events is the ridge regression of find vectors on text. */
-static void cold_items_are_read_off_their_text(void **state)
-{
-    static struct bench b;
-    double before = 0;
-    double after = 0;
-    (void)state;
-    start(&b);
-    struct policy *p = &b.toy.policy;
-    assert_true(policy_fit_cold(p, b.toy.content));
-    /* its normal equations: sum over items with events of x (x A - y) + ridge A = 0, ridge 1 */
-    for (size_t t = 0; t <= TOY_CONTENT; t++)
-        for (size_t k = 0; k < 16; k++) {
-            double sum =
-                t < TOY_CONTENT ? p->params.cold[k * TOY_CONTENT + t] : p->params.cold_bias[k];
-            for (uint32_t i = 0; i < TOY_ITEMS; i++) {
-                double y[16];
-                double guess[16];
-                if (!b.toy.seen[i])
-                    continue;
-                policy_find_vectors(y, p, i, i + 1);
-                policy_cold_vector(guess, p, policy_content(p, i));
-                sum += (t < TOY_CONTENT ? policy_content(p, i)[t] : 1) * (guess[k] - y[k]);
-                before += y[k] * y[k];
-                after += (guess[k] - y[k]) * (guess[k] - y[k]);
-            }
-            assert_true(fabs(sum) < 1e-9);
-        }
-    assert_true(after < before);
-    for (uint32_t i = 0; i < TOY_ITEMS; i++) /* and that is what such an item gets */
-        if (!b.toy.seen[i]) {
-            double found[16];
-            double guess[16];
-            policy_find_vectors(found, p, i, i + 1);
-            policy_cold_vector(guess, p, policy_content(p, i));
-            for (size_t k = 0; k < 16; k++)
-                assert_true(fabs(found[k] - guess[k]) < 1e-12);
-        }
-    end(&b);
-}
-
 /* A forgotten or doubled line of the table would bind a tensor to the wrong pointer. */
 static void the_table_follows_the_struct(void **state)
 {
@@ -313,7 +270,6 @@ int main(void)
         TEST(the_taught_depth_head_has_the_gradient_of_its_loss),
         TEST(find_teaches_its_own_probabilities),
         TEST(packing_changes_nothing),
-        TEST(cold_items_are_read_off_their_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,8 +7,10 @@
 #include "base/files.h"
 #include "base/rng.h"
 #include "data/lines.h"
+#include "recommend/version.h"
 
 #include <dirent.h>
+#include <math.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -134,6 +136,45 @@ static void sasrec_is_a_baseline_of_its_own(void **state)
     scratch_drop(home);
 }
 
+/* What no user took has the mean find vector of its nearest texts that somebody took. */
+static void newcomers_are_like_their_nearest_texts(const char *home)
+{
+    struct err err = {0};
+    char name[64];
+    size_t found = 0;
+    const struct store_settings settings = {.map_mib = 1024};
+    struct store *store = store_open(home, &settings, false, &err);
+    assert_fine(store != NULL, err);
+    assert_fine(production_name(name, home, &err), err);
+    struct version *v = version_open(home, name, store, SIZE_MAX, &err);
+    assert_fine(v != NULL, err);
+    size_t d = v->policy.shape.dim;
+    const struct sparse *texts = &v->index->text_neighbours;
+    for (size_t r = 0; r < v->index->items; r++) {
+        double mean[64] = {0};
+        double total = 0;
+        size_t used = 0;
+        for (size_t i = texts->first[r]; i < texts->first[r + 1] && used < 20; i++) {
+            size_t other = texts->column[i];
+            double weight = (double)texts->value[i] * (double)texts->value[i];
+            if (v->index->events[other] == 0)
+                continue;
+            for (size_t k = 0; k < d; k++)
+                mean[k] += weight * (double)v->policy.find_vectors[other * d + k];
+            total += weight;
+            used++;
+        }
+        if (v->index->events[r] || used == 0)
+            continue;
+        for (size_t k = 0; k < d; k++)
+            assert_true(fabs((double)v->policy.find_vectors[r * d + k] - mean[k] / total) < 1e-4);
+        found++;
+    }
+    assert_true(found > 20);
+    version_drop(v);
+    store_close(store);
+}
+
 /* Items taken out of training altogether have no events anywhere, and are judged as such. */
 static void cold_items_are_out_of_training(void **state)
 {
@@ -170,6 +211,7 @@ static void cold_items_are_out_of_training(void **state)
         sscanf(line, "targets without a training event: %zu cases", &cold_cases);
     assert_int_equal(pclose(pipe), 0);
     assert_true(cold_cases > 20);
+    newcomers_are_like_their_nearest_texts(home);
     scratch_drop(home);
 }
 
@@ -264,7 +306,7 @@ static double ndcg_of(const char *home)
     return found;
 }
 
-enum { LINES = 20000, ITEMS = 8000 };
+enum { LINES = 20000, FILMS = 8000 };
 
 /* Writes items in another order and under other ids, and the interactions to match. */
 static void write_permuted(const char *home, uint64_t seed)
@@ -272,8 +314,8 @@ static void write_permuted(const char *home, uint64_t seed)
     struct err err = {0};
     struct line line;
     char path[600];
-    static char *rows[ITEMS];
-    static uint32_t order[ITEMS];
+    static char *rows[FILMS];
+    static uint32_t order[FILMS];
     size_t count = 0;
     struct lines *in = lines_open(SAMPLE "/items.jsonl.zst", &err);
     while (lines_next(&line, in, &err)) {
