@@ -82,10 +82,11 @@ const real *policy_find_vector(const struct policy *policy, uint32_t row)
 
 /* Content vectors of the inputs; some are read as an item without events would be. */
 static void gather_content(struct policy_work *w, const struct policy *policy,
-                           const uint32_t *input, size_t rows, real own_drop, struct rng *rng)
+                           const uint32_t *input, size_t from, size_t to, real own_drop,
+                           struct rng *rng)
 {
     size_t dims = policy->shape.content;
-    for (size_t i = 0; i < rows; i++) {
+    for (size_t i = from; i < to; i++) {
         real *content = w->content + i * dims;
         bool token = is_token(input[i]);
         bool kept = !token && !(own_drop > 0 && rng_uniform(rng) < (double)own_drop);
@@ -110,14 +111,15 @@ static real own_scale(const struct shape *shape)
 }
 
 static void gather_inputs(struct policy_work *w, const struct policy *policy, const uint32_t *input,
-                          size_t rows)
+                          size_t from, size_t to)
 {
     const struct shape *s = &policy->shape;
     const struct params *p = &policy->params;
     size_t d = s->dim;
     real *x = w->trunk.x;
-    product_nt(x, w->content, p->content_in, rows, d, s->content, 0);
-    for (size_t i = 0; i < rows; i++) {
+    product_nt(x + from * d, w->content + from * s->content, p->content_in, to - from, d,
+               s->content, 0);
+    for (size_t i = from; i < to; i++) {
         if (is_token(input[i])) {
             axpy(x + i * d, 1, p->text + (input[i] - TOKEN) * d, d);
             continue;
@@ -130,15 +132,39 @@ static void gather_inputs(struct policy_work *w, const struct policy *policy, co
     }
 }
 
+static void forward(struct policy_work *w, const struct policy *policy, const struct packed *packed,
+                    const uint32_t *input, size_t from, size_t to,
+                    const struct loss_options *options)
+{
+    size_t d = policy->shape.dim;
+    struct rng rng = options->rng;
+    struct dropout dropout = {options->dropout, &rng};
+    gather_content(w, policy, input, from, to, options->own_drop, &rng);
+    gather_inputs(w, policy, input, from, to);
+    dropout_apply(w->trunk.x + from * d, w->input_mask + from * d, (to - from) * d, dropout);
+    trunk_forward(&w->trunk, &policy->shape, &policy->params, packed, from, to, dropout,
+                  policy->kernels);
+}
+
 void policy_forward(struct policy_work *w, const struct policy *policy, const struct packed *packed,
                     const uint32_t *input, const struct loss_options *options)
 {
-    struct rng rng = options->rng;
-    struct dropout dropout = {options->dropout, &rng};
-    gather_content(w, policy, input, packed->positions, options->own_drop, &rng);
-    gather_inputs(w, policy, input, packed->positions);
-    dropout_apply(w->trunk.x, w->input_mask, packed->positions * policy->shape.dim, dropout);
-    trunk_forward(&w->trunk, &policy->shape, &policy->params, packed, dropout, policy->kernels);
+    forward(w, policy, packed, input, 0, packed->positions, options);
+}
+
+void policy_forward_prefixes(struct policy_work *w, const struct policy *policy,
+                             const struct packed *packed, const uint32_t *input)
+{
+    const struct loss_options options = {0};
+    forward(w, policy, packed, input, 0, packed->first[packed->sequences], &options);
+}
+
+void policy_forward_step(struct policy_work *w, const struct policy *policy,
+                         const struct packed *packed, const uint32_t *input, size_t step)
+{
+    const struct loss_options options = {0};
+    size_t from = packed->first[packed->sequences] + step * packed->suffixes;
+    forward(w, policy, packed, input, from, from + packed->suffixes, &options);
 }
 
 static void inputs_backward(struct policy_work *w, struct params *grads,

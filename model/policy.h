@@ -154,6 +154,15 @@ void policy_forward(struct policy_work *work, const struct policy *policy,
                     const struct packed *packed, const uint32_t *input,
                     const struct loss_options *options);
 
+/*
+ * The same in slices, of a work that learns: first the sequences, then the suffixes a step at a
+ * time; all steps done, it is as if policy_forward() had been called.
+ */
+void policy_forward_prefixes(struct policy_work *work, const struct policy *policy,
+                             const struct packed *packed, const uint32_t *input);
+void policy_forward_step(struct policy_work *work, const struct policy *policy,
+                         const struct packed *packed, const uint32_t *input, size_t step);
+
 /* The way back from work->dz [positions, dim], the gradient of z, after policy_forward(). */
 void policy_backward(struct policy_work *work, struct params *grads, const struct policy *policy,
                      const struct packed *packed, const uint32_t *input, real dropout);

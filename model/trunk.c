@@ -63,25 +63,63 @@ void trunk_prepare(struct trunk_work *work, const struct shape *shape)
         }
 }
 
-/* direction 1 turns forward; -1 turns back, which is the gradient of turning forward. */
-static void rope(real *x, const struct trunk_work *work, const struct packed *packed, size_t heads,
-                 size_t head_dim, real direction)
+static size_t suffix_start(const struct packed *packed)
 {
-    size_t half = head_dim / 2;
-    for (size_t s = 0; s < packed->sequences; s++)
-        for (size_t i = packed->first[s]; i < packed->first[s + 1]; i++) {
-            const real *cosine = work->cosine + (i - packed->first[s]) * half;
-            const real *sine = work->sine + (i - packed->first[s]) * half;
-            for (size_t h = 0; h < heads; h++) {
-                real *a = x + (i * heads + h) * head_dim;
-                real *b = a + half;
-                for (size_t c = 0; c < half; c++) {
-                    real turned = a[c] * cosine[c] - direction * b[c] * sine[c];
-                    b[c] = b[c] * cosine[c] + direction * a[c] * sine[c];
-                    a[c] = turned;
-                }
+    return packed->first[packed->sequences];
+}
+
+/* Sequences, then suffixes: what of one lies in [from, to). */
+static struct attention run_of(const struct trunk_work *work, const struct shape *shape,
+                               const struct packed *packed, size_t run, size_t from, size_t to)
+{
+    struct attention a = {
+        .heads = shape->heads,
+        .kv_heads = shape->kv_heads,
+        .head_dim = shape->dim / shape->heads,
+        .length_max = work->length_max,
+        .stride = 1,
+        .positions = work->positions_max,
+    };
+    size_t own = run < packed->sequences ? run : packed->prefix[run - packed->sequences];
+    a.first = packed->first[own];
+    a.end = packed->first[own + 1] - a.first;
+    if (run < packed->sequences) {
+        a.end = a.first >= from && a.first < to ? a.end : 0;
+        return a;
+    }
+    size_t start = suffix_start(packed);
+    a.prefix = a.first;
+    a.prefix_count = a.end;
+    a.first = start + run - packed->sequences;
+    a.stride = packed->suffixes;
+    a.begin = from > start ? (from - start) / packed->suffixes : 0;
+    a.end = to > start ? (to - start) / packed->suffixes : 0;
+    return a;
+}
+
+static size_t run_count(const struct packed *packed)
+{
+    return packed->sequences + packed->suffixes;
+}
+
+/* direction 1 turns forward; -1 turns back, which is the gradient of turning forward. */
+static void rope(real *x, const struct trunk_work *work, const struct attention *a, size_t heads,
+                 real direction)
+{
+    size_t half = a->head_dim / 2;
+    for (size_t i = a->begin; i < a->end; i++) {
+        const real *cosine = work->cosine + (a->prefix_count + i) * half;
+        const real *sine = work->sine + (a->prefix_count + i) * half;
+        for (size_t h = 0; h < heads; h++) {
+            real *low = x + (attention_query(a, i) * heads + h) * a->head_dim;
+            real *high = low + half;
+            for (size_t c = 0; c < half; c++) {
+                real turned = low[c] * cosine[c] - direction * high[c] * sine[c];
+                high[c] = high[c] * cosine[c] + direction * low[c] * sine[c];
+                low[c] = turned;
             }
         }
+    }
 }
 
 void dropout_apply(real *x, unsigned char *mask, size_t count, struct dropout dropout)
@@ -113,90 +151,97 @@ static void add(real *to, const real *from, size_t count)
         to[i] += from[i];
 }
 
-static struct attention attention_of(const struct trunk_work *work, const struct shape *shape,
-                                     const struct packed *packed, size_t sequence)
-{
-    return (struct attention){
-        .heads = shape->heads,
-        .kv_heads = shape->kv_heads,
-        .head_dim = shape->dim / shape->heads,
-        .length_max = work->length_max,
-        .first = packed->first[sequence],
-        .last = packed->first[sequence + 1],
-        .positions = work->positions_max,
-    };
-}
-
 /* Where the activations of a layer lie: all in one place when nothing is kept. */
 static size_t slot(const struct trunk_work *work, size_t layer)
 {
     return work->learns ? layer * work->positions_max : 0;
 }
 
-static void attention_block(struct trunk_work *w, const struct shape *s,
-                            const struct params *params, size_t layer, const struct packed *packed,
-                            struct dropout dropout, const struct kernels *kernels)
+/* What a forward pass is about: all layers see the same. */
+struct pass {
+    struct trunk_work *work;
+    const struct shape *shape;
+    const struct params *params;
+    const struct packed *packed;
+    size_t from, count; /* positions */
+    struct dropout dropout;
+    const struct kernels *kernels;
+};
+
+static void attend(const struct pass *f, size_t at, real *q, real *k, const real *v, real *mixed)
 {
-    size_t rows = packed->positions;
-    size_t at = slot(w, layer);
-    size_t d = s->dim;
-    size_t kv = kv_width(s);
-    size_t head = d / s->heads;
-    real *n = w->n + at * d;
-    real *q = w->q + at * d;
-    real *k = w->k + at * kv;
-    real *v = w->v + at * kv;
-    real *mixed = w->mixed + at * d;
-    kernels->rmsnorm_forward(n, w->n_inv + at, w->x + at * d, params->attn_norm + layer * d, rows,
-                             d, (real)s->norm_eps);
-    product_nt(q, n, params->q + layer * d * d, rows, d, d, 0);
-    product_nt(k, n, params->k + layer * kv * d, rows, kv, d, 0);
-    product_nt(v, n, params->v + layer * kv * d, rows, kv, d, 0);
-    rope(q, w, packed, s->heads, head, 1);
-    rope(k, w, packed, s->kv_heads, head, 1);
-    for (size_t i = 0; i < packed->sequences; i++) {
-        struct attention attention = attention_of(w, s, packed, i);
-        kernels->attention_forward(mixed, w->probs + at * s->heads * w->length_max, q, k, v,
-                                   &attention);
+    struct trunk_work *w = f->work;
+    const struct shape *s = f->shape;
+    for (size_t i = 0; i < run_count(f->packed); i++) {
+        struct attention run = run_of(w, s, f->packed, i, f->from, f->from + f->count);
+        rope(q, w, &run, s->heads, 1);
+        rope(k, w, &run, s->kv_heads, 1);
     }
-    real *out = w->x_mid + at * d;
-    product_nt(out, mixed, params->o + layer * d * d, rows, d, d, 0);
-    dropout_apply(out, w->mask + 2 * at * d, rows * d, dropout);
-    add(out, w->x + at * d, rows * d);
+    for (size_t i = 0; i < run_count(f->packed); i++) {
+        struct attention run = run_of(w, s, f->packed, i, f->from, f->from + f->count);
+        f->kernels->attention_forward(mixed, w->probs + at * s->heads * w->length_max, q, k, v,
+                                      &run);
+    }
 }
 
-static void mlp_block(struct trunk_work *w, real *out, const struct shape *s,
-                      const struct params *params, size_t layer, size_t rows,
-                      struct dropout dropout, const struct kernels *kernels)
+static void attention_block(const struct pass *f, size_t layer)
 {
+    struct trunk_work *w = f->work;
+    const struct params *params = f->params;
     size_t at = slot(w, layer);
-    size_t d = s->dim;
-    size_t f = s->ffn;
-    real *m = w->m + at * d;
-    kernels->rmsnorm_forward(m, w->m_inv + at, w->x_mid + at * d, params->mlp_norm + layer * d,
-                             rows, d, (real)s->norm_eps);
-    product_nt(w->gate + at * f, m, params->gate + layer * f * d, rows, f, d, 0);
-    product_nt(w->up + at * f, m, params->up + layer * f * d, rows, f, d, 0);
-    kernels->swiglu_forward(w->act + at * f, w->gate + at * f, w->up + at * f, rows * f);
-    product_nt(out, w->act + at * f, params->down + layer * d * f, rows, d, f, 0);
-    dropout_apply(out, w->mask + (2 * at + w->positions_max) * d, rows * d, dropout);
-    add(out, w->x_mid + at * d, rows * d);
+    size_t here = at + f->from;
+    size_t d = f->shape->dim;
+    size_t kv = kv_width(f->shape);
+    real *n = w->n + here * d;
+    f->kernels->rmsnorm_forward(n, w->n_inv + here, w->x + here * d, params->attn_norm + layer * d,
+                                f->count, d, (real)f->shape->norm_eps);
+    product_nt(w->q + here * d, n, params->q + layer * d * d, f->count, d, d, 0);
+    product_nt(w->k + here * kv, n, params->k + layer * kv * d, f->count, kv, d, 0);
+    product_nt(w->v + here * kv, n, params->v + layer * kv * d, f->count, kv, d, 0);
+    attend(f, at, w->q + at * d, w->k + at * kv, w->v + at * kv, w->mixed + at * d);
+    real *out = w->x_mid + here * d;
+    product_nt(out, w->mixed + here * d, params->o + layer * d * d, f->count, d, d, 0);
+    dropout_apply(out, w->mask + (2 * at + f->from) * d, f->count * d, f->dropout);
+    add(out, w->x + here * d, f->count * d);
+}
+
+static void mlp_block(const struct pass *f, real *out, size_t layer)
+{
+    struct trunk_work *w = f->work;
+    const struct params *params = f->params;
+    size_t at = slot(w, layer);
+    size_t here = at + f->from;
+    size_t d = f->shape->dim;
+    size_t ffn = f->shape->ffn;
+    real *m = w->m + here * d;
+    f->kernels->rmsnorm_forward(m, w->m_inv + here, w->x_mid + here * d,
+                                params->mlp_norm + layer * d, f->count, d,
+                                (real)f->shape->norm_eps);
+    product_nt(w->gate + here * ffn, m, params->gate + layer * ffn * d, f->count, ffn, d, 0);
+    product_nt(w->up + here * ffn, m, params->up + layer * ffn * d, f->count, ffn, d, 0);
+    f->kernels->swiglu_forward(w->act + here * ffn, w->gate + here * ffn, w->up + here * ffn,
+                               f->count * ffn);
+    product_nt(out, w->act + here * ffn, params->down + layer * d * ffn, f->count, d, ffn, 0);
+    dropout_apply(out, w->mask + (2 * at + w->positions_max + f->from) * d, f->count * d,
+                  f->dropout);
+    add(out, w->x_mid + here * d, f->count * d);
 }
 
 void trunk_forward(struct trunk_work *w, const struct shape *s, const struct params *params,
-                   const struct packed *packed, struct dropout dropout,
+                   const struct packed *packed, size_t from, size_t to, struct dropout dropout,
                    const struct kernels *kernels)
 {
-    assert(packed->positions <= w->positions_max);
-    assert(dropout.share <= 0 || w->learns);
+    const struct pass f = {w, s, params, packed, from, to - from, dropout, kernels};
+    size_t d = s->dim;
+    assert(packed->positions <= w->positions_max && to <= packed->positions);
+    assert((dropout.share <= 0 && to - from == packed->positions) || w->learns);
     for (size_t l = 0; l < s->layers; l++) {
-        attention_block(w, s, params, l, packed, dropout, kernels);
+        attention_block(&f, l);
         bool last = l + 1 == s->layers;
-        real *out = last ? w->x_last : w->x + slot(w, l + 1) * s->dim;
-        mlp_block(w, out, s, params, l, packed->positions, dropout, kernels);
+        mlp_block(&f, (last ? w->x_last : w->x + slot(w, l + 1) * d) + from * d, l);
     }
-    kernels->rmsnorm_forward(w->z, w->z_inv, w->x_last, params->norm, packed->positions, s->dim,
-                             (real)s->norm_eps);
+    kernels->rmsnorm_forward(w->z + from * d, w->z_inv + from, w->x_last + from * d, params->norm,
+                             f.count, d, (real)s->norm_eps);
 }
 
 /* dx enters as the gradient of the layer's output and leaves as that of x_mid. */
@@ -231,7 +276,6 @@ static void attention_block_backward(struct trunk_work *w, struct params *grads,
     size_t at = slot(w, layer);
     size_t d = s->dim;
     size_t kv = kv_width(s);
-    size_t head = d / s->heads;
     const real *n = w->n + at * d;
     const real *q = w->q + at * d;
     const real *k = w->k + at * kv;
@@ -243,13 +287,16 @@ static void attention_block_backward(struct trunk_work *w, struct params *grads,
     memset(w->dq, 0, rows * d * sizeof(real));
     memset(w->dk, 0, rows * kv * sizeof(real));
     memset(w->dv, 0, rows * kv * sizeof(real));
-    for (size_t i = 0; i < packed->sequences; i++) {
-        struct attention attention = attention_of(w, s, packed, i);
+    for (size_t i = 0; i < run_count(packed); i++) {
+        struct attention run = run_of(w, s, packed, i, 0, rows);
         kernels->attention_backward(w->dq, w->dk, w->dv, w->dmixed,
-                                    w->probs + at * s->heads * w->length_max, q, k, v, &attention);
+                                    w->probs + at * s->heads * w->length_max, q, k, v, &run);
     }
-    rope(w->dq, w, packed, s->heads, head, -1);
-    rope(w->dk, w, packed, s->kv_heads, head, -1);
+    for (size_t i = 0; i < run_count(packed); i++) { /* suffixes add to dk of their prefix */
+        struct attention run = run_of(w, s, packed, i, 0, rows);
+        rope(w->dq, w, &run, s->heads, -1);
+        rope(w->dk, w, &run, s->kv_heads, -1);
+    }
     product_tn(grads->q + layer * d * d, w->dq, n, d, d, rows, 1);
     product_tn(grads->k + layer * kv * d, w->dk, n, kv, d, rows, 1);
     product_tn(grads->v + layer * kv * d, w->dv, n, kv, d, rows, 1);

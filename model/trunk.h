@@ -9,6 +9,12 @@
  * Sequences are packed one after another without padding: sequence s is positions
  * [first[s], first[s + 1]).
  *
+ * Several continuations of one sequence share it (Prefix Grouper, arXiv 2506.05433): a suffix looks
+ * at all of its prefix and at itself, its positions count on from the prefix, and what flows back
+ * into the prefix is summed.  The same as each continuation with a copy of the prefix, at the cost
+ * of one.  Suffixes lie step by step, so that all of them can go one step at a time: what they look
+ * at is there already (trunk_forward of a slice).
+ *
  * Memory    struct trunk_work holds every activation of one micro-batch; laid out once over an
  * arena. Threads   one work per thread; params are read, gradients are the caller's own.
  */
@@ -22,6 +28,9 @@
 struct packed {
     size_t positions, sequences;
     const uint32_t *first; /* [sequences + 1] */
+    /* Step t of suffix s is position first[sequences] + t * suffixes + s. */
+    size_t suffixes, steps;
+    const uint32_t *prefix; /* [suffixes] which sequence each goes on from */
 };
 
 struct dropout {
@@ -52,9 +61,13 @@ void trunk_layout(struct trunk_work *work, const struct shape *shape, size_t pos
 void trunk_prepare(struct trunk_work *work,
                    const struct shape *shape); /* fills the rope tables, once */
 
-/* Reads x[0] (the caller wrote the inputs there) and writes work->z. */
+/*
+ * Reads x[0] (the caller wrote the inputs there) and writes work->z, of positions [from, to): whole
+ * sequences, whole steps of all suffixes.  A work that does not learn forgets what came before, so
+ * it takes all positions at once.
+ */
 void trunk_forward(struct trunk_work *work, const struct shape *shape, const struct params *params,
-                   const struct packed *packed, struct dropout dropout,
+                   const struct packed *packed, size_t from, size_t to, struct dropout dropout,
                    const struct kernels *kernels);
 
 /* Adds into grads; leaves the gradient of the inputs in work->dx.  dz [positions, dim]. */

@@ -127,7 +127,7 @@ static struct policy policy_of_newcomers(const struct policy *policy, const stru
 static const real *read_z(struct slate_work *w, const struct policy *policy, size_t count)
 {
     const uint32_t first[2] = {0, (uint32_t)count};
-    const struct packed packed = {count, 1, first};
+    const struct packed packed = {.positions = count, .sequences = 1, .first = first};
     const struct loss_options options = {0};
     policy_forward(&w->policy, policy, &packed, w->history, &options);
     return w->policy.trunk.z + (count - 1) * policy->shape.dim;

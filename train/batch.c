@@ -130,7 +130,7 @@ size_t batches_fill(struct batches *b, size_t step)
     for (size_t g = 0; g < GRADIENTS; g++) {
         struct slice *p = &b->parts[g];
         p->first[0] = 0;
-        p->examples = (struct examples){{0, 0, p->first}, p->input, p->target, p->weight};
+        p->examples = (struct examples){{.first = p->first}, p->input, p->target, p->weight};
     }
     for (size_t i = begin; i < end; i++) {
         struct window window = b->windows[b->order[i]];

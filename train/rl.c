@@ -202,7 +202,7 @@ static void pack_prompts(struct rl *rl, struct rl_part *p)
         p->mask[i] = (struct trie_mask){rl->trie, rl->no_late, skip, before};
         p->legal[i] = trie_legal(&p->mask[i]);
     }
-    p->packed = (struct packed){at, p->prompts, p->first};
+    p->packed = (struct packed){.positions = at, .sequences = p->prompts, .first = p->first};
     p->rows.rows = p->reference_rows.rows = p->prompts * rl->rows_a_prompt;
     for (size_t r = 0; r < p->rows.rows; r++)
         p->prompt[r] = (uint32_t)(r / rl->rows_a_prompt);

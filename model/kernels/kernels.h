@@ -16,12 +16,28 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/*
+ * Who looks at whom.  A run of positions first, first + stride, ... looks at a prefix, all of it,
+ * and at itself up to each position.  Queries [begin, end) of the run are asked for.
+ */
 struct attention {
     size_t heads, kv_heads, head_dim;
-    size_t length_max;  /* row length of `probs` */
-    size_t first, last; /* the sequence is positions [first, last) of the packed arrays */
-    size_t positions;   /* in the packed arrays */
+    size_t length_max;           /* row length of `probs` */
+    size_t prefix, prefix_count; /* positions [prefix, prefix + prefix_count) */
+    size_t first, stride, begin, end;
+    size_t positions; /* in the packed arrays */
 };
+
+static inline size_t attention_query(const struct attention *a, size_t i)
+{
+    return a->first + i * a->stride;
+}
+
+/* The position of the j-th key, counted from the start of the prefix. */
+static inline size_t attention_key(const struct attention *a, size_t j)
+{
+    return j < a->prefix_count ? a->prefix + j : a->first + (j - a->prefix_count) * a->stride;
+}
 
 struct adamw {
     real rate, beta1, beta2, eps, decay;
@@ -47,7 +63,7 @@ struct kernels {
                             const real *up, size_t count);
 
     /*
-     * Causal attention over one packed sequence.  q, out [positions, heads * head_dim];
+     * Causal attention of one run.  q, out [positions, heads * head_dim];
      * k, v [positions, kv_heads * head_dim]; probs [heads, positions, length_max] kept for
      * backward.
      */

@@ -146,17 +146,18 @@ static void attention_forward(float *restrict out, float *restrict probs, const 
     float scale = 1 / sqrtf((float)dim);
     for (size_t h = 0; h < a->heads; h++) {
         size_t kv = h / (a->heads / a->kv_heads) * dim;
-        for (size_t i = a->first; i < a->last; i++) {
+        for (size_t query = a->begin; query < a->end; query++) {
+            size_t i = attention_query(a, query);
             const float *qi = q + i * q_width + h * dim;
             float *p = probs + (h * a->positions + i) * a->length_max;
             float *oi = out + i * q_width + h * dim;
-            size_t count = i + 1 - a->first;
+            size_t count = a->prefix_count + query + 1;
             for (size_t j = 0; j < count; j++)
-                p[j] = scale * dot(qi, k + (a->first + j) * kv_width + kv, dim);
+                p[j] = scale * dot(qi, k + attention_key(a, j) * kv_width + kv, dim);
             softmax(p, count, 1);
             memset(oi, 0, dim * sizeof *oi);
             for (size_t j = 0; j < count; j++)
-                add_scaled(oi, p[j], v + (a->first + j) * kv_width + kv, dim);
+                add_scaled(oi, p[j], v + attention_key(a, j) * kv_width + kv, dim);
         }
     }
 }
@@ -173,15 +174,16 @@ static void attention_backward(float *restrict dq, float *restrict dk, float *re
     float scale = 1 / sqrtf((float)dim);
     for (size_t h = 0; h < a->heads; h++) {
         size_t kv = h / (a->heads / a->kv_heads) * dim;
-        for (size_t i = a->first; i < a->last; i++) {
+        for (size_t query = a->begin; query < a->end; query++) {
+            size_t i = attention_query(a, query);
             size_t at = i * q_width + h * dim;
             const float *p = probs + (h * a->positions + i) * a->length_max;
-            size_t count = i + 1 - a->first;
+            size_t count = a->prefix_count + query + 1;
             float mean = 0;
             for (size_t j = 0; j < count; j++)
-                mean += p[j] * dot(dout + at, v + (a->first + j) * kv_width + kv, dim);
+                mean += p[j] * dot(dout + at, v + attention_key(a, j) * kv_width + kv, dim);
             for (size_t j = 0; j < count; j++) {
-                size_t row = (a->first + j) * kv_width + kv;
+                size_t row = attention_key(a, j) * kv_width + kv;
                 float ds = p[j] * (dot(dout + at, v + row, dim) - mean) * scale;
                 add_scaled(dv + row, p[j], dout + at, dim);
                 add_scaled(dq + at, ds, k + row, dim);

@@ -61,7 +61,8 @@ static void make_set(struct bench *b)
 static double loss_of(struct bench *b, bool keep)
 {
     struct losses losses = {0};
-    const struct examples examples = {{POSITIONS, 3, FIRST}, INPUT, TARGET, WEIGHT};
+    const struct examples examples = {
+        {.positions = POSITIONS, .sequences = 3, .first = FIRST}, INPUT, TARGET, WEIGHT};
     const struct loss_options options = {
         .dropout = 0.3,
         .own_drop = 0.25,
@@ -248,12 +249,12 @@ static void packing_changes_nothing(void **state)
     const struct loss_options options = {0};
     (void)state;
     start(&b);
-    const struct packed all = {POSITIONS, 3, FIRST};
+    const struct packed all = {.positions = POSITIONS, .sequences = 3, .first = FIRST};
     policy_forward(&b.work, &b.toy.policy, &all, INPUT, &options);
     memcpy(together, b.work.trunk.z, sizeof together);
     for (size_t s = 0; s < 3; s++) {
         const uint32_t first[2] = {0, FIRST[s + 1] - FIRST[s]};
-        const struct packed one = {first[1], 1, first};
+        const struct packed one = {.positions = first[1], .sequences = 1, .first = first};
         policy_forward(&b.work, &b.toy.policy, &one, INPUT + FIRST[s], &options);
         for (size_t k = 0; k < first[1] * 16; k++)
             assert_true(fabs(b.work.trunk.z[k] - together[FIRST[s] * 16 + k]) < 1e-12);

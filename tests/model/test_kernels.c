@@ -40,8 +40,12 @@ static void run_all(float out[4][N], float *probs, const struct kernels *k, int 
                                         .kv_heads = 1,
                                         .head_dim = 32,
                                         .length_max = LENGTH,
-                                        .first = 3,
-                                        .last = ROWS,
+                                        .prefix = 1,
+                                        .prefix_count = 3,
+                                        .first = 4,
+                                        .stride = 2,
+                                        .begin = 1,
+                                        .end = (ROWS - 4) / 2,
                                         .positions = ROWS};
     const struct adamw adamw = {1e-3F, 0.9F, 0.98F, 1e-8F, 0.05F, 1.5F, 2.5F, 0.7F};
     memset(out, 0, sizeof(float) * 4 * N);
