@@ -35,10 +35,10 @@ static const struct setting IMPORT_SETTINGS[] = {
 };
 
 struct evaluate_settings {
-    bool test;
-    bool all;
+    bool test, all, lists;
     char json[SETTING_TEXT_SIZE], targets[SETTING_TEXT_SIZE], runs[SETTING_TEXT_SIZE],
-        ranks[SETTING_TEXT_SIZE], label[SETTING_TEXT_SIZE];
+        ranks[SETTING_TEXT_SIZE], scores[SETTING_TEXT_SIZE], against[SETTING_TEXT_SIZE],
+        label[SETTING_TEXT_SIZE], of[SETTING_TEXT_SIZE];
 };
 
 static const struct setting EVALUATE_SETTINGS[] = {
@@ -51,8 +51,15 @@ static const struct setting EVALUATE_SETTINGS[] = {
             "where --test appends its row"),
     SETTING(BOOL, evaluate_settings, all, "false", 0, 0,
             "also: seen items not masked, rare and cold targets, search"),
+    SETTING(BOOL, evaluate_settings, lists, "false", 0, 0,
+            "also: ranked lists against all that a user took later (split time)"),
+    SETTING(TEXT, evaluate_settings, of, "production", 0, 0, "version that is judged"),
     SETTING(TEXT, evaluate_settings, ranks, "", 0, 0,
-            "file for the rank of each user's target in each list"),
+            "file for the rank of each user's target in each list; of compare: such files"),
+    SETTING(TEXT, evaluate_settings, scores, "", 0, 0,
+            "file for what each user's ranked list is worth; of compare: such files"),
+    SETTING(TEXT, evaluate_settings, against, "", 0, 0,
+            "of compare: files of the same kind, whose figures are taken off"),
     SETTING(TEXT, evaluate_settings, label, "own", 0, 0, "name of the data in a row of --runs"),
 };
 
@@ -228,7 +235,10 @@ static bool do_evaluate(struct front *f, const struct job *job, struct err *err)
         .targets_path = s->targets,
         .runs_path = *s->runs ? s->runs : NULL,
         .ranks_path = *s->ranks ? s->ranks : NULL,
+        .scores_path = *s->scores ? s->scores : NULL,
         .label = s->label,
+        .version = s->of,
+        .lists = s->lists,
     };
     return job_evaluate(job, &options, err);
 }
@@ -263,8 +273,8 @@ static bool run_evaluate(struct front *f, struct store *store, struct err *err)
 static bool run_compare(struct front *f, struct store *store, struct err *err)
 {
     const struct evaluate_settings *s = &f->evaluate;
-    const struct compare_options options = {s->ranks, *s->json ? s->json : NULL, s->targets,
-                                            s->label};
+    const struct compare_options options = {
+        s->ranks, s->scores, s->against, *s->json ? s->json : NULL, s->targets, s->label};
     (void)store;
     return job_compare(&options, err);
 }
@@ -360,7 +370,7 @@ static const struct command {
      T_TRAIN | T_INDEX | T_EVENTS | T_OBJECTIVE},
     {"evaluate", "the version in production against the baselines", run_evaluate, STORE_THERE,
      T_EVALUATE | T_TRAIN | T_INDEX | T_EVENTS},
-    {"compare", "several runs of evaluate --ranks as one table", run_compare, STORE_NONE,
+    {"compare", "several runs of evaluate as one table, or against others", run_compare, STORE_NONE,
      T_EVALUATE},
     {"recommend", "slates for all users at once", run_recommend, STORE_THERE, T_RECOMMEND},
     {"serve", "the HTTP service", run_serve, STORE_MADE, T_SERVE | T_EVENTS | T_STORE},

@@ -3,6 +3,7 @@
 #include "base/rng.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,6 +90,25 @@ struct interval ranking_compare(const uint32_t *rank_a, const uint32_t *rank_b, 
         out = interval_of(difference, users, seed);
     free(difference);
     return out;
+}
+
+struct list_score list_measure(const uint32_t *list, size_t count, const uint32_t *relevant,
+                               size_t relevant_count, size_t cut)
+{
+    double gain = 0;
+    double most = 0;
+    size_t hits = 0;
+    for (size_t k = 0; k < cut; k++) {
+        double discount = 1 / log2((double)k + 2);
+        bool hit = false;
+        for (size_t i = 0; k < count && i < relevant_count && !hit; i++)
+            hit = list[k] == relevant[i];
+        gain += hit ? discount : 0;
+        hits += hit;
+        most += k < relevant_count ? discount : 0;
+    }
+    return relevant_count ? (struct list_score){gain / most, (double)hits / (double)relevant_count}
+                          : (struct list_score){0, 0};
 }
 
 double lists_coverage(const uint32_t *shown, size_t items)

@@ -21,6 +21,17 @@ struct ranking {
 void ranking_measure(struct ranking *ranking, const uint32_t *rank, size_t users);
 double ranking_ndcg(uint32_t rank, size_t cut); /* of one user */
 
+/*
+ * Of one user with several targets: list [count] rows, the best first, against relevant
+ * [relevant_count], all distinct.  ndcg = sum of 1 / log2(1 + rank) over hits within cut, over the
+ * most it can be; recall = hits within cut / relevant.
+ */
+struct list_score {
+    double ndcg, recall;
+};
+struct list_score list_measure(const uint32_t *list, size_t count, const uint32_t *relevant,
+                               size_t relevant_count, size_t cut);
+
 struct interval {
     double mean, low, high; /* of the paired difference; 95 % */
     double detectable;      /* the smallest difference seen 4 times in 5: 2.8 standard errors */

@@ -64,7 +64,12 @@ static uint32_t allowed_below(const struct trie_mask *mask, uint32_t row)
 /* Rows of the base trie are consecutive, so counting does; late rows are looked at one by one. */
 static bool base_alive(const struct trie_mask *mask, uint32_t first, uint32_t last)
 {
-    return !mask->skip || allowed_below(mask, last) > allowed_below(mask, first);
+    if (!mask->skip)
+        return true;
+    uint32_t allowed = allowed_below(mask, last) - allowed_below(mask, first);
+    for (size_t i = 0; i < mask->listed_count; i++)
+        allowed -= mask->listed[i] >= first && mask->listed[i] < last;
+    return allowed > 0;
 }
 
 static bool late_alive(const struct trie_mask *mask, uint32_t first, uint32_t last)

@@ -468,8 +468,10 @@ bool slate_make(struct slate *slate, struct slate_work *w, const struct snapshot
         fusion = asked ? &s->version->search : &s->version->fusion;
     if (symbols > 0) {
         trie_count_allowed(w->allowed_before, w->skip, s->rows);
-        const struct trie_mask mask = {&s->version->trie, &s->late_trie, w->skip,
-                                       w->allowed_before};
+        const struct trie_mask mask = {.base = &s->version->trie,
+                                       .late = &s->late_trie,
+                                       .skip = w->skip,
+                                       .allowed_before = w->allowed_before};
         const struct legal_tiles legal = trie_legal(&mask);
         const real *z = read_z(w, &policy, symbols);
         double start = clock_s();
@@ -477,8 +479,10 @@ bool slate_make(struct slate *slate, struct slate_work *w, const struct snapshot
         double named = clock_s();
         if (!source_find(w, s, z, err))
             return false;
-        const struct trie_mask new_mask = {&s->version->trie, &s->late_trie, w->skip_new,
-                                           w->new_before};
+        const struct trie_mask new_mask = {.base = &s->version->trie,
+                                           .late = &s->late_trie,
+                                           .skip = w->skip_new,
+                                           .allowed_before = w->new_before};
         const struct legal_tiles fresh = trie_legal(&new_mask);
         if (mask_newcomers(w, s)) {
             name_newcomers(w, s, &policy, z, &fresh);

@@ -1,9 +1,10 @@
 /*
  * job_compare.c: `tessera compare`: what several runs over the same users say together.
  *
- * Each file is what `evaluate --ranks` wrote.  A method's figure is the mean over runs; a
+ * Each file is what `evaluate --ranks` or `--scores` wrote.  A figure is the mean over runs; a
  * difference is per user, paired, averaged over the runs, and its interval comes from resampling
- * users (10,000 times), so that seeds are not mistaken for users.
+ * users (10,000 times), so that seeds are not mistaken for users.  With --against it is the same
+ * columns of other runs that are compared: two versions, each with its seeds.
  */
 #include "base/text.h"
 #include "evaluate/ranking.h"
@@ -15,13 +16,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RUNS_MAX = 32, COLUMNS_MAX = 16, LINE_MAX_BYTES = 1024 };
+enum { RUNS_MAX = 32, COLUMNS_MAX = 24, LINE_MAX_BYTES = 1024 };
 
 struct comparing {
     size_t runs, columns, users;
     char names[COLUMNS_MAX][32];
-    uint32_t *user;                        /* [users] */
-    uint32_t *rank[RUNS_MAX][COLUMNS_MAX]; /* [users] */
+    uint32_t *user;                       /* [users] */
+    double *value[RUNS_MAX][COLUMNS_MAX]; /* [users] ranks, or scores */
 };
 
 static bool read_header(struct comparing *c, char *line, const char *path, struct err *err)
@@ -49,20 +50,21 @@ static bool read_header(struct comparing *c, char *line, const char *path, struc
 static bool read_row(struct comparing *c, size_t row, char *line, const char *path, struct err *err)
 {
     char *rest = line;
-    uint64_t value;
+    uint64_t user;
     line[strcspn(line, "\n")] = 0;
-    for (size_t k = 0; k <= c->columns; k++) {
-        char *word = strsep(&rest, "\t");
-        if (!word || !parse_u64(&value, word, 0, UINT32_MAX))
-            return err_set(err, ERR_FORMAT, "%s:%zu: expected %zu whole numbers, found '%.40s'",
-                           path, row + 2, c->columns + 1, word ? word : "");
-        if (k > 0)
-            c->rank[c->runs][k - 1][row] = (uint32_t)value;
-        else if (c->runs && c->user[row] != value)
-            return err_set(err, ERR_FORMAT, "%s:%zu: expected user %u as in the first file", path,
-                           row + 2, c->user[row]);
-        else
-            c->user[row] = (uint32_t)value;
+    char *word = strsep(&rest, "\t");
+    if (!word || !parse_u64(&user, word, 0, UINT32_MAX))
+        return err_set(err, ERR_FORMAT, "%s:%zu: expected a user's number, found '%.40s'", path,
+                       row + 2, word ? word : "");
+    if (c->runs && c->user[row] != user)
+        return err_set(err, ERR_FORMAT, "%s:%zu: expected user %u as in the first file", path,
+                       row + 2, c->user[row]);
+    c->user[row] = (uint32_t)user;
+    for (size_t k = 0; k < c->columns; k++) {
+        word = strsep(&rest, "\t");
+        if (!word || !parse_f64(&c->value[c->runs][k][row], word))
+            return err_set(err, ERR_FORMAT, "%s:%zu: expected %zu numbers, found '%.40s'", path,
+                           row + 2, c->columns, word ? word : "");
     }
     return true;
 }
@@ -83,8 +85,8 @@ static bool reserve(struct comparing *c, size_t users, struct err *err)
     if (!c->runs)
         c->user = calloc(users + 1, sizeof *c->user);
     for (size_t k = 0; k < COLUMNS_MAX; k++) {
-        c->rank[c->runs][k] = calloc(users + 1, sizeof(uint32_t));
-        fine = fine && c->rank[c->runs][k];
+        c->value[c->runs][k] = calloc(users + 1, sizeof(double));
+        fine = fine && c->value[c->runs][k];
     }
     return (fine && c->user) || err_set(err, ERR_SYSTEM, "no memory for %zu users", users);
 }
@@ -112,24 +114,35 @@ static bool read_run(struct comparing *c, const char *path, struct err *err)
     return fine;
 }
 
-static double gain(uint32_t rank, bool hr, size_t cut)
+/* What a value is worth: a rank by one of these, a score as it stands. */
+enum gain { GAIN_HR, GAIN_NDCG, GAIN_SCORE };
+
+static double gain(double value, enum gain kind, size_t cut)
 {
-    return hr ? (double)(rank >= 1 && rank <= cut) : ranking_ndcg(rank, cut);
+    uint32_t rank = kind == GAIN_SCORE ? 0 : (uint32_t)value;
+    return kind == GAIN_SCORE ? value
+           : kind == GAIN_HR  ? (double)(rank >= 1 && rank <= cut)
+                              : ranking_ndcg(rank, cut);
 }
 
-/* Per user, averaged over the runs: a method, less another one if there is one. */
-static struct interval measure(const struct comparing *c, double *value, size_t method,
-                               size_t against, bool hr, size_t cut)
+/* Per user, averaged over the runs, into value [users]; sign -1 takes it off. */
+static void add_gains(double *value, const struct comparing *c, size_t column, enum gain kind,
+                      size_t cut, double sign)
 {
-    for (size_t u = 0; u < c->users; u++) {
-        value[u] = 0;
-        for (size_t r = 0; r < c->runs; r++) {
-            value[u] += gain(c->rank[r][method][u], hr, cut);
-            if (against != SIZE_MAX)
-                value[u] -= gain(c->rank[r][against][u], hr, cut);
-        }
-        value[u] /= (double)c->runs;
-    }
+    for (size_t r = 0; r < c->runs; r++)
+        for (size_t u = 0; u < c->users; u++)
+            value[u] += sign * gain(c->value[r][column][u], kind, cut) / (double)c->runs;
+}
+
+/* A column, less another one of the same or of other runs if there is one. */
+static struct interval measure(const struct comparing *c, size_t column,
+                               const struct comparing *other, size_t against, enum gain kind,
+                               size_t cut, double *value)
+{
+    memset(value, 0, c->users * sizeof *value);
+    add_gains(value, c, column, kind, cut, 1);
+    if (other)
+        add_gains(value, other, against, kind, cut, -1);
     return interval_of(value, c->users, 1);
 }
 
@@ -149,10 +162,10 @@ static void print(const struct comparing *c, struct report *report, const char *
     printf("|---|---|---|---|---|---|---|\n");
     size_t fused = c->columns - 1;
     for (size_t m = 0; m < c->columns; m++) {
-        struct interval r5 = measure(c, value, m, SIZE_MAX, true, 5);
-        struct interval r10 = measure(c, value, m, SIZE_MAX, true, 10);
-        struct interval n5 = measure(c, value, m, SIZE_MAX, false, 5);
-        struct interval n10 = measure(c, value, m, SIZE_MAX, false, 10);
+        struct interval r5 = measure(c, m, NULL, 0, GAIN_HR, 5, value);
+        struct interval r10 = measure(c, m, NULL, 0, GAIN_HR, 10, value);
+        struct interval n5 = measure(c, m, NULL, 0, GAIN_NDCG, 5, value);
+        struct interval n10 = measure(c, m, NULL, 0, GAIN_NDCG, 10, value);
         printf("| %s | %.4f | %.4f | %.4f | %.4f | %.4f to %.4f |", c->names[m], r5.mean, r10.mean,
                n5.mean, n10.mean, n10.low, n10.high);
         add(report, label, "R@10", c->names[m], r10.mean);
@@ -161,37 +174,101 @@ static void print(const struct comparing *c, struct report *report, const char *
             printf(" |\n");
             continue;
         }
-        struct interval d = measure(c, value, fused, m, false, 10);
+        struct interval d = measure(c, fused, c, m, GAIN_NDCG, 10, value);
         printf(" %+.4f [%+.4f, %+.4f] |\n", d.mean, d.low, d.high);
         add(report, label, "low end of N@10, fused minus it", c->names[m], d.low);
     }
 }
 
-bool job_compare(const struct compare_options *options, struct err *err)
+static void print_against(const struct comparing *c, const struct comparing *other, bool ranks,
+                          struct report *report, const char *label, double *value)
 {
-    struct comparing *c = calloc(1, sizeof *c);
-    struct report report = {0};
-    char *paths = strdup(options->paths);
+    static const struct {
+        enum gain kind;
+        size_t cut;
+        const char *name;
+    } gains[] = {{GAIN_HR, 1, "R@1"},
+                 {GAIN_HR, 10, "R@10"},
+                 {GAIN_HR, 50, "R@50"},
+                 {GAIN_NDCG, 10, "N@10"},
+                 {GAIN_SCORE, 0, ""}};
+    printf("%s: %zu against %zu runs, %zu users\n", label, c->runs, other->runs, c->users);
+    printf(
+        "| figure | it | against | difference | smallest we could see |\n|---|---|---|---|---|\n");
+    for (size_t m = 0; m < c->columns; m++)
+        for (size_t g = 0; g < COUNT(gains); g++) {
+            char what[80];
+            if ((gains[g].kind == GAIN_SCORE) == ranks)
+                continue;
+            struct interval mine = measure(c, m, NULL, 0, gains[g].kind, gains[g].cut, value);
+            struct interval theirs = measure(other, m, NULL, 0, gains[g].kind, gains[g].cut, value);
+            struct interval d = measure(c, m, other, m, gains[g].kind, gains[g].cut, value);
+            snprintf(what, sizeof what, "%s%s%s", c->names[m], ranks ? " " : "", gains[g].name);
+            printf("| %s | %.4f | %.4f | %+.4f [%+.4f, %+.4f] | %.4f |\n", what, mine.mean,
+                   theirs.mean, d.mean, d.low, d.high, d.detectable);
+            add(report, label, what, "mean", mine.mean);
+            add(report, label, what, "low end of the difference", d.low);
+            add(report, label, what, "high end of the difference", d.high);
+        }
+}
+
+/* Files parted by spaces. */
+static bool read_runs(struct comparing *c, const char *files, struct err *err)
+{
+    char *paths = strdup(files);
     char *rest = paths;
-    bool fine = c && paths && report_open(&report, options->targets_path, err);
+    bool fine = paths != NULL || err_set(err, ERR_SYSTEM, "no memory to compare runs");
     for (char *path; fine && (path = strsep(&rest, " "));)
         if (*path)
             fine = read_run(c, path, err);
-    if (fine && c->runs == 0)
-        fine = err_set(err, ERR_INPUT, "expected --ranks with files that evaluate --ranks wrote");
-    double *value = fine ? calloc(c->users + 1, sizeof *value) : NULL;
-    if (value) {
-        print(c, &report, options->label, value);
-        fine = !options->json_path || report_write(&report, options->json_path, err);
-    }
-    free(value);
-    for (size_t r = 0; c && r < RUNS_MAX; r++)
-        for (size_t k = 0; k < COLUMNS_MAX; k++)
-            free(c->rank[r][k]);
-    if (c)
-        free(c->user);
-    free(c);
     free(paths);
+    return fine;
+}
+
+static bool same_cases(const struct comparing *a, const struct comparing *b, struct err *err)
+{
+    bool same = a->users == b->users && a->columns == b->columns &&
+                memcmp(a->user, b->user, a->users * sizeof *a->user) == 0;
+    for (size_t k = 0; same && k < a->columns; k++)
+        same = strcmp(a->names[k], b->names[k]) == 0;
+    return same || err_set(err, ERR_INPUT,
+                           "--against: expected the same users and columns, %zu and %zu; found %zu "
+                           "and %zu or others",
+                           a->users, a->columns, b->users, b->columns);
+}
+
+static void release(struct comparing *c)
+{
+    for (size_t r = 0; r < RUNS_MAX; r++)
+        for (size_t k = 0; k < COLUMNS_MAX; k++)
+            free(c->value[r][k]);
+    free(c->user);
+}
+
+bool job_compare(const struct compare_options *options, struct err *err)
+{
+    static struct comparing mine, theirs; /* large, and a command compares once */
+    struct report report = {0};
+    bool ranks = *options->ranks != 0;
+    bool two = *options->against != 0;
+    bool fine = report_open(&report, options->targets_path, err);
+    if (fine && (ranks == (*options->scores != 0) || (!ranks && !two)))
+        fine = err_set(err, ERR_INPUT,
+                       "expected --ranks with files that evaluate --ranks wrote, or --scores and "
+                       "--against with files that evaluate --scores wrote");
+    fine = fine && read_runs(&mine, ranks ? options->ranks : options->scores, err) &&
+           (!two || (read_runs(&theirs, options->against, err) && same_cases(&mine, &theirs, err)));
+    double *value = fine ? calloc(mine.users + 1, sizeof *value) : NULL;
+    if (fine && !value)
+        fine = err_set(err, ERR_SYSTEM, "no memory to compare runs");
+    if (fine && two)
+        print_against(&mine, &theirs, ranks, &report, options->label, value);
+    else if (fine)
+        print(&mine, &report, options->label, value);
+    fine = fine && (!options->json_path || report_write(&report, options->json_path, err));
+    free(value);
+    release(&mine);
+    release(&theirs);
     report_close(&report);
-    return fine || err_set(err, ERR_SYSTEM, "no memory to compare runs");
+    return fine;
 }

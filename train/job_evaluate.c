@@ -10,6 +10,7 @@
 #include "data/catalogue.h"
 #include "index/cooccurrence.h"
 #include "train/judge.h"
+#include "train/lists.h"
 #include "train/report.h"
 #include "train/rows.h"
 #include "train/search.h"
@@ -461,7 +462,9 @@ static bool read_manifest(struct evaluation *e, struct err *err)
 static bool open_evaluation(struct evaluation *e, struct err *err)
 {
     const struct job *job = e->job;
-    if (!production_name(e->name, job->home, err) || !read_manifest(e, err) ||
+    bool production = strcmp(e->options->version, "production") == 0;
+    snprintf(e->name, sizeof e->name, "%.63s", e->options->version);
+    if ((production && !production_name(e->name, job->home, err)) || !read_manifest(e, err) ||
         !rows_load_events(&e->data, job, e->upto, err))
         return false;
     struct version *version =
@@ -500,6 +503,9 @@ static bool print_all(struct evaluation *e, struct err *err)
         fine = fine && print_unmasked(e, err) && print_newest(e, err) && print_diversity(e, err) &&
                print_search(e, err);
     }
+    if (fine && (e->options->lists || e->options->scores_path))
+        fine =
+            lists_report(&e->report, &e->data, e->snapshot, e->part, e->options->scores_path, err);
     if (fine && e->options->json_path)
         fine = report_write(&e->report, e->options->json_path, err);
     report_close(&e->report);

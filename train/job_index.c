@@ -98,7 +98,7 @@ static bool load_events(struct indexing *x, struct err *err)
     if (!split_make(&x->split, x->histories, x->job->index->split, err))
         return false;
     split_hide_cold(x->histories, x->job->index->cold_share);
-    split_keep_for_rl(&x->split, x->histories, x->job->index->rl_share);
+    split_keep_for_rl(&x->split, x->histories, x->job->index->rl_share, x->job->index->rl_events);
     for (size_t e = 0; e < x->histories->events; e++) {
         uint32_t number = x->histories->item[e];
         uint32_t slot = number < x->numbers ? x->slot_of_number[number] : UINT32_MAX;

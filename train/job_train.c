@@ -83,7 +83,7 @@ static bool open_tables(struct training *t, struct err *err)
         return false;
     return !t->trainer.rl || (path_make(path, err, "%s/rollouts.tsv", t->folder) &&
                               open_table(&t->rollouts, path, t->trainer.step,
-                                         "step\tloss\treward\thits\tprefix\tsilent_groups\t"
+                                         "step\tloss\treward\thits\tprefix\tndcg\tsilent_groups\t"
                                          "signal_units\tclipped\tkl\tentropy\n",
                                          err));
 }
@@ -118,11 +118,25 @@ void training_take_params(struct training *t, const struct params *params)
     version_refresh(t->version);
 }
 
-/* The mean NDCG@10 of name and find on validation: both readings must be good when we stop. */
-static bool look(struct training *t, double *value, struct err *err)
+/* Mean NDCG of what is written, at the last cut. */
+static bool look_at_lists(struct training *t, double *value, struct err *err)
+{
+    struct list_judgement seen;
+    if (!lists_judge(&seen, &t->list_cases, t->snapshot, t->job->train->window, 1, true,
+                     t->job->pool, err))
+        return false;
+    *value = 0;
+    for (size_t i = 0; i < t->list_cases.count; i++)
+        *value += seen.ndcg[LISTS_WRITTEN][LIST_CUTS - 1][i] / (double)t->list_cases.count;
+    list_judgement_free(&seen);
+    log_info("train.look step=%zu lists_ndcg%zu=%.4f", t->trainer.step, LIST_CUT_AT[LIST_CUTS - 1],
+             *value);
+    return true;
+}
+
+static bool look_at_names(struct training *t, double *value, struct err *err)
 {
     struct judgement seen;
-    training_take_params(t, &t->trainer.average);
     const struct judging_options options = {.beam = 20, .history_max = t->job->train->window};
     if (!judge(&seen, &t->cases, t->snapshot, &options, t->job->pool, err))
         return false;
@@ -132,6 +146,19 @@ static bool look(struct training *t, double *value, struct err *err)
     judgement_release(&seen, t->cases.count);
     log_info("train.look epoch=%zu name_ndcg10=%.4f find_ndcg10=%.4f", trainer_epoch(&t->trainer),
              name, find);
+    return true;
+}
+
+/*
+ * On validation: the mean NDCG@10 of name and find, since both must be good when we stop; of stages
+ * that write lists, of those.
+ */
+static bool look(struct training *t, double *value, struct err *err)
+{
+    bool lists = t->list_cases.count > 0;
+    training_take_params(t, &t->trainer.average);
+    if (!(lists ? look_at_lists(t, value, err) : look_at_names(t, value, err)))
+        return false;
     t->looks++;
     t->since_best++;
     if (*value > t->best) {
@@ -187,8 +214,8 @@ static void note_rollouts(struct training *t, const struct rl_report *r)
     const struct objective_report *o = &r->objective;
     if (!t->rollouts)
         return;
-    fprintf(t->rollouts, "%zu\t%.5f\t%.5f\t%.5f\t%.5f\t%.4f\t%.4f\t%.4f\t%.6f\t%.4f\n",
-            t->trainer.step, r->loss, o->reward, r->hit_rate, r->prefix, o->silent_groups,
+    fprintf(t->rollouts, "%zu\t%.5f\t%.5f\t%.5f\t%.5f\t%.5f\t%.4f\t%.4f\t%.4f\t%.6f\t%.4f\n",
+            t->trainer.step, r->loss, o->reward, r->hit_rate, r->prefix, r->ndcg, o->silent_groups,
             o->signal_units, o->clipped, o->kl, o->entropy);
     if (t->trainer.step % 20 == 0)
         log_info("train.rl step=%zu reward=%.4f hits=%.4f silent_groups=%.3f signal=%.3f "
@@ -283,39 +310,87 @@ static bool same_shape(const struct shape *a, const struct shape *b)
     return a->heads == b->heads && a->node_vectors == b->node_vectors;
 }
 
-/* Takes up the params of the version that post-training starts from. */
-static bool go_on(struct training *t, struct err *err)
+static bool writes_lists(const struct training *t)
+{
+    return t->posttrains && t->job->train->list_items > 0;
+}
+
+static size_t list_history(const struct train_settings *s)
+{
+    return s->window < LIST_HISTORY_MAX ? s->window : LIST_HISTORY_MAX;
+}
+
+/* The version that a later stage starts from. */
+static bool open_start(struct training *t, struct err *err)
 {
     const struct train_settings *s = t->job->train;
-    bool rl = strcmp(s->stage, "rl") == 0;
+    if (!t->posttrains)
+        return true;
+    t->start = version_open(t->job->home, t->init, t->job->store, s->scan_items_max, err);
+    if (!t->start)
+        return false;
+    if (strcmp(t->start->index->fingerprint, t->version->index->fingerprint) == 0 &&
+        same_shape(&t->start->policy.shape, &t->version->policy.shape))
+        return true;
+    return err_set(err, ERR_INPUT,
+                   "init: version %s was made from another index or with other sizes than these "
+                   "settings say",
+                   t->init);
+}
+
+/* Lists to imitate, in the place of tasks. */
+static bool open_lists(struct training *t, struct err *err)
+{
+    const struct train_settings *s = t->job->train;
+    if (strcmp(s->stage, "lists") != 0)
+        return true;
+    struct snapshot *snapshot = snapshot_open(version_hold(t->start), t->job->store, err);
+    bool fine =
+        snapshot && list_examples_make(&t->lists, &t->data.sequences, snapshot, s->list_items,
+                                       list_history(s), s->seed, t->job->pool, err);
+    snapshot_drop(snapshot);
+    if (fine)
+        log_info("train.lists count=%zu", t->lists.count);
+    t->tasks.lists = &t->lists;
+    t->tasks.per_epoch = t->lists.count;
+    return fine;
+}
+
+static bool open_rl(struct training *t, struct err *err)
+{
+    const struct train_settings *s = t->job->train;
     struct text warnings;
-    struct version *init = NULL;
-    bool fine = true;
     text_init(&warnings, 1 << 16);
-    if (rl) {
-        t->rl.words = t->words;
-        fine = objective_open(&t->rl.objective, t->job->objective, &warnings, err) &&
-               rl_prompts_make(&t->rl.prompts, &t->data, t->version, s->window, err);
-    }
-    if (fine) {
-        init = version_open(t->job->home, t->init, t->job->store, s->scan_items_max, err);
-        fine = init != NULL;
-    }
-    if (fine && (strcmp(init->index->fingerprint, t->version->index->fingerprint) != 0 ||
-                 !same_shape(&init->policy.shape, &t->trainer.shape)))
+    t->rl.words = t->words;
+    t->rl.lists = s->list_items > 0;
+    t->rl.ranks = t->rl.lists ? s->list_items : 1;
+    bool fine = objective_open(&t->rl.objective, t->job->objective, &warnings, err);
+    if (fine && !t->rl.lists && strcmp(t->job->objective->adv_scope, "rank") == 0)
+        fine = err_set(err, ERR_INPUT, "adv_scope: rank is for lists: add --list-items 20");
+    if (fine && t->rl.lists && t->rl.objective.needs & NEEDS_LOGGED)
         fine = err_set(err, ERR_INPUT,
-                       "init: version %s was made from another index or with other sizes than "
-                       "these settings say",
-                       t->init);
+                       "list_items: this objective learns from what the log says came next, which "
+                       "is an item, not a list: leave --list-items out");
+    fine = fine && rl_prompts_make(&t->rl.prompts, &t->data, t->version,
+                                   t->rl.lists ? list_history(s) : s->window, s->list_items, err);
     for (char *at = warnings.bytes; at && *at; at += strcspn(at, "\n"), at += *at == '\n')
         log_info("train.objective warning=\"%.*s\"", (int)strcspn(at, "\n"), at);
     if (fine)
-        fine = trainer_continue(&t->trainer, &init->policy.params, rl ? &t->rl : NULL, err);
-    if (fine && rl)
         log_info("train.prompts count=%zu dropped=%zu", t->rl.prompts.count, t->rl.prompts.dropped);
     text_release(&warnings);
-    version_drop(init);
     return fine;
+}
+
+/* Takes up the params of the version that a later stage starts from. */
+static bool go_on(struct training *t, struct err *err)
+{
+    bool rl = strcmp(t->job->train->stage, "rl") == 0;
+    if (!t->posttrains)
+        return true;
+    return (!rl || open_rl(t, err)) &&
+           trainer_continue(&t->trainer, &t->start->policy.params, rl ? &t->rl : NULL, err) &&
+           (!writes_lists(t) || list_cases_make(&t->list_cases, &t->data, PART_VALIDATION,
+                                                t->job->train->check_users, err));
 }
 
 static bool open_training(struct training *t, struct err *err)
@@ -359,9 +434,10 @@ static bool open_training(struct training *t, struct err *err)
     if (!t->snapshot)
         t->version = NULL; /* its only share went with the snapshot */
     return t->snapshot && rows_name(&t->data, t->snapshot, err) && open_tasks(t, err) &&
+           open_start(t, err) && open_lists(t, err) &&
            trainer_open(&t->trainer, s, t->version, &t->data.sequences,
                         t->tasks.per_epoch ? &t->tasks : NULL, t->job->pool, err) &&
-           (!t->posttrains || go_on(t, err)) &&
+           go_on(t, err) &&
            cases_make(&t->cases, t->data.histories, &t->data.split, PART_VALIDATION, s->check_users,
                       s->seed, err) &&
            folder_make(t->folder, err) && resume(t, err) && open_tables(t, err);
@@ -435,11 +511,14 @@ static bool expand_preset(struct train_settings *s, struct err *err)
 static bool expand_stage(struct training *t, struct train_settings *s, struct err *err)
 {
     bool rl = strcmp(s->stage, "rl") == 0;
+    bool lists = strcmp(s->stage, "lists") == 0;
     if (strcmp(s->stage, "sft") == 0)
         return true;
-    if (!rl && strcmp(s->stage, "continue") != 0)
-        return err_set(err, ERR_INPUT, "stage: expected sft, rl or continue, found '%.40s'",
+    if (!rl && !lists && strcmp(s->stage, "continue") != 0)
+        return err_set(err, ERR_INPUT, "stage: expected sft, lists, rl or continue, found '%.40s'",
                        s->stage);
+    if (lists && s->list_items == 0)
+        return err_set(err, ERR_INPUT, "stage: lists needs their length: add --list-items 20");
     if (strcmp(s->preset, "policy") != 0)
         return err_set(err, ERR_INPUT, "stage: %s goes on from a policy, not from %s", s->stage,
                        s->preset);
@@ -494,6 +573,9 @@ bool job_train(const struct job *job_asked, struct err *err)
     if (t.rollouts)
         fclose(t.rollouts);
     rl_prompts_free(&t.rl.prompts);
+    list_examples_free(&t.lists);
+    list_cases_free(&t.list_cases);
+    version_drop(t.start);
     cases_release(&t.cases);
     trainer_close(&t.trainer);
     item_words_free(t.words);

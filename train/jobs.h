@@ -18,7 +18,7 @@ struct index_settings {
     size_t tile_levels, tiles, vocab, text_dims, event_dims, neighbours, index_seed;
     double cold_share, rl_share, text_weight, event_weight, neighbour_shrink, neighbour_backward,
         neighbour_from, neighbour_to;
-    size_t neighbour_window, text_neighbours, tile_balance;
+    size_t neighbour_window, text_neighbours, tile_balance, rl_events;
     bool feed_back;
     char split[SETTING_TEXT_SIZE];
 };
@@ -33,7 +33,7 @@ struct train_settings {
     size_t softmax_items, negatives;
     bool promote, node_vectors, texts;
     char preset[SETTING_TEXT_SIZE], stage[SETTING_TEXT_SIZE], init[SETTING_TEXT_SIZE];
-    size_t rl_steps, rl_prompts, rl_check_every;
+    size_t rl_steps, rl_prompts, rl_check_every, list_items;
     double rl_learning_rate, rl_temperature, rl_weight;
 };
 
@@ -63,22 +63,26 @@ struct evaluate_options {
     bool test;             /* the test part; appends to runs_path */
     const char *json_path; /* NULL: none */
     const char *targets_path;
-    const char *runs_path;  /* NULL: none */
-    const char *ranks_path; /* NULL: none; the rank of each case's target in each list */
-    const char *label;      /* what data it is, for the row of a test run */
-    bool all;               /* everything that can be asked */
+    const char *runs_path;   /* NULL: none */
+    const char *ranks_path;  /* NULL: none; the rank of each case's target in each list */
+    const char *scores_path; /* NULL: none; what each case's written list is worth (lists) */
+    const char *label;       /* what data it is, for the row of a test run */
+    const char *version;     /* "production", or a version's name */
+    bool all;                /* everything that can be asked */
+    bool lists;              /* and ranked lists against all later targets of a user */
 };
 
 bool job_evaluate(const struct job *job, const struct evaluate_options *options,
                   struct err *err) MUST_CHECK;
 
 struct compare_options {
-    const char *paths; /* of `evaluate --ranks`, parted by spaces */
+    const char *ranks, *scores; /* of `evaluate --ranks` or `--scores`, parted by spaces; or "" */
+    const char *against;        /* more of the same, to compare with; or "" */
     const char *json_path, *targets_path;
     const char *label;
 };
 
-/* Several runs over the same users, as one table with intervals. */
+/* Several runs over the same users, or two lots of them, as one table with intervals. */
 bool job_compare(const struct compare_options *options, struct err *err) MUST_CHECK;
 
 /* One JSON line a user into `path` ("-": stdout). */

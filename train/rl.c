@@ -4,120 +4,58 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- prompts ---- */
-
-static bool may_be_named(const struct version *v, uint32_t row)
-{
-    return row != NO_ITEM && row < v->index->items && v->policy.items.seen[row];
-}
-
-static bool was_there(const struct rl_prompts *p, size_t first, size_t last, uint32_t row)
-{
-    for (size_t i = first; i < last; i++)
-        if (p->history[i] == row)
-            return true;
-    return false;
-}
-
-/* One prompt for each event that was kept: what came before it, and itself. */
-static void add_user(struct rl_prompts *p, const struct row_data *data, const struct version *v,
-                     size_t user, size_t history_max)
-{
-    const struct histories *h = data->histories;
-    for (size_t target = data->split.train_end[user]; target < data->split.rl_end[user]; target++) {
-        size_t first = p->first[p->count];
-        size_t last = first;
-        if (h->kind[target] != EVENT_POSITIVE)
-            continue;
-        for (size_t e = h->first[user]; e < target; e++)
-            if (h->kind[e] == EVENT_POSITIVE && may_be_named(v, h->item[e]))
-                p->history[last++] = h->item[e];
-        if (last - first > history_max) {
-            memmove(p->history + first, p->history + last - history_max,
-                    history_max * sizeof *p->history);
-            last = first + history_max;
-        }
-        if (last == first || !may_be_named(v, h->item[target]) ||
-            was_there(p, first, last, h->item[target])) {
-            p->dropped++;
-            continue;
-        }
-        p->target[p->count++] = h->item[target];
-        p->first[p->count] = last;
-    }
-}
-
-bool rl_prompts_make(struct rl_prompts *p, const struct row_data *data, const struct version *v,
-                     size_t history_max, struct err *err)
-{
-    const struct histories *h = data->histories;
-    size_t targets = 0;
-    size_t events = 0;
-    *p = (struct rl_prompts){0};
-    for (size_t u = 0; u < h->users; u++) {
-        size_t kept = data->split.rl_end[u] - data->split.train_end[u];
-        targets += kept;
-        events += kept * (data->split.rl_end[u] - h->first[u]);
-    }
-    if (targets == 0)
-        return err_set(err, ERR_INPUT,
-                       "rl_share: expected events that were kept for post-training, found none: "
-                       "index and train with --rl-share 0.2 first");
-    p->history = calloc(events + 1, sizeof *p->history);
-    p->first = calloc(targets + 1, sizeof *p->first);
-    p->target = calloc(targets + 1, sizeof *p->target);
-    if (!p->history || !p->first || !p->target)
-        return err_set(err, ERR_SYSTEM, "no memory for %zu prompts", targets);
-    for (size_t u = 0; u < h->users; u++)
-        add_user(p, data, v, u, history_max);
-    return p->count || err_set(err, ERR_INPUT,
-                               "all %zu events that were kept for post-training "
-                               "are of items that may not be named",
-                               targets);
-}
-
-void rl_prompts_free(struct rl_prompts *p)
-{
-    free(p->history);
-    free(p->first);
-    free(p->target);
-    *p = (struct rl_prompts){0};
-}
-
 /* ---- memory ---- */
+
+static size_t contexts_of(const struct rl *rl)
+{
+    size_t rows = rl->prompts_a_part * rl->rows_a_prompt;
+    return rl->lists ? rows * rl->ranks : rl->prompts_a_part;
+}
+
+static void masks_layout(struct rl *rl, struct rl_part *p, struct arena *arena)
+{
+    size_t words = rl->prompts_a_part * rl->words_a_mask;
+    size_t contexts = contexts_of(rl);
+    p->skip = arena_take(arena, words, sizeof *p->skip);
+    p->allowed_before = arena_take(arena, words, sizeof *p->allowed_before);
+    p->mask = arena_take(arena, contexts, sizeof *p->mask);
+    p->legal = arena_take(arena, contexts, sizeof *p->legal);
+}
 
 static void part_layout(struct rl *rl, struct rl_part *p, const struct shape *s, size_t width,
                         struct arena *arena)
 {
     size_t prompts = rl->prompts_a_part;
     size_t rows = prompts * rl->rows_a_prompt;
-    size_t tiles = rows * (s->levels + 1);
-    size_t positions = prompts * rl->settings->window;
-    policy_layout(&p->work, s, positions, rl->settings->window, width, 1, true, arena);
-    sample_layout(&p->sample, s, rows, width, arena);
-    sample_layout(&p->reference_sample, s, rows, width, arena);
+    size_t names = rows * rl->ranks;
+    size_t tiles = names * (s->levels + 1);
+    size_t suffixes = rl->lists ? names : 0;
+    size_t length = rl->settings->window + (rl->lists ? rl->ranks : 0);
+    size_t positions = prompts * rl->settings->window + suffixes;
+    policy_layout(&p->work, s, positions, length, width, 1, true, arena);
+    policy_layout(&p->reference_work, s, positions, length, width, 1, false, arena);
+    sample_layout(&p->sample, s, names, width, arena);
+    sample_layout(&p->reference_sample, s, names, width, arena);
     p->input = arena_take(arena, positions, sizeof *p->input);
     p->first = arena_take(arena, prompts + 1, sizeof *p->first);
-    p->last = arena_take(arena, prompts, sizeof *p->last);
     p->picked = arena_take(arena, prompts, sizeof *p->picked);
-    p->prompt = arena_take(arena, rows, sizeof *p->prompt);
-    p->given = arena_take(arena, rows, 1);
-    p->skip = arena_take(arena, prompts * rl->words_a_mask, sizeof *p->skip);
-    p->allowed_before = arena_take(arena, prompts * rl->words_a_mask, sizeof *p->allowed_before);
-    p->mask = arena_take(arena, prompts, sizeof *p->mask);
-    p->legal = arena_take(arena, prompts, sizeof *p->legal);
-    real **of_prompts[] = {&p->z, &p->z_reference, &p->dz};
-    for (size_t i = 0; i < COUNT(of_prompts); i++)
-        *of_prompts[i] = arena_take(arena, prompts * s->dim, sizeof(real));
+    p->of_row = arena_take(arena, rows, sizeof *p->of_row);
+    p->context = arena_take(arena, names, sizeof *p->context);
+    p->listed = arena_take(arena, names, sizeof *p->listed);
+    p->given = arena_take(arena, names, 1);
+    masks_layout(rl, p, arena);
+    real **of_contexts[] = {&p->z, &p->z_reference, &p->dz};
+    for (size_t i = 0; i < COUNT(of_contexts); i++)
+        *of_contexts[i] = arena_take(arena, contexts_of(rl) * s->dim, sizeof(real));
     p->g_lp = arena_take(arena, tiles, sizeof(real));
     p->g_entropy = arena_take(arena, tiles, sizeof(real));
-    struct sampled *sets[] = {&p->rows, &p->reference_rows};
+    struct sampled *sets[] = {&p->names, &p->reference_names};
     for (size_t i = 0; i < COUNT(sets); i++) {
         sets[i]->lp = arena_take(arena, tiles, sizeof(real));
         sets[i]->entropy = arena_take(arena, tiles, sizeof(real));
         sets[i]->decided = arena_take(arena, tiles, 1);
     }
-    p->rows.item = arena_take(arena, rows, sizeof *p->rows.item);
+    p->names.item = arena_take(arena, names, sizeof *p->names.item);
 }
 
 void rl_layout(struct rl *rl, const struct shape *s, size_t width, struct arena *arena)
@@ -127,13 +65,39 @@ void rl_layout(struct rl *rl, const struct shape *s, size_t width, struct arena 
     rl->prompts_a_part = (rl->settings->rl_prompts + GRADIENTS - 1) / GRADIENTS;
     rl->words_a_mask = s->items / 64 + 1;
     size_t rows = GRADIENTS * rl->prompts_a_part * rl->rows_a_prompt;
+    size_t units = rows * rl->ranks;
     for (size_t g = 0; g < GRADIENTS; g++)
         part_layout(rl, &rl->parts[g], s, width, arena);
-    rollouts_layout(&rl->rollouts, GRADIENTS * rl->prompts_a_part, rows, rows,
-                    rows * (s->levels + 1), arena);
+    rollouts_layout(&rl->rollouts, GRADIENTS * rl->prompts_a_part, rows, units,
+                    units * (s->levels + 1), arena);
     params_layout(&rl->reference.params, s, arena);
     rl->reference_find = arena_take(arena, s->items * s->dim, sizeof(real));
     rl->reference_nodes = arena_take(arena, rl->policy->items.nodes * s->dim, sizeof(real));
+}
+
+static void part_start(struct rl *rl, struct rl_part *p, const struct shape *s)
+{
+    size_t rows = rl->prompts_a_part * rl->rows_a_prompt;
+    policy_prepare(&p->work, s);
+    policy_prepare(&p->reference_work, s);
+    sample_prepare(&p->sample, s);
+    sample_prepare(&p->reference_sample, s);
+    for (size_t r = 0; r < rows; r++)
+        p->of_row[r] = (uint32_t)(r / rl->rows_a_prompt);
+    for (size_t n = 0; n < rows * rl->ranks; n++) {
+        p->context[n] = rl->lists ? (uint32_t)n : p->of_row[n];
+        p->given[n] = n % rl->rows_a_prompt >= rl->drawn_a_prompt;
+    }
+    p->names.rows = rows * rl->ranks;
+    p->names.prompt = p->context;
+    p->names.legal = p->legal;
+    p->names.temperature = (real)rl->settings->rl_temperature;
+    struct sampled theirs = p->reference_names;
+    p->reference_names = p->names; /* the same names, judged by the reference */
+    p->reference_names.lp = theirs.lp;
+    p->reference_names.entropy = theirs.entropy;
+    p->reference_names.decided = theirs.decided;
+    p->names.given = p->given;
 }
 
 void rl_start(struct rl *rl, const struct shape *s)
@@ -148,17 +112,8 @@ void rl_start(struct rl *rl, const struct shape *s)
     for (size_t l = 0; rl->reference.items.node && l < s->levels; l++)
         policy_node_vectors(rl->reference_nodes, &rl->reference, NULL, s->items,
                             rl->reference.find_vectors, l);
-    for (size_t g = 0; g < GRADIENTS; g++) {
-        struct rl_part *p = &rl->parts[g];
-        policy_prepare(&p->work, s);
-        sample_prepare(&p->sample, s);
-        sample_prepare(&p->reference_sample, s);
-        p->rows.prompt = p->reference_rows.prompt = p->prompt;
-        p->rows.legal = p->reference_rows.legal = p->legal;
-        p->rows.temperature = p->reference_rows.temperature = (real)rl->settings->rl_temperature;
-        p->reference_rows.item = p->rows.item;
-        p->rows.given = p->given;
-    }
+    for (size_t g = 0; g < GRADIENTS; g++)
+        part_start(rl, &rl->parts[g], s);
 }
 
 /* ---- a step ---- */
@@ -169,57 +124,132 @@ struct rl_stepping {
     bool fresh; /* new names, or the same looked at again */
 };
 
+/* Names lie rank by rank: those of one rank stand together. */
+static size_t name_at(const struct rl_part *p, const struct rl *rl, size_t row, size_t rank)
+{
+    return rank * (p->names.rows / rl->ranks) + row;
+}
+
 /* Prompts of a part of a step: all of them in an order that is drawn anew when they are through. */
 static void pick_prompts(struct rl *rl, struct rl_part *p, size_t step, size_t part)
 {
     size_t all = GRADIENTS * rl->prompts_a_part;
     struct rng rng = rng_stream(rl->settings->seed ^ 0x9e0, step, part);
-    p->prompts = rl->prompts_a_part;
-    for (size_t i = 0; i < p->prompts;
+    for (size_t i = 0; i < rl->prompts_a_part;
          i++) /* a stratum each: no prompt twice where there are many */
         p->picked[i] = (uint32_t)((part * rl->prompts_a_part + i) * rl->prompts.count / all +
                                   rng_below(&rng, (rl->prompts.count + all - 1) / all)) %
                        (uint32_t)rl->prompts.count;
 }
 
-static void pack_prompts(struct rl *rl, struct rl_part *p)
+/* What may be named after a prompt: of a list's ranks, without what stands above. */
+static void set_masks(struct rl *rl, struct rl_part *p)
 {
-    size_t at = 0;
-    p->first[0] = 0;
-    for (size_t i = 0; i < p->prompts; i++) {
-        size_t first = rl->prompts.first[p->picked[i]];
-        size_t count = rl->prompts.first[p->picked[i] + 1] - first;
-        uint64_t *skip = p->skip + i * rl->words_a_mask;
-        uint32_t *before = p->allowed_before + i * rl->words_a_mask;
-        memcpy(p->input + at, rl->prompts.history + first, count * sizeof *p->input);
-        at += count;
-        p->first[i + 1] = (uint32_t)at;
-        p->last[i] = (uint32_t)at - 1;
-        memcpy(skip, rl->unseen, rl->words_a_mask * sizeof *skip);
-        for (size_t k = first; k < first + count; k++)
-            bit_set(skip, rl->prompts.history[k]);
-        trie_count_allowed(before, skip, rl->policy->shape.items);
-        p->mask[i] = (struct trie_mask){rl->trie, rl->no_late, skip, before};
-        p->legal[i] = trie_legal(&p->mask[i]);
-    }
-    p->packed = (struct packed){.positions = at, .sequences = p->prompts, .first = p->first};
-    p->rows.rows = p->reference_rows.rows = p->prompts * rl->rows_a_prompt;
-    for (size_t r = 0; r < p->rows.rows; r++)
-        p->prompt[r] = (uint32_t)(r / rl->rows_a_prompt);
-    for (size_t r = 0; r < p->rows.rows; r++) {
-        p->given[r] = r % rl->rows_a_prompt >= rl->drawn_a_prompt;
-        if (p->given[r]) /* what the log says came next */
-            p->rows.item[r] = rl->prompts.target[p->picked[p->prompt[r]]];
+    size_t rows = p->names.rows / rl->ranks;
+    for (size_t c = 0; c < contexts_of(rl); c++) {
+        size_t row = rl->lists ? c % rows : 0;
+        size_t rank = rl->lists ? c / rows : 0;
+        size_t prompt = rl->lists ? p->of_row[row] : c;
+        p->mask[c] =
+            (struct trie_mask){.base = rl->trie,
+                               .late = rl->no_late,
+                               .skip = p->skip + prompt * rl->words_a_mask,
+                               .allowed_before = p->allowed_before + prompt * rl->words_a_mask,
+                               .listed = p->listed + row * rl->ranks,
+                               .listed_count = rank};
+        p->legal[c] = trie_legal(&p->mask[c]);
     }
 }
 
-static void read_z(real *z, struct rl_part *p, const struct policy *policy)
+static void pack_prompts(struct rl *rl, struct rl_part *p)
+{
+    const struct rl_prompts *all = &rl->prompts;
+    size_t prompts = rl->prompts_a_part;
+    size_t at = 0;
+    p->first[0] = 0;
+    for (size_t i = 0; i < prompts; i++) {
+        size_t first = all->first[p->picked[i]];
+        size_t count = all->first[p->picked[i] + 1] - first;
+        uint64_t *skip = p->skip + i * rl->words_a_mask;
+        memcpy(p->input + at, all->history + first, count * sizeof *p->input);
+        at += count;
+        p->first[i + 1] = (uint32_t)at;
+        memcpy(skip, rl->unseen, rl->words_a_mask * sizeof *skip);
+        for (size_t k = first; k < first + count; k++)
+            bit_set(skip, all->history[k]);
+        trie_count_allowed(p->allowed_before + i * rl->words_a_mask, skip, rl->policy->shape.items);
+    }
+    set_masks(rl, p);
+    p->packed = (struct packed){.positions = at, .sequences = prompts, .first = p->first};
+    if (rl->lists) {
+        p->packed.suffixes = p->names.rows / rl->ranks;
+        p->packed.steps = rl->ranks;
+        p->packed.prefix = p->of_row;
+        p->packed.positions += p->names.rows;
+    }
+    for (size_t n = 0; n < p->names.rows; n++)
+        if (p->given[n]) /* what the log says came next */
+            p->names.item[n] = all->relevant[all->relevant_first[p->picked[p->context[n]]]];
+}
+
+/* z of every context, after a forward pass. */
+static void read_z(real *z, const struct rl *rl, const struct rl_part *p,
+                   const struct policy_work *work)
+{
+    size_t d = rl->policy->shape.dim;
+    if (rl->lists) {
+        memcpy(z, work->trunk.z + p->first[rl->prompts_a_part] * d,
+               p->names.rows * d * sizeof(real));
+        return;
+    }
+    for (size_t i = 0; i < rl->prompts_a_part; i++)
+        memcpy(z + i * d, work->trunk.z + (p->first[i + 1] - 1) * d, d * sizeof(real));
+}
+
+static void forward(const struct rl *rl, struct rl_part *p, struct policy_work *work,
+                    const struct policy *policy, real *z)
 {
     const struct loss_options options = {0};
-    size_t d = policy->shape.dim;
-    policy_forward(&p->work, policy, &p->packed, p->input, &options);
-    for (size_t i = 0; i < p->prompts; i++)
-        memcpy(z + i * d, p->work.trunk.z + p->last[i] * d, d * sizeof(real));
+    policy_forward(work, policy, &p->packed, p->input, &options);
+    read_z(z, rl, p, work);
+}
+
+/* The names of one rank, as sample_names() sees them. */
+static struct sampled names_of_rank(const struct rl_part *p, size_t rows, size_t rank, size_t tiles)
+{
+    struct sampled names = p->names;
+    size_t at = rank * rows;
+    names.rows = rows; /* contexts count from 0 in these, too */
+    names.legal += at;
+    names.item += at;
+    names.lp += at * tiles;
+    names.entropy += at * tiles;
+    names.decided += at * tiles;
+    return names;
+}
+
+/* A rank at a time: what stands there is read before the next is named. */
+static void draw_lists(struct rl *rl, struct rl_part *p, struct rng *rng)
+{
+    size_t rows = p->names.rows / rl->ranks;
+    size_t tiles = rl->policy->shape.levels + 1;
+    size_t start = p->first[rl->prompts_a_part];
+    policy_forward_prefixes(&p->work, rl->policy, &p->packed, p->input);
+    for (size_t k = 0; k < rl->ranks; k++) {
+        uint32_t *input = p->input + start + k * rows;
+        for (size_t r = 0; r < rows; r++) {
+            uint32_t above = k ? p->names.item[name_at(p, rl, r, k - 1)] : NO_ITEM;
+            input[r] = above == NO_ITEM ? TOKEN + TOKENIZER_MARKS_AT + MARK_LIST : above;
+        }
+        policy_forward_step(&p->work, rl->policy, &p->packed, p->input, k);
+        struct sampled names = names_of_rank(p, rows, k, tiles);
+        sample_names(&p->sample, &names, rl->policy,
+                     p->work.trunk.z + (start + k * rows) * rl->policy->shape.dim, rng);
+        for (size_t r = 0; r < rows; r++)
+            p->listed[r * rl->ranks + k] = names.item[r];
+    }
+    read_z(p->z, rl, p, &p->work);
+    sample_score(&p->sample, &p->names, rl->policy, p->z);
 }
 
 static void draw_piece(void *self, size_t piece, size_t worker)
@@ -227,23 +257,25 @@ static void draw_piece(void *self, size_t piece, size_t worker)
     struct rl_stepping *s = self;
     struct rl *rl = s->rl;
     struct rl_part *p = &rl->parts[piece];
-    bool compares = rl->objective.needs & NEEDS_REFERENCE;
     (void)worker;
-    if (s->fresh) {
-        pick_prompts(rl, p, s->step, piece);
-        pack_prompts(rl, p);
-        if (compares)
-            read_z(p->z_reference, p, &rl->reference);
-    }
-    read_z(p->z, p, rl->policy);
     if (!s->fresh) {
-        sample_score(&p->sample, &p->rows, rl->policy, p->z);
+        forward(rl, p, &p->work, rl->policy, p->z);
+        sample_score(&p->sample, &p->names, rl->policy, p->z);
         return;
     }
     struct rng rng = rng_stream(rl->settings->seed ^ 0xd4a3, s->step, piece);
-    sample_names(&p->sample, &p->rows, rl->policy, p->z, &rng);
-    if (compares)
-        sample_score(&p->reference_sample, &p->reference_rows, &rl->reference, p->z_reference);
+    pick_prompts(rl, p, s->step, piece);
+    pack_prompts(rl, p);
+    if (rl->lists) {
+        draw_lists(rl, p, &rng);
+    } else {
+        forward(rl, p, &p->work, rl->policy, p->z);
+        sample_names(&p->sample, &p->names, rl->policy, p->z, &rng);
+    }
+    if (rl->objective.needs & NEEDS_REFERENCE) {
+        forward(rl, p, &p->reference_work, &rl->reference, p->z_reference);
+        sample_score(&p->reference_sample, &p->reference_names, &rl->reference, p->z_reference);
+    }
 }
 
 /* Share of the target's tag words that a row has. */
@@ -265,83 +297,117 @@ static double alike(const struct item_words *w, uint32_t row, uint32_t target)
     return last > first ? (double)found / (double)(last - first) : 0;
 }
 
-static void judge_row(struct rl *rl, size_t row, uint32_t item, uint32_t target)
+static size_t tiles_shared(const struct rl *rl, uint32_t item, uint32_t target)
 {
-    struct rollouts *b = &rl->rollouts;
-    size_t matched = 0;
-    b->valid[row] = item != NO_ITEM;
-    b->exact[row] = item == target;
-    b->alike[row] = 0;
-    if (item != NO_ITEM) {
-        const uint16_t *a = policy_codes(rl->policy, item);
-        const uint16_t *c = policy_codes(rl->policy, target);
-        while (matched < b->levels && a[matched] == c[matched])
-            matched++;
-        b->alike[row] = alike(rl->words, item, target);
-    }
-    b->matched[row] = (double)matched;
+    const uint16_t *a = policy_codes(rl->policy, item);
+    const uint16_t *b = policy_codes(rl->policy, target);
+    size_t shared = 0;
+    while (shared < rl->policy->shape.levels && a[shared] == b[shared])
+        shared++;
+    return shared;
 }
 
-/* The parts' rows one after another: a group a prompt, a unit a row, a token a decision. */
-static void gather_rollouts(struct rl *rl, bool fresh, size_t step)
+/* By the best of what is relevant. */
+static void judge_unit(struct rl *rl, size_t unit, uint32_t item, size_t prompt)
+{
+    struct rollouts *b = &rl->rollouts;
+    const struct rl_prompts *p = &rl->prompts;
+    b->exact[unit] = b->alike[unit] = b->matched[unit] = 0;
+    for (size_t i = p->relevant_first[prompt]; item != NO_ITEM && i < p->relevant_first[prompt + 1];
+         i++) {
+        uint32_t target = p->relevant[i];
+        b->exact[unit] = fmax(b->exact[unit], item == target);
+        b->matched[unit] = fmax(b->matched[unit], (double)tiles_shared(rl, item, target));
+        if (rl->objective.count[STAGE_SHAPE])
+            b->alike[unit] = fmax(b->alike[unit], alike(rl->words, item, target));
+    }
+}
+
+/* The decisions of one name become tokens. */
+static void gather_tokens(struct rl *rl, const struct rl_part *p, size_t name, bool fresh)
 {
     struct rollouts *b = &rl->rollouts;
     size_t tiles = rl->policy->shape.levels + 1;
-    size_t row = 0;
-    size_t token = 0;
+    uint32_t item = p->names.item[name];
+    for (size_t l = 0; l < tiles && item != NO_ITEM; l++) {
+        size_t at = name * tiles + l;
+        if (!p->names.decided[at])
+            continue;
+        b->tile[b->tokens] = policy_codes(rl->policy, item)[l];
+        b->hint[b->tokens] = 0;
+        b->lp[b->tokens] = (double)p->names.lp[at];
+        b->entropy[b->tokens] = (double)p->names.entropy[at];
+        if (fresh) {
+            b->lp_old[b->tokens] = b->lp[b->tokens];
+            b->lp_ref[b->tokens] = (double)p->reference_names.lp[at];
+        }
+        b->tokens++;
+    }
+}
+
+static void gather_row(struct rl *rl, const struct rl_part *p, size_t row, bool fresh)
+{
+    struct rollouts *b = &rl->rollouts;
+    if (row % rl->rows_a_prompt == 0)
+        b->group_row[b->groups++] = b->rows;
+    b->row_unit[b->rows] = b->units;
+    b->kind[b->rows] = p->given[row] ? ROW_LOGGED : ROW_ROLLOUT;
+    b->valid[b->rows] = 1;
+    for (size_t k = 0; k < rl->ranks; k++) {
+        size_t name = name_at(p, rl, row, k);
+        b->unit_token[b->units] = b->tokens;
+        b->valid[b->rows] &= p->names.item[name] != NO_ITEM;
+        if (fresh)
+            judge_unit(rl, b->units, p->names.item[name], p->picked[p->of_row[row]]);
+        gather_tokens(rl, p, name, fresh);
+        b->units++;
+    }
+    b->rows++;
+}
+
+/* The parts' rows one after another: a group a prompt, a unit a name, a token a decision. */
+static void gather_rollouts(struct rl *rl, bool fresh, size_t step)
+{
+    struct rollouts *b = &rl->rollouts;
     b->levels = rl->policy->shape.levels;
-    b->groups = b->rows = b->units = 0;
-    for (size_t g = 0; g < GRADIENTS; g++) {
-        struct rl_part *p = &rl->parts[g];
-        for (size_t r = 0; r < p->rows.rows; r++, row++) {
-            uint32_t item = p->rows.item[r];
-            if (r % rl->rows_a_prompt == 0)
-                b->group_row[b->groups++] = row;
-            b->row_unit[row] = row;
-            b->unit_token[row] = token;
-            b->kind[row] = p->given[r] ? ROW_LOGGED : ROW_ROLLOUT;
-            if (fresh)
-                judge_row(rl, row, item, rl->prompts.target[p->picked[p->prompt[r]]]);
-            for (size_t l = 0; l < tiles && item != NO_ITEM; l++) {
-                size_t at = r * tiles + l;
-                if (!p->rows.decided[at])
-                    continue;
-                b->tile[token] = policy_codes(rl->policy, item)[l];
-                b->hint[token] = 0;
-                b->lp[token] = (double)p->rows.lp[at];
-                b->entropy[token] = (double)p->rows.entropy[at];
-                if (fresh) {
-                    b->lp_old[token] = b->lp[token];
-                    b->lp_ref[token] = (double)p->reference_rows.lp[at];
-                }
+    b->groups = b->rows = b->units = b->tokens = 0;
+    for (size_t g = 0; g < GRADIENTS; g++)
+        for (size_t r = 0; r < rl->parts[g].names.rows / rl->ranks; r++)
+            gather_row(rl, &rl->parts[g], r, fresh);
+    b->group_row[b->groups] = b->rows;
+    b->row_unit[b->rows] = b->units;
+    b->unit_token[b->units] = b->tokens;
+    b->rng = rng_stream(rl->settings->seed ^ 0xf117e4, step, 0);
+}
+
+/* Gradients of tokens, back to where the names of a part lie. */
+static size_t hand_back_row(struct rl *rl, struct rl_part *p, size_t row, size_t token)
+{
+    const struct rollouts *b = &rl->rollouts;
+    size_t tiles = rl->policy->shape.levels + 1;
+    double weight = rl->settings->rl_weight;
+    for (size_t k = 0; k < rl->ranks; k++) {
+        size_t name = name_at(p, rl, row, k);
+        for (size_t l = 0; l < tiles && p->names.item[name] != NO_ITEM; l++)
+            if (p->names.decided[name * tiles + l]) {
+                p->g_lp[name * tiles + l] = (real)(weight * b->g_lp[token]);
+                p->g_entropy[name * tiles + l] = (real)(weight * b->g_entropy[token]);
                 token++;
             }
-        }
     }
-    b->rows = b->units = row;
-    b->tokens = token;
-    b->group_row[b->groups] = b->row_unit[row] = row;
-    b->unit_token[row] = token;
-    b->rng = rng_stream(rl->settings->seed ^ 0xf117e4, step, 0);
+    return token;
 }
 
 static void hand_back(struct rl *rl)
 {
-    const struct rollouts *b = &rl->rollouts;
     size_t tiles = rl->policy->shape.levels + 1;
     size_t token = 0;
-    double weight = rl->settings->rl_weight;
     for (size_t g = 0; g < GRADIENTS; g++) {
         struct rl_part *p = &rl->parts[g];
-        memset(p->g_lp, 0, p->rows.rows * tiles * sizeof *p->g_lp);
-        memset(p->g_entropy, 0, p->rows.rows * tiles * sizeof *p->g_entropy);
-        for (size_t r = 0; r < p->rows.rows; r++)
-            for (size_t l = 0; l < tiles && p->rows.item[r] != NO_ITEM; l++)
-                if (p->rows.decided[r * tiles + l]) {
-                    p->g_lp[r * tiles + l] = (real)(weight * b->g_lp[token]);
-                    p->g_entropy[r * tiles + l] = (real)(weight * b->g_entropy[token]);
-                    token++;
-                }
+        memset(p->g_lp, 0, p->names.rows * tiles * sizeof *p->g_lp);
+        memset(p->g_entropy, 0, p->names.rows * tiles * sizeof *p->g_entropy);
+        for (size_t r = 0; r < p->names.rows / rl->ranks; r++)
+            token = hand_back_row(rl, p, r, token);
     }
 }
 
@@ -352,33 +418,65 @@ static void learn_piece(void *self, size_t piece, size_t worker)
     struct rl_part *p = &rl->parts[piece];
     size_t d = rl->policy->shape.dim;
     (void)worker;
-    memset(p->dz, 0, p->prompts * d * sizeof *p->dz);
-    sample_backward(&p->sample, &rl->gradients[piece], p->dz, &p->rows, rl->policy, p->g_lp,
+    memset(p->dz, 0, contexts_of(rl) * d * sizeof *p->dz);
+    sample_backward(&p->sample, &rl->gradients[piece], p->dz, &p->names, rl->policy, p->g_lp,
                     p->g_entropy);
     memset(p->work.dz, 0, p->packed.positions * d * sizeof *p->work.dz);
-    for (size_t i = 0; i < p->prompts; i++)
-        memcpy(p->work.dz + p->last[i] * d, p->dz + i * d, d * sizeof *p->dz);
+    if (rl->lists)
+        memcpy(p->work.dz + p->first[rl->prompts_a_part] * d, p->dz,
+               p->names.rows * d * sizeof *p->dz);
+    for (size_t i = 0; !rl->lists && i < rl->prompts_a_part; i++)
+        memcpy(p->work.dz + (p->first[i + 1] - 1) * d, p->dz + i * d, d * sizeof *p->dz);
     policy_backward(&p->work, &rl->gradients[piece], rl->policy, &p->packed, p->input, 0);
+}
+
+/* NDCG of a row's units against all that is relevant; of a single name 1 or 0. */
+static double row_ndcg(const struct rl *rl, size_t row, size_t relevant)
+{
+    const struct rollouts *b = &rl->rollouts;
+    double gain = 0;
+    double most = 0;
+    for (size_t u = b->row_unit[row]; u < b->row_unit[row + 1]; u++) {
+        double discount = 1 / log2((double)(u - b->row_unit[row]) + 2);
+        gain += b->exact[u] * discount;
+        most += u - b->row_unit[row] < relevant ? discount : 0;
+    }
+    return gain / most;
+}
+
+static void report_rows(struct rl_report *report, const struct rl *rl)
+{
+    const struct rollouts *b = &rl->rollouts;
+    const struct rl_prompts *p = &rl->prompts;
+    size_t units = 0;
+    for (size_t r = 0; r < b->rows; r++) {
+        size_t in_part = rl->prompts_a_part * rl->rows_a_prompt;
+        const struct rl_part *part = &rl->parts[r / in_part];
+        size_t prompt = part->picked[part->of_row[r % in_part]];
+        if (b->kind[r] != ROW_ROLLOUT)
+            continue;
+        for (size_t u = b->row_unit[r]; u < b->row_unit[r + 1]; u++, units++) {
+            report->hit_rate += b->exact[u];
+            report->prefix += b->matched[u] / (double)b->levels;
+        }
+        report->ndcg += row_ndcg(rl, r, p->relevant_first[prompt + 1] - p->relevant_first[prompt]);
+        report->rows++;
+    }
+    report->hit_rate /= (double)units;
+    report->prefix /= (double)units;
+    report->ndcg /= (double)report->rows;
 }
 
 void rl_step(struct rl *rl, size_t step, struct rl_report *report)
 {
     struct rl_stepping s = {rl, step, step % rl->objective.settings.num_iterations == 0};
-    const struct rollouts *b = &rl->rollouts;
     *report = (struct rl_report){0};
     thread_pool_run(rl->pool, GRADIENTS, draw_piece, &s);
     gather_rollouts(rl, s.fresh, step);
     if (s.fresh)
         objective_prepare(&rl->objective, &rl->rollouts, &report->objective);
     report->loss = objective_gradient(&rl->objective, &rl->rollouts, &report->objective);
-    for (size_t r = 0; r < b->rows; r++)
-        if (b->kind[r] == ROW_ROLLOUT) {
-            report->hit_rate += b->exact[r];
-            report->prefix += b->matched[r] / (double)b->levels;
-            report->rows++;
-        }
-    report->hit_rate /= (double)report->rows;
-    report->prefix /= (double)report->rows;
+    report_rows(report, rl);
     hand_back(rl);
     thread_pool_run(rl->pool, GRADIENTS, learn_piece, &s);
 }

@@ -4,13 +4,19 @@
  *   prompts (history -> what came next, kept from supervised training)
  *      └► z ► num_generations names each ► rewards ► objective ► dL/dlp, dL/dH ► depth head, trunk
  *
- * The mask of sampling is that of serving: items with events, without the prompt's own history; a
- * prompt whose target lies outside it is left out and counted.  Dropout is 0.  Name learns from
- * this alone; find and say go on with their supervised losses in the same step (trainer.h).
+ * With lists, a prompt is answered by num_generations ranked lists of `ranks` names each: prompt,
+ * <list>, then an item position a rank, drawn one after another without an item twice; a rank is a
+ * unit with credit of its own (Rank-GRPO, arXiv 2510.20150), and relevant is all that the user took
+ * next.  The lists of a prompt share it in sampling, scoring and on the way back (trunk.h).
  *
- * Rows are cut into GRADIENTS parts by place, so the same bytes come out on any number of threads.
- * With num_iterations > 1 the same names are looked at again; states are saved only where new ones
- * are drawn.
+ * The mask of sampling is that of serving: items with events, without the prompt's own history and
+ * what stands above in the list; a prompt whose target lies outside it is left out and counted.
+ * Dropout is 0.  Name learns from this alone; find and say go on with their supervised losses in
+ * the same step (trainer.h).
+ *
+ * Prompts are cut into GRADIENTS parts by place, so the same bytes come out on any number of
+ * threads.  With num_iterations > 1 the same names are looked at again; states are saved only where
+ * new ones are drawn.
  *
  * Memory    laid out with the trainer's; nothing is allocated in a step.
  */
@@ -22,31 +28,35 @@
 #include "objective/objective.h"
 #include "recommend/item_words.h"
 #include "train/batch.h"
-#include "train/rows.h"
+#include "train/lists.h"
 
 struct rl_prompts {
     size_t count, dropped;
-    uint32_t *history; /* owned, flat rows */
-    size_t *first;     /* owned [count + 1] */
-    uint32_t *target;  /* owned [count] row */
+    uint32_t *history;      /* owned, flat rows */
+    size_t *first;          /* owned [count + 1] */
+    uint32_t *relevant;     /* owned, flat rows: of a name one */
+    size_t *relevant_first; /* owned [count + 1] */
 };
 
+/* A context is a z and what may be named there: of a prompt, or of a rank of a list. */
 struct rl_part {
-    struct policy_work work;
+    struct policy_work work, reference_work;
     struct sample_work sample, reference_sample;
-    struct sampled rows, reference_rows;
+    struct sampled names, reference_names; /* [ranks, rows] */
     struct packed packed;
-    uint32_t *input, *last, *prompt; /* [positions], [prompts] their last position, [rows] */
-    unsigned char *given;            /* [rows] from the log, not drawn */
-    uint32_t *first;                 /* [prompts + 1] */
-    uint64_t *skip;                  /* [prompts, words] */
-    uint32_t *allowed_before;        /* [prompts, words] */
-    struct trie_mask *mask;          /* [prompts] */
-    struct legal_tiles *legal;       /* [prompts] */
-    uint32_t *picked;                /* [prompts] which of the prompts */
-    real *z, *z_reference, *dz;      /* [prompts, dim] */
-    real *g_lp, *g_entropy;          /* [rows, levels + 1] */
-    size_t prompts;
+    uint32_t *input;            /* [positions] prompts, then lists rank by rank */
+    uint32_t *first;            /* [prompts + 1] */
+    uint32_t *picked;           /* [prompts] which of the prompts */
+    uint32_t *of_row;           /* [rows] the place of its prompt */
+    uint32_t *context;          /* [names] */
+    uint32_t *listed;           /* [rows, ranks] what stands in each list */
+    unsigned char *given;       /* [names] from the log, not drawn */
+    uint64_t *skip;             /* [prompts, words] */
+    uint32_t *allowed_before;   /* [prompts, words] */
+    struct trie_mask *mask;     /* [contexts] */
+    struct legal_tiles *legal;  /* [contexts] */
+    real *z, *z_reference, *dz; /* [contexts, dim] */
+    real *g_lp, *g_entropy;     /* [names, levels + 1] */
 };
 
 struct rl {
@@ -59,6 +69,8 @@ struct rl {
     const struct trie *no_late;
     const uint64_t *unseen; /* rows that no mask allows */
     struct rl_prompts prompts;
+    bool lists;
+    size_t ranks; /* of a list; 1 without */
     struct rl_part parts[GRADIENTS];
     struct rollouts rollouts;
     struct thread_pool *pool;
@@ -69,13 +81,19 @@ struct rl {
 
 struct rl_report {
     struct objective_report objective;
-    double loss, hit_rate, prefix; /* of the rows: exact, mean share of tiles that match */
+    double loss, hit_rate, prefix; /* of the names: exact, mean share of tiles that match */
+    double ndcg;                   /* of the rows */
     size_t rows;
 };
 
-/* Prompts in the rows of this version; data->histories are renamed.  An error if there are none. */
+/*
+ * Prompts in the rows of this version; data->histories are renamed.  ranks 0: each kept event is a
+ * target; else a user's kept events, LIST_RELEVANT_LEAST to `ranks` of them, are what is relevant.
+ * An error if there are none.
+ */
 bool rl_prompts_make(struct rl_prompts *prompts, const struct row_data *data,
-                     const struct version *version, size_t history_max, struct err *err) MUST_CHECK;
+                     const struct version *version, size_t history_max, size_t ranks,
+                     struct err *err) MUST_CHECK;
 void rl_prompts_free(struct rl_prompts *prompts);
 
 void rl_layout(struct rl *rl, const struct shape *shape, size_t width, struct arena *arena);

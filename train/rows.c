@@ -25,7 +25,7 @@ bool rows_load_events(struct row_data *data, const struct job *job, uint64_t upt
     if (!split_make(&data->split, h, job->index->split, err))
         return false;
     split_hide_cold(data->histories, job->index->cold_share);
-    split_keep_for_rl(&data->split, data->histories, job->index->rl_share);
+    split_keep_for_rl(&data->split, data->histories, job->index->rl_share, job->index->rl_events);
     return true;
 }
 
@@ -36,7 +36,8 @@ static void print_meaning(struct text *text, const struct job *job)
     text_init(text, 65536);
     text_addf(text, "split = %s\ncold_share = %g\n", job->index->split, job->index->cold_share);
     if (job->index->rl_share > 0)
-        text_addf(text, "rl_share = %g\n", job->index->rl_share);
+        text_addf(text, "rl_share = %g\nrl_events = %zu\n", job->index->rl_share,
+                  job->index->rl_events);
     settings_print(text, &events);
 }
 

@@ -1,3 +1,4 @@
+#include "recommend/list.h"
 #include "train/jobs.h"
 
 const struct setting INDEX_SETTINGS[] = {
@@ -35,7 +36,9 @@ const struct setting INDEX_SETTINGS[] = {
     SETTING(REAL, index_settings, cold_share, "0", 0, 0.9,
             "share of items without any training event, to judge how new items fare"),
     SETTING(REAL, index_settings, rl_share, "0", 0, 1,
-            "share of users whose last two training events are kept for post-training"),
+            "share of users whose last training events are kept for post-training"),
+    SETTING(SIZE, index_settings, rl_events, "2", 1, 50,
+            "how many of them; lists need 3 or more, 5 is good"),
 };
 const size_t INDEX_SETTINGS_COUNT = COUNT(INDEX_SETTINGS);
 
@@ -106,15 +109,19 @@ const struct setting TRAIN_SETTINGS[] = {
             "policy, or sasrec: a baseline, trunk and find over embeddings of items alone"),
     SETTING(
         TEXT, train_settings, stage, "sft", 0, 0,
-        "sft: from the start; rl: post-training of --init by --algo; continue: --init goes on with "
-        "the same events and as many updates, the control"),
+        "sft: from the start; lists: --init learns to write lists by imitation; rl: post-training "
+        "of "
+        "--init by --algo; continue: --init goes on with the same events and as many updates, the "
+        "control"),
     SETTING(TEXT, train_settings, init, "production", 0, 0,
-            "version that rl and continue start from"),
-    SETTING(SIZE, train_settings, rl_steps, "400", 1, 10000000, "updates of rl and continue"),
+            "version that the later stages start from"),
+    SETTING(SIZE, train_settings, rl_steps, "400", 1, 10000000, "updates of the later stages"),
+    SETTING(SIZE, train_settings, list_items, "0", 0, LIST_RANKS_MAX,
+            "ranks of a list, in lists and rl; 0: rl names single items"),
     SETTING(SIZE, train_settings, rl_prompts, "64", 4, 65536, "prompts sampled at a time"),
     SETTING(SIZE, train_settings, rl_check_every, "100", 1, 1000000,
             "updates between looks at validation"),
-    SETTING(REAL, train_settings, rl_learning_rate, "0.0001", 1e-9, 1, "of rl and continue"),
+    SETTING(REAL, train_settings, rl_learning_rate, "0.0001", 1e-9, 1, "of the later stages"),
     SETTING(REAL, train_settings, rl_temperature, "1", 0.01, 10, "of sampling"),
     SETTING(REAL, train_settings, rl_weight, "1", 0, 1000,
             "of the objective, beside 1 for what find and say go on learning"),

@@ -25,6 +25,8 @@ static void leave_one_out(struct split *split, const struct histories *h, size_t
         return;
     split->target[PART_TEST][user] = last[0];
     split->target[PART_VALIDATION][user] = last[1];
+    split->end[PART_TEST][user] = last[0] + 1;
+    split->end[PART_VALIDATION][user] = last[1] + 1;
     split->train_end[user] = last[1];
 }
 
@@ -39,8 +41,11 @@ static void by_time(struct split *split, const struct histories *h, size_t user,
         if (split->train_end[user] > e)
             split->train_end[user] = e;
         enum part part = h->time_ms[e] < cut[1] ? PART_VALIDATION : PART_TEST;
-        if (h->kind[e] == EVENT_POSITIVE && trained && split->target[part][user] == SIZE_MAX)
+        if (h->kind[e] != EVENT_POSITIVE || !trained)
+            continue;
+        if (split->target[part][user] == SIZE_MAX)
             split->target[part][user] = e;
+        split->end[part][user] = e + 1;
     }
 }
 
@@ -56,8 +61,11 @@ bool split_make(struct split *split, const struct histories *h, const char *kind
     split->rl_end = calloc(h->users + 1, sizeof *split->rl_end);
     split->target[0] = calloc(h->users + 1, sizeof *split->target[0]);
     split->target[1] = calloc(h->users + 1, sizeof *split->target[1]);
+    split->end[0] = calloc(h->users + 1, sizeof *split->end[0]);
+    split->end[1] = calloc(h->users + 1, sizeof *split->end[1]);
     int64_t *times = calloc(h->events + 1, sizeof *times);
-    bool fine = split->train_end && split->rl_end && split->target[0] && split->target[1] && times;
+    bool fine = split->train_end && split->rl_end && split->target[0] && split->target[1] &&
+                split->end[0] && split->end[1] && times;
     if (!fine)
         err_set(err, ERR_SYSTEM, "no memory to split %zu events", h->events);
     int64_t cut[2] = {0, 0};
@@ -92,7 +100,7 @@ void split_hide_cold(struct histories *h, double share)
     }
 }
 
-void split_keep_for_rl(struct split *split, const struct histories *h, double share)
+void split_keep_for_rl(struct split *split, const struct histories *h, double share, size_t kept)
 {
     for (size_t u = 0; share > 0 && u < h->users; u++) {
         struct rng rng = rng_stream(0x0f0715, h->user[u], 0);
@@ -101,9 +109,9 @@ void split_keep_for_rl(struct split *split, const struct histories *h, double sh
         if (rng_uniform(&rng) >= share)
             continue;
         for (size_t e = split->train_end[u]; e-- > h->first[u];)
-            if (h->kind[e] == EVENT_POSITIVE && ++count == RL_EVENTS)
+            if (h->kind[e] == EVENT_POSITIVE && ++count == kept)
                 last = e;
-        if (count >= RL_EVENTS + RL_HISTORY)
+        if (count >= kept + RL_HISTORY)
             split->train_end[u] = last;
     }
 }
@@ -114,6 +122,8 @@ void split_release(struct split *split)
     free(split->rl_end);
     free(split->target[0]);
     free(split->target[1]);
+    free(split->end[0]);
+    free(split->end[1]);
     *split = (struct split){0};
 }
 

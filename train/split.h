@@ -20,6 +20,7 @@ struct split {
     size_t *train_end; /* [users] event index: positive events before it train */
     size_t *rl_end;    /* [users] those from train_end up to here are kept for post-training */
     size_t *target[2]; /* [users] event index of the target of a part, or SIZE_MAX */
+    size_t *end[2];    /* [users] where the part ends: events from the target up to there are its */
 };
 
 bool split_make(struct split *split, const struct histories *histories, const char *kind,
@@ -31,11 +32,12 @@ bool split_make(struct split *split, const struct histories *histories, const ch
  */
 void split_hide_cold(struct histories *histories, double share);
 /*
- * Of a share of the users the last RL_EVENTS training events are kept for post-training, where
+ * Of a share of the users the last `kept` training events are kept for post-training, where
  * RL_HISTORY others are left: which users follows from their numbers in the store.
  */
-enum { RL_EVENTS = 2, RL_HISTORY = 2 };
-void split_keep_for_rl(struct split *split, const struct histories *histories, double share);
+enum { RL_HISTORY = 2 };
+void split_keep_for_rl(struct split *split, const struct histories *histories, double share,
+                       size_t kept);
 void split_release(struct split *split);
 
 /* Training sequences as flat arrays: positive events before train_end, oldest first. */

@@ -353,6 +353,23 @@ static const struct {
     {item2index, 3}, {index2item, 1}, {fusionseqrec, 1}, {itemsearch, 4}, {preferenceobtain, 1},
 };
 
+/* Each list in its turn, all of them before one comes again. */
+static bool list(const struct building *b, size_t number)
+{
+    const struct list_examples *x = b->tasks->lists;
+    size_t at = number % x->count;
+    const uint32_t *items = x->item + at * x->ranks;
+    for (size_t i = x->first[at]; i < x->first[at + 1]; i++)
+        put(b, x->history[i]);
+    put_mark(b, MARK_LIST);
+    for (size_t k = 0; k < x->ranks && items[k] != NO_ITEM; k++) {
+        want(b, items[k]);
+        if (k + 1 < x->ranks)
+            put(b, items[k]);
+    }
+    return true;
+}
+
 size_t tasks_per_step(const struct tasks *tasks, size_t steps_per_epoch)
 {
     return (tasks->per_epoch + steps_per_epoch - 1) / steps_per_epoch;
@@ -372,7 +389,7 @@ size_t tasks_make(struct task_sequence *out, size_t count, const struct tasks *t
         while (pick >= TASKS[i].share)
             pick -= TASKS[i++].share;
         out[made].length = 0;
-        made += TASKS[i].build(&b);
+        made += tasks->lists ? list(&b, step * count + k) : TASKS[i].build(&b);
     }
     return made;
 }

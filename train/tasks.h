@@ -13,6 +13,8 @@
  * tags that a history's items share, and words of the target's title and tags.  Where a large model
  * was asked (told.h), every other one is in its words.
  *
+ * In the stage that imitates lists (lists.h) a sequence is history, <list>, and the list's items.
+ *
  * Of one item in SEARCH_HOLDOUT a few title words are kept out of every sequence: with them the
  * search is judged (recommend/search_queries).
  *
@@ -22,6 +24,7 @@
 #define TRAIN_TASKS_H
 
 #include "recommend/item_words.h"
+#include "train/lists.h"
 #include "train/split.h"
 #include "train/told.h"
 
@@ -37,6 +40,7 @@ struct tasks {
     const struct item_words *words;
     const struct told *told;           /* NULL: no large model was asked */
     const struct sequences *sequences; /* training events, rows */
+    const struct list_examples *lists; /* NULL, or these in place of all tasks */
     const unsigned char *seen;         /* [items]: only those are targets */
     size_t per_epoch;
     double item_weight, word_weight; /* of a target's loss, beside 1 for a window's */

@@ -133,7 +133,7 @@ bool trainer_open(struct trainer *t, const struct train_settings *settings,
     t->works = calloc(threads, sizeof *t->works);
     if (!t->works)
         return err_set(err, ERR_SYSTEM, "no memory for %zu threads", threads);
-    t->mask = (struct trie_mask){&version->trie, &t->no_late, NULL, NULL};
+    t->mask = (struct trie_mask){.base = &version->trie, .late = &t->no_late};
     t->legal = trie_legal(&t->mask);
     if (!batches_open(&t->batches, settings, sequences, tasks, err))
         return false;

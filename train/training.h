@@ -25,9 +25,12 @@ struct training {
     struct told *told;       /* NULL: nobody was asked */
     uint64_t texts_revision; /* that the hash was made of; 0: none are read */
     struct tasks tasks;
+    struct list_examples lists;   /* of stage lists */
+    struct list_cases list_cases; /* validation, of stages that write lists */
+    struct version *start;        /* the version that a later stage starts from */
     struct trainer trainer;
     struct rl rl;       /* of stage rl */
-    bool posttrains;    /* stage rl or continue */
+    bool posttrains;    /* a later stage than sft */
     char init[64];      /* the version it starts from */
     FILE *rollouts;     /* rollouts.tsv, of stage rl */
     struct cases cases; /* validation, for choosing */

@@ -105,14 +105,30 @@ static void likes_vote_in_an_items_place(void **state)
     assert_true(fabsf(scores[3] - 1) < 1e-6F && scores[0] == 0);
 }
 
+/* Several targets: hits at ranks 1 and 4 of a list of five, three relevant. */
+static void lists_are_held_against_all_targets(void **state)
+{
+    const uint32_t list[] = {7, 1, 2, 9, 3};
+    const uint32_t relevant[] = {9, 5, 7};
+    (void)state;
+    double most = 1 + 1 / log2(3) + 1 / log2(4);
+    struct list_score score = list_measure(list, 5, relevant, 3, 10);
+    assert_true(fabs(score.ndcg - (1 + 1 / log2(5)) / most) < 1e-12);
+    assert_true(fabs(score.recall - 2.0 / 3) < 1e-12);
+    score = list_measure(list, 5, relevant, 3, 2); /* only what is above the cut */
+    assert_true(fabs(score.ndcg - 1 / (1 + 1 / log2(3))) < 1e-12);
+    assert_true(fabs(score.recall - 1.0 / 3) < 1e-12);
+    assert_true(list_measure(list, 0, relevant, 3, 10).ndcg == 0);
+    assert_true(list_measure(relevant, 3, relevant, 3, 20).ndcg == 1);
+    assert_true(list_measure(list, 5, relevant, 0, 10).ndcg == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(figures_by_hand),
-        TEST(intervals_cover_the_truth),
-        TEST(coverage_and_gini_at_their_ends),
-        TEST(the_newest_item_votes_loudest),
-        TEST(likes_vote_in_an_items_place),
+        TEST(lists_are_held_against_all_targets), TEST(figures_by_hand),
+        TEST(intervals_cover_the_truth),          TEST(coverage_and_gini_at_their_ends),
+        TEST(the_newest_item_votes_loudest),      TEST(likes_vote_in_an_items_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -84,8 +84,15 @@ static void legal_tiles_lead_to_every_allowed_item_and_no_other(void **state)
             before += allowed[r];
         }
         trie_count_allowed(allowed_before, skip, n + m);
-        const struct trie_mask mask = {&base_trie, &late_trie, seed % 5 ? skip : NULL,
-                                       allowed_before};
+        uint32_t listed[4]; /* as if a list held them already */
+        size_t listed_count = 0;
+        for (size_t r = 0; seed % 5 && r < n + m && listed_count < seed % 4; r++)
+            if (allowed[r] && rng_below(&rng, 2)) {
+                listed[listed_count++] = (uint32_t)r;
+                allowed[r] = false;
+            }
+        const struct trie_mask mask = {&base_trie,     &late_trie, seed % 5 ? skip : NULL,
+                                       allowed_before, listed,     listed_count};
         const struct legal_tiles legal = trie_legal(&mask);
         struct walk walk = {.legal = &legal};
         follow(&walk, legal.root, 0);
@@ -115,7 +122,7 @@ static void names_that_do_not_rise_are_refused(void **state)
     struct err none = {0};
     assert_fine(trie_open(&trie, twice, NULL, 0, 3, &none), none); /* empty is a trie too */
     struct trie other = trie;
-    const struct trie_mask mask = {&trie, &other, NULL, NULL};
+    const struct trie_mask mask = {.base = &trie, .late = &other};
     const struct legal_tiles legal = trie_legal(&mask);
     struct tile_child child[4];
     assert_int_equal(legal.children(legal.self, child, legal.root, 0), 0);

@@ -127,28 +127,13 @@ static size_t lines_of(const char *path)
 /* Each preset and some modifiers take a few steps; what they did stands in rollouts.tsv. */
 static void every_preset_takes_steps(void **state)
 {
-    static const char *const algos[] = {"srpo",
-                                        "rank_grpo",
-                                        "grpo",
-                                        "dr_grpo",
-                                        "dapo",
-                                        "gspo",
-                                        "rloo",
-                                        "reinforce",
-                                        "cispo",
-                                        "sapo",
-                                        "rec",
-                                        "rec_ring",
-                                        "opmd",
-                                        "red_weight",
-                                        "asymre",
-                                        "disco_b",
-                                        "copg",
-                                        "disco",
-                                        "reg_grpo",
-                                        "srpo+llds+tree_td",
-                                        "grpo+e_grpo+d3s",
-                                        "srpo+gigpo+gtpo"};
+    static const char *const algos[] = {
+        "srpo",           "grpo",     "dr_grpo",           "dapo",
+        "gspo",           "rloo",     "reinforce",         "cispo",
+        "sapo",           "rec",      "rec_ring",          "opmd",
+        "red_weight",     "asymre",   "disco_b",           "copg",
+        "disco",          "reg_grpo", "srpo+llds+tree_td", "grpo+e_grpo+d3s",
+        "srpo+gigpo+gtpo"};
     (void)state;
     for (size_t i = 0; i < sizeof algos / sizeof *algos; i++) {
         char home[600];
@@ -192,8 +177,12 @@ static void what_cannot_be_is_said(void **state)
         {"--algo gspo+salt", "average away"},
         {"--init 0009-none", "0009-none"},
         {"--dim 64", "init: version"},
-        {"--stage later", "stage: expected sft, rl or continue, found 'later'"},
+        {"--stage later", "stage: expected sft, lists, rl or continue, found 'later'"},
         {"--preset sasrec", "goes on from a policy"},
+        {"--algo rank_grpo", "adv_scope: rank is for lists: add --list-items 20"},
+        {"--list-items 20", "rl_events: expected users with 3 or more kept items"},
+        {"--algo rpo --list-items 20", "is an item, not a list"},
+        {"--stage lists", "stage: lists needs their length: add --list-items 20"},
         {"--rl-share 0.1", "rl_share"},
         {"--passk 10", "passk: expected less than num_generations (10), found 10"},
         {"--epsilon nan", "epsilon"},

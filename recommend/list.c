@@ -1,0 +1,87 @@
+#include "recommend/list.h"
+
+#include <assert.h>
+#include <string.h>
+
+static void work_layout(struct list_work *w, const struct snapshot *s, struct arena *arena)
+{
+    const struct shape *shape = &s->version->policy.shape;
+    size_t width = s->version->trie.width + s->late_trie.width + 1;
+    size_t positions = w->history_max + LIST_RANKS_MAX;
+    /* a work that learns keeps all layers, which is what a cache of keys and values is */
+    policy_layout(&w->policy, shape, positions, positions, width, 1, true, arena);
+    decode_layout(&w->decode, shape, w->beam_max, width, arena);
+    w->skip = arena_take(arena, w->rows_max / 64 + 1, sizeof *w->skip);
+    w->allowed_before = arena_take(arena, w->rows_max / 64 + 1, sizeof *w->allowed_before);
+    w->input = arena_take(arena, positions, sizeof *w->input);
+    w->hits = arena_take(arena, w->beam_max, sizeof *w->hits);
+}
+
+bool list_work_open(struct list_work *w, const struct snapshot *s, size_t history_max,
+                    size_t beam_max, struct err *err)
+{
+    struct arena ruler = {0};
+    *w = (struct list_work){.rows_max = s->rows, .history_max = history_max, .beam_max = beam_max};
+    if (w->history_max > LIST_HISTORY_MAX)
+        w->history_max = LIST_HISTORY_MAX;
+    work_layout(w, s, &ruler);
+    if (!arena_open(&w->arena, ruler.used, err))
+        return false;
+    work_layout(w, s, &w->arena);
+    policy_prepare(&w->policy, &s->version->policy.shape);
+    decode_prepare(&w->decode, &s->version->policy.shape);
+    return true;
+}
+
+void list_work_close(struct list_work *w)
+{
+    arena_close(&w->arena);
+}
+
+void list_begin(struct list_work *w, const struct snapshot *s)
+{
+    size_t items = s->version->index->items;
+    assert(s->rows <= w->rows_max);
+    memcpy(w->skip, s->hidden, (s->rows / 64 + 1) * sizeof *w->skip);
+    for (size_t i = 0; i < s->version->unseen_count; i++)
+        bit_set(w->skip, s->version->unseen_row[i]);
+    for (size_t r = items; r < s->rows; r++)
+        bit_set(w->skip, r);
+}
+
+size_t list_make(uint32_t *rows, size_t n, struct list_work *w, const struct snapshot *s,
+                 const uint32_t *history, size_t history_count, size_t beam)
+{
+    const struct policy *policy = &s->version->policy;
+    size_t count = history_count < w->history_max ? history_count : w->history_max;
+    const uint32_t first[2] = {0, (uint32_t)count};
+    const uint32_t prefix[1] = {0};
+    const struct packed packed = {.positions = count + n,
+                                  .sequences = 1,
+                                  .first = first,
+                                  .suffixes = 1,
+                                  .steps = n,
+                                  .prefix = prefix};
+    struct trie_mask mask = {.base = &s->version->trie,
+                             .late = &s->late_trie,
+                             .skip = w->skip,
+                             .allowed_before = w->allowed_before,
+                             .listed = rows};
+    assert(n <= LIST_RANKS_MAX && beam <= w->beam_max);
+    if (count == 0)
+        return 0;
+    memcpy(w->input, history + history_count - count, count * sizeof *w->input);
+    trie_count_allowed(w->allowed_before, w->skip, s->rows);
+    policy_forward_prefixes(&w->policy, policy, &packed, w->input);
+    for (size_t k = 0; k < n; k++) {
+        w->input[count + k] = k ? rows[k - 1] : TOKEN + TOKENIZER_MARKS_AT + MARK_LIST;
+        policy_forward_step(&w->policy, policy, &packed, w->input, k);
+        mask.listed_count = k;
+        const struct legal_tiles legal = trie_legal(&mask);
+        if (name_beam(w->hits, beam, &w->decode, policy,
+                      w->policy.trunk.z + (count + k) * policy->shape.dim, &legal) == 0)
+            return k;
+        rows[k] = w->hits[0].row;
+    }
+    return n;
+}

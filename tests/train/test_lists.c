@@ -1,0 +1,214 @@
+/*
+ * Ranked lists, from imitation to Rank-GRPO: what is written holds nothing twice and nothing that
+ * is masked, the same bytes come out on any number of threads and after kill -9, and each objective
+ * that makes sense for lists takes its steps.
+ */
+#include "tests/service/client.h"
+
+#include "base/files.h"
+#include "recommend/list.h"
+
+#include <dirent.h>
+#include <sys/wait.h>
+
+#define SMALL                                                                                      \
+    " --split time --rl-share 0.5 --rl-events 4 --dim 32 --ffn 64 --heads 2 --kv_heads 2 "         \
+    "--check_users 60 --window 20 --state_every_steps 3 "
+#define LISTS                                                                                      \
+    "train --list-items 8 --rl-steps 6 --rl-prompts 8 --rl-check-every 3 --promote false" SMALL
+
+static char base[512]; /* a home with a version that imitates lists */
+static char imitator[64];
+
+static void run(const char *home, const char *args)
+{
+    char why[8000];
+    if (tessera(why, sizeof why, home, args) != 0)
+        fail_msg("tessera %s: %s", args, why);
+}
+
+/* The newest version's name. */
+static void newest(char name[64], const char *home)
+{
+    char folder[PATH_SIZE];
+    snprintf(folder, sizeof folder, "%.400s/models", home);
+    DIR *dir = opendir(folder);
+    assert_non_null(dir);
+    *name = 0;
+    for (struct dirent *entry; (entry = readdir(dir));)
+        if (entry->d_name[0] != '.' && strcmp(entry->d_name, name) > 0)
+            snprintf(name, 64, "%.60s", entry->d_name);
+    closedir(dir);
+}
+
+static int start(void **state)
+{
+    char command[1300];
+    (void)state;
+    home_copy(base, sizeof base, "lists");
+    snprintf(command, sizeof command, "rm -rf %s/models %s/production %s/training %s/indexes", base,
+             base, base, base);
+    if (system(command) != 0)
+        return -1;
+    run(base, "index --split time --rl-share 0.5 --rl-events 4");
+    run(base, "train --epochs 1" SMALL);
+    run(base, LISTS "--stage lists");
+    newest(imitator, base);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    scratch_drop(base);
+    return 0;
+}
+
+static void copy_of(char *home, size_t room, const char *name)
+{
+    char command[1300];
+    snprintf(home, room, "%s-%s", base, name);
+    snprintf(command, sizeof command, "rm -rf %s && cp -r %s %s", home, base, home);
+    assert_int_equal(system(command), 0);
+}
+
+static void weights_of(char digests[2][SHA256_TEXT], const char *home)
+{
+    static const char *const files[] = {"model.safetensors", "items.safetensors"};
+    struct err err = {0};
+    char name[64];
+    char path[PATH_SIZE];
+    newest(name, home);
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%.400s/models/%s/%s", home, name, files[i]);
+        assert_fine(file_sha256(digests[i], path, &err), err);
+    }
+}
+
+static void the_same_bytes_on_any_number_of_threads_and_after_a_kill(void **state)
+{
+    char want[2][SHA256_TEXT];
+    char got[2][SHA256_TEXT];
+    (void)state;
+    for (int round = 0; round < 3; round++) {
+        char home[600];
+        char args[900];
+        copy_of(home, sizeof home, "bytes");
+        snprintf(args, sizeof args,
+                 LISTS "--stage rl --algo rank_grpo --init %s --num-iterations 2 --threads %d",
+                 imitator, round == 1 ? 4 : 1);
+        if (round == 2) {
+            char command[2000];
+            snprintf(command, sizeof command,
+                     "timeout -s KILL 0.5 " TESSERA " --home %s %s >%s/log 2>&1", home, args, home);
+            assert_int_not_equal(system(command), 0);
+        }
+        run(home, args);
+        weights_of(round == 0 ? want : got, home);
+        if (round > 0) {
+            assert_string_equal(want[0], got[0]);
+            assert_string_equal(want[1], got[1]);
+        }
+        scratch_drop(home);
+    }
+}
+
+static void objectives_take_steps_on_lists(void **state)
+{
+    static const char *const algos[] = {"rank_grpo",
+                                        "rank_grpo --reward rank_exp --rank-gamma 3",
+                                        "rank_grpo --reward rank_log --loss-agg-mode token-mean",
+                                        "grpo --num-generations 6",
+                                        "gspo",
+                                        "rank_grpo+llds"};
+    (void)state;
+    for (size_t i = 0; i < sizeof algos / sizeof *algos; i++) {
+        char home[600];
+        char args[900];
+        char path[PATH_SIZE];
+        char name[64];
+        char line[400];
+        size_t lines = 0;
+        copy_of(home, sizeof home, "objectives");
+        snprintf(args, sizeof args, LISTS "--stage rl --init %s --algo %s", imitator, algos[i]);
+        run(home, args);
+        newest(name, home);
+        snprintf(path, sizeof path, "%.400s/models/%s/rollouts.tsv", home, name);
+        FILE *file = fopen(path, "r");
+        assert_non_null(file);
+        while (fgets(line, sizeof line, file))
+            lines++;
+        fclose(file);
+        assert_int_equal(lines, 7);
+        scratch_drop(home);
+    }
+}
+
+/* As serving writes them: distinct, nothing masked, as many as there are. */
+static void a_list_holds_nothing_twice_and_nothing_masked(void **state)
+{
+    struct err err = {0};
+    const struct store_settings settings = {.map_mib = 1024};
+    struct list_work w;
+    uint32_t list[LIST_RANKS_MAX];
+    (void)state;
+    struct store *store = store_open(base, &settings, false, &err);
+    assert_fine(store != NULL, err);
+    struct version *version = version_open(base, imitator, store, SIZE_MAX, &err);
+    assert_fine(version != NULL, err);
+    size_t items = version->index->items;
+    struct snapshot *snapshot = snapshot_open(version, store, &err);
+    assert_fine(snapshot && list_work_open(&w, snapshot, 20, 10, &err), err);
+    for (uint32_t round = 0; round < 12; round++) {
+        const uint32_t history[3] = {round, round * 7 % 100, round + 40};
+        list_begin(&w, snapshot);
+        for (size_t i = 0; i < 3; i++)
+            bit_set(w.skip, history[i]);
+        size_t left = 0; /* in some rounds the mask leaves a few */
+        for (size_t r = 0; r < items; r++) {
+            if (round % 3 == 0 && r % 500 != 1)
+                bit_set(w.skip, r);
+            left += !bit_get(w.skip, r);
+        }
+        size_t count = list_make(list, LIST_RANKS_MAX, &w, snapshot, history, 3, 10);
+        assert_int_equal(count, left < LIST_RANKS_MAX ? left : LIST_RANKS_MAX);
+        for (size_t i = 0; i < count; i++) {
+            assert_false(bit_get(w.skip, list[i]));
+            for (size_t k = 0; k < i; k++)
+                assert_int_not_equal(list[i], list[k]);
+        }
+    }
+    assert_int_equal(list_make(list, 5, &w, snapshot, NULL, 0, 10), 0);
+    list_work_close(&w);
+    snapshot_drop(snapshot);
+    store_close(store);
+}
+
+static void runs_are_compared_user_by_user(void **state)
+{
+    char args[1200];
+    char why[8000];
+    (void)state;
+    snprintf(args, sizeof args, "evaluate --lists" SMALL "--of %s --scores %s/a.tsv", imitator,
+             base);
+    run(base, args);
+    snprintf(args, sizeof args,
+             TESSERA " compare --scores %s/a.tsv --against %s/a.tsv | grep -qF '+0.0000 [+0.0000, "
+                     "+0.0000]'",
+             base, base);
+    assert_int_equal(system(args), 0);
+    snprintf(args, sizeof args, "compare --scores %s/a.tsv", base);
+    assert_int_equal(tessera(why, sizeof why, base, args), 2);
+    assert_non_null(strstr(why, "--scores and --against"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_same_bytes_on_any_number_of_threads_and_after_a_kill),
+        TEST(objectives_take_steps_on_lists),
+        TEST(a_list_holds_nothing_twice_and_nothing_masked),
+        TEST(runs_are_compared_user_by_user),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
