@@ -202,7 +202,9 @@ static void what_cannot_be_is_said(void **state)
     scratch_drop(home);
     /* a home that kept nothing */
     home_copy(home, sizeof home, "kept-nothing");
-    assert_int_equal(tessera(why, sizeof why, home, "train --stage rl"), 2);
+    assert_int_equal(
+        tessera(why, sizeof why, home, "train --stage rl --dim 32 --heads 2 --kv_heads 2 --ffn 64"),
+        2);
     assert_non_null(strstr(why, "rl_share: expected events that were kept for post-training"));
     scratch_drop(home);
 }
