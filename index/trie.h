@@ -34,8 +34,8 @@ struct trie_mask {
     const struct trie *late;        /* may have no items */
     const uint64_t *skip;           /* a bit per row that is not allowed; NULL: all are */
     const uint32_t *allowed_before; /* [rows / 64 + 1] allowed rows before each word of skip */
-    const uint32_t *listed;         /* [listed_count] rows that are not allowed either: a few that */
-    size_t listed_count;            /* skip allows, none twice; only with skip */
+    const uint32_t *listed; /* [listed_count] rows that are not allowed either: a few that */
+    size_t listed_count;    /* skip allows, none twice; only with skip */
 };
 
 /* Fills allowed_before [rows / 64 + 1] from skip. */
