@@ -38,13 +38,19 @@ static int compare_doubles(const void *a, const void *b)
     return *x < *y ? -1 : *x > *y;
 }
 
+double mean_of(const double *value, size_t users)
+{
+    double mean = 0;
+    for (size_t u = 0; u < users; u++)
+        mean += value[u] / (double)users;
+    return mean;
+}
+
 struct interval interval_of(const double *value, size_t users, uint64_t seed)
 {
-    struct interval out = {0};
+    struct interval out = {.mean = mean_of(value, users)};
     double *means = calloc(RESAMPLES, sizeof *means);
     double squares = 0;
-    for (size_t u = 0; u < users; u++)
-        out.mean += value[u] / (double)users;
     for (size_t u = 0; u < users; u++)
         squares += (value[u] - out.mean) * (value[u] - out.mean);
     if (users)

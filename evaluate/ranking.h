@@ -37,6 +37,7 @@ struct interval {
     double detectable;      /* the smallest difference seen 4 times in 5: 2.8 standard errors */
 };
 
+double mean_of(const double *value, size_t users); /* 0 users: 0 */
 /* Of the mean of one value a user. */
 struct interval interval_of(const double *value, size_t users, uint64_t seed);
 

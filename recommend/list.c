@@ -40,13 +40,9 @@ void list_work_close(struct list_work *w)
 
 void list_begin(struct list_work *w, const struct snapshot *s)
 {
-    size_t items = s->version->index->items;
     assert(s->rows <= w->rows_max);
     memcpy(w->skip, s->hidden, (s->rows / 64 + 1) * sizeof *w->skip);
-    for (size_t i = 0; i < s->version->unseen_count; i++)
-        bit_set(w->skip, s->version->unseen_row[i]);
-    for (size_t r = items; r < s->rows; r++)
-        bit_set(w->skip, r);
+    snapshot_mask_newcomers(w->skip, s);
 }
 
 size_t list_make(uint32_t *rows, size_t n, struct list_work *w, const struct snapshot *s,

@@ -511,3 +511,12 @@ bool snapshot_in_category(const struct snapshot *s, uint32_t row, size_t categor
             return true;
     return false;
 }
+
+void snapshot_mask_newcomers(uint64_t *skip, const struct snapshot *s)
+{
+    const struct version *v = s->version;
+    for (size_t i = 0; i < v->unseen_count; i++)
+        bit_set(skip, v->unseen_row[i]);
+    for (size_t r = v->index->items; r < s->rows; r++)
+        bit_set(skip, r);
+}

@@ -57,6 +57,9 @@ size_t snapshot_category(const struct snapshot *snapshot,
                          const char *name); /* SIZE_MAX: nobody has it */
 bool snapshot_in_category(const struct snapshot *snapshot, uint32_t row, size_t category);
 
+/* Sets the bits of items without training events: those of the version and all late ones. */
+void snapshot_mask_newcomers(uint64_t *skip, const struct snapshot *snapshot);
+
 static inline bool bit_get(const uint64_t *bits, size_t at)
 {
     return bits[at / 64] >> (at % 64) & 1;

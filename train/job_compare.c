@@ -134,16 +134,29 @@ static void add_gains(double *value, const struct comparing *c, size_t column, e
             value[u] += sign * gain(c->value[r][column][u], kind, cut) / (double)c->runs;
 }
 
-/* A column, less another one of the same or of other runs if there is one. */
-static struct interval measure(const struct comparing *c, size_t column,
-                               const struct comparing *other, size_t against, enum gain kind,
-                               size_t cut, double *value)
+/* A column into value [users], less another one of the same or of other runs if there is one. */
+static const double *gains(double *value, const struct comparing *c, size_t column,
+                           const struct comparing *other, size_t against, enum gain kind,
+                           size_t cut)
 {
     memset(value, 0, c->users * sizeof *value);
     add_gains(value, c, column, kind, cut, 1);
     if (other)
         add_gains(value, other, against, kind, cut, -1);
-    return interval_of(value, c->users, 1);
+    return value;
+}
+
+static double mean(double *value, const struct comparing *c, size_t column, enum gain kind,
+                   size_t cut)
+{
+    return mean_of(gains(value, c, column, NULL, 0, kind, cut), c->users);
+}
+
+static struct interval difference(double *value, const struct comparing *c, size_t column,
+                                  const struct comparing *other, size_t against, enum gain kind,
+                                  size_t cut)
+{
+    return interval_of(gains(value, c, column, other, against, kind, cut), c->users, 1);
 }
 
 static void add(struct report *report, const char *label, const char *what, const char *method,
@@ -162,19 +175,18 @@ static void print(const struct comparing *c, struct report *report, const char *
     printf("|---|---|---|---|---|---|---|\n");
     size_t fused = c->columns - 1;
     for (size_t m = 0; m < c->columns; m++) {
-        struct interval r5 = measure(c, m, NULL, 0, GAIN_HR, 5, value);
-        struct interval r10 = measure(c, m, NULL, 0, GAIN_HR, 10, value);
-        struct interval n5 = measure(c, m, NULL, 0, GAIN_NDCG, 5, value);
-        struct interval n10 = measure(c, m, NULL, 0, GAIN_NDCG, 10, value);
-        printf("| %s | %.4f | %.4f | %.4f | %.4f | %.4f to %.4f |", c->names[m], r5.mean, r10.mean,
-               n5.mean, n10.mean, n10.low, n10.high);
-        add(report, label, "R@10", c->names[m], r10.mean);
+        double r10 = mean(value, c, m, GAIN_HR, 10);
+        struct interval n10 = difference(value, c, m, NULL, 0, GAIN_NDCG, 10);
+        printf("| %s | %.4f | %.4f | %.4f | %.4f | %.4f to %.4f |", c->names[m],
+               mean(value, c, m, GAIN_HR, 5), r10, mean(value, c, m, GAIN_NDCG, 5), n10.mean,
+               n10.low, n10.high);
+        add(report, label, "R@10", c->names[m], r10);
         add(report, label, "N@10", c->names[m], n10.mean);
         if (m == fused) {
             printf(" |\n");
             continue;
         }
-        struct interval d = measure(c, fused, c, m, GAIN_NDCG, 10, value);
+        struct interval d = difference(value, c, fused, c, m, GAIN_NDCG, 10);
         printf(" %+.4f [%+.4f, %+.4f] |\n", d.mean, d.low, d.high);
         add(report, label, "low end of N@10, fused minus it", c->names[m], d.low);
     }
@@ -187,7 +199,7 @@ static void print_against(const struct comparing *c, const struct comparing *oth
         enum gain kind;
         size_t cut;
         const char *name;
-    } gains[] = {{GAIN_HR, 1, "R@1"},
+    } kinds[] = {{GAIN_HR, 1, "R@1"},
                  {GAIN_HR, 10, "R@10"},
                  {GAIN_HR, 50, "R@50"},
                  {GAIN_NDCG, 10, "N@10"},
@@ -196,17 +208,17 @@ static void print_against(const struct comparing *c, const struct comparing *oth
     printf(
         "| figure | it | against | difference | smallest we could see |\n|---|---|---|---|---|\n");
     for (size_t m = 0; m < c->columns; m++)
-        for (size_t g = 0; g < COUNT(gains); g++) {
+        for (size_t g = 0; g < COUNT(kinds); g++) {
             char what[80];
-            if ((gains[g].kind == GAIN_SCORE) == ranks)
+            if ((kinds[g].kind == GAIN_SCORE) == ranks)
                 continue;
-            struct interval mine = measure(c, m, NULL, 0, gains[g].kind, gains[g].cut, value);
-            struct interval theirs = measure(other, m, NULL, 0, gains[g].kind, gains[g].cut, value);
-            struct interval d = measure(c, m, other, m, gains[g].kind, gains[g].cut, value);
-            snprintf(what, sizeof what, "%s%s%s", c->names[m], ranks ? " " : "", gains[g].name);
-            printf("| %s | %.4f | %.4f | %+.4f [%+.4f, %+.4f] | %.4f |\n", what, mine.mean,
-                   theirs.mean, d.mean, d.low, d.high, d.detectable);
-            add(report, label, what, "mean", mine.mean);
+            double mine = mean(value, c, m, kinds[g].kind, kinds[g].cut);
+            double theirs = mean(value, other, m, kinds[g].kind, kinds[g].cut);
+            struct interval d = difference(value, c, m, other, m, kinds[g].kind, kinds[g].cut);
+            snprintf(what, sizeof what, "%s%s%s", c->names[m], ranks ? " " : "", kinds[g].name);
+            printf("| %s | %.4f | %.4f | %+.4f [%+.4f, %+.4f] | %.4f |\n", what, mine, theirs,
+                   d.mean, d.low, d.high, d.detectable);
+            add(report, label, what, "mean", mine);
             add(report, label, what, "low end of the difference", d.low);
             add(report, label, what, "high end of the difference", d.high);
         }

@@ -125,9 +125,7 @@ static bool look_at_lists(struct training *t, double *value, struct err *err)
     if (!lists_judge(&seen, &t->list_cases, t->snapshot, t->job->train->window, 1, true,
                      t->job->pool, err))
         return false;
-    *value = 0;
-    for (size_t i = 0; i < t->list_cases.count; i++)
-        *value += seen.ndcg[LISTS_WRITTEN][LIST_CUTS - 1][i] / (double)t->list_cases.count;
+    *value = mean_of(seen.ndcg[LISTS_WRITTEN][LIST_CUTS - 1], t->list_cases.cases.count);
     list_judgement_free(&seen);
     log_info("train.look step=%zu lists_ndcg%zu=%.4f", t->trainer.step, LIST_CUT_AT[LIST_CUTS - 1],
              *value);
@@ -155,7 +153,7 @@ static bool look_at_names(struct training *t, double *value, struct err *err)
  */
 static bool look(struct training *t, double *value, struct err *err)
 {
-    bool lists = t->list_cases.count > 0;
+    bool lists = t->list_cases.cases.count > 0;
     training_take_params(t, &t->trainer.average);
     if (!(lists ? look_at_lists(t, value, err) : look_at_names(t, value, err)))
         return false;

@@ -9,7 +9,7 @@
 const char *const METHOD_NAMES[METHODS] = {"popularity", "markov", "item_knn", "nearest_text",
                                            "sasrec",     "name",   "find",     "fused"};
 
-static void add_case(struct cases *c, const struct histories *h, size_t user, size_t target)
+void cases_add(struct cases *c, const struct histories *h, size_t user, size_t target)
 {
     size_t history = c->history_first[c->count];
     size_t seen = c->seen_first[c->count];
@@ -37,8 +37,7 @@ static bool is_case(const struct histories *h, size_t user, size_t target)
     return true;
 }
 
-bool cases_make(struct cases *c, const struct histories *h, const struct split *split,
-                enum part part, size_t max_cases, uint64_t seed, struct err *err)
+bool cases_reserve(struct cases *c, const struct histories *h, struct err *err)
 {
     *c = (struct cases){0};
     c->history = calloc(h->events + 1, sizeof *c->history);
@@ -47,10 +46,19 @@ bool cases_make(struct cases *c, const struct histories *h, const struct split *
     c->seen_first = calloc(h->users + 2, sizeof *c->seen_first);
     c->target = calloc(h->users + 1, sizeof *c->target);
     c->user = calloc(h->users + 1, sizeof *c->user);
+    if (c->history && c->seen && c->history_first && c->seen_first && c->target && c->user)
+        return true;
+    cases_release(c);
+    return err_set(err, ERR_SYSTEM, "no memory for the cases of %zu users", h->users);
+}
+
+bool cases_make(struct cases *c, const struct histories *h, const struct split *split,
+                enum part part, size_t max_cases, uint64_t seed, struct err *err)
+{
+    if (!cases_reserve(c, h, err))
+        return false;
     uint32_t *order = calloc(h->users + 1, sizeof *order);
-    if (!c->history || !c->seen || !c->history_first || !c->seen_first || !c->target || !c->user ||
-        !order) {
-        free(order);
+    if (!order) {
         cases_release(c);
         return err_set(err, ERR_SYSTEM, "no memory for the cases of %zu users", h->users);
     }
@@ -64,7 +72,7 @@ bool cases_make(struct cases *c, const struct histories *h, const struct split *
         count = max_cases;
     }
     for (size_t i = 0; i < count; i++)
-        add_case(c, h, order[i], split->target[part][order[i]]);
+        cases_add(c, h, order[i], split->target[part][order[i]]);
     free(order);
     return true;
 }
@@ -219,10 +227,8 @@ static void judge_case(struct judging *j, size_t at, size_t worker)
         bit_set(w->skip, history[i]);
     for (size_t i = c->seen_first[at]; !o->unmasked && !o->newest && i < c->seen_first[at + 1]; i++)
         bit_set(w->skip, c->seen[i]);
-    for (size_t i = 0; o->known_only && i < j->snapshot->version->unseen_count; i++)
-        bit_set(w->skip, j->snapshot->version->unseen_row[i]);
-    for (size_t r = j->snapshot->version->index->items; o->known_only && r < j->snapshot->rows; r++)
-        bit_set(w->skip, r);
+    if (o->known_only)
+        snapshot_mask_newcomers(w->skip, j->snapshot);
     const struct slate_request request = {
         .history = history,
         .history_count = history_count,

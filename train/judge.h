@@ -37,6 +37,10 @@ struct cases {
  */
 bool cases_make(struct cases *cases, const struct histories *histories, const struct split *split,
                 enum part part, size_t max_cases, uint64_t seed, struct err *err) MUST_CHECK;
+/* Room for a case a user, then case by case: what came before an event, and its item as target. */
+bool cases_reserve(struct cases *cases, const struct histories *histories,
+                   struct err *err) MUST_CHECK;
+void cases_add(struct cases *cases, const struct histories *histories, size_t user, size_t event);
 void cases_release(struct cases *cases);
 
 struct case_features {         /* of the candidates of one case, for fitting */

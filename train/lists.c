@@ -11,14 +11,6 @@ const char *const LIST_METHOD_NAMES[LIST_METHODS] = {"written", "name", "find", 
 
 enum { LISTS_A_PIECE = 16 };
 
-static bool is_among(const uint32_t *rows, size_t count, uint32_t row)
-{
-    for (size_t i = 0; i < count; i++)
-        if (rows[i] == row)
-            return true;
-    return false;
-}
-
 static size_t pieces_of(size_t count)
 {
     return (count + LISTS_A_PIECE - 1) / LISTS_A_PIECE;
@@ -89,8 +81,7 @@ static size_t put_next(uint32_t *out, const uint32_t *items, size_t begin, size_
 {
     size_t count = 0;
     for (size_t e = begin; e < end && count < most; e++)
-        if (!is_among(items, begin, items[e]) && !is_among(out, count, items[e]))
-            out[count++] = items[e];
+        count = row_append(out, count, items, begin, items[e]);
     return count;
 }
 
@@ -125,10 +116,7 @@ static void fill_list(struct imitating *m, size_t at, size_t worker)
                                           .n = x->ranks,
                                           .beam = x->ranks};
     slate_begin(w, m->snapshot);
-    for (size_t i = 0; i < m->snapshot->version->unseen_count; i++)
-        bit_set(w->skip, m->snapshot->version->unseen_row[i]);
-    for (size_t r = m->snapshot->version->index->items; r < m->snapshot->rows; r++)
-        bit_set(w->skip, r);
+    snapshot_mask_newcomers(w->skip, m->snapshot);
     for (size_t i = x->first[at]; i < x->first[at + 1]; i++)
         bit_set(w->skip, x->history[i]);
     for (; count < x->ranks && list[count] != NO_ITEM; count++)
@@ -186,64 +174,48 @@ void list_examples_free(struct list_examples *x)
 
 /* ---- judging ---- */
 
-static void add_case(struct list_cases *c, const struct histories *h, size_t user, size_t begin,
+static void add_case(struct list_cases *l, const struct histories *h, size_t user, size_t begin,
                      size_t end)
 {
-    uint32_t *seen = c->seen + c->seen_first[c->count];
-    uint32_t *history = c->history + c->history_first[c->count];
-    uint32_t *relevant = c->relevant + c->relevant_first[c->count];
-    size_t seen_count = 0;
-    size_t history_count = 0;
-    size_t relevant_count = 0;
-    for (size_t e = h->first[user]; e < begin; e++)
-        if (h->item[e] != NO_ITEM) {
-            seen[seen_count++] = h->item[e];
-            if (h->kind[e] == EVENT_POSITIVE)
-                history[history_count++] = h->item[e];
-        }
+    struct cases *c = &l->cases;
+    size_t at = c->count;
+    uint32_t *relevant = l->relevant + l->relevant_first[at];
+    size_t found = 0;
+    cases_add(c, h, user, begin);
     for (size_t e = begin; e < end; e++)
-        if (h->kind[e] == EVENT_POSITIVE && h->item[e] != NO_ITEM &&
-            !is_among(seen, seen_count, h->item[e]) &&
-            !is_among(relevant, relevant_count, h->item[e]))
-            relevant[relevant_count++] = h->item[e];
-    if (history_count == 0 || relevant_count < LIST_RELEVANT_LEAST)
-        return;
-    c->seen_first[c->count + 1] = c->seen_first[c->count] + seen_count;
-    c->history_first[c->count + 1] = c->history_first[c->count] + history_count;
-    c->relevant_first[c->count + 1] = c->relevant_first[c->count] + relevant_count;
-    c->user[c->count++] = h->user[user];
+        if (h->kind[e] == EVENT_POSITIVE && h->item[e] != NO_ITEM)
+            found = row_append(relevant, found, c->seen + c->seen_first[at],
+                               c->seen_first[at + 1] - c->seen_first[at], h->item[e]);
+    if (c->history_first[at + 1] == c->history_first[at] || found < LIST_RELEVANT_LEAST)
+        c->count = at; /* the next takes its place */
+    else
+        l->relevant_first[at + 1] = l->relevant_first[at] + found;
 }
 
-bool list_cases_make(struct list_cases *c, const struct row_data *data, enum part part, size_t most,
+bool list_cases_make(struct list_cases *l, const struct row_data *data, enum part part, size_t most,
                      struct err *err)
 {
     const struct histories *h = data->histories;
     const struct split *split = &data->split;
-    *c = (struct list_cases){0};
-    uint32_t **rows[] = {&c->history, &c->seen, &c->relevant};
-    size_t **firsts[] = {&c->history_first, &c->seen_first, &c->relevant_first};
-    bool fine = (c->user = calloc(h->users + 1, sizeof *c->user)) != NULL;
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        *rows[i] = calloc(h->events + 1, sizeof **rows[i]);
-        *firsts[i] = calloc(h->users + 2, sizeof **firsts[i]);
-        fine = fine && *rows[i] && *firsts[i];
-    }
-    for (size_t u = 0; fine && u < h->users && (most == 0 || c->count < most); u++)
+    *l = (struct list_cases){0};
+    if (!cases_reserve(&l->cases, h, err))
+        return false;
+    l->relevant = calloc(h->events + 1, sizeof *l->relevant);
+    l->relevant_first = calloc(h->users + 2, sizeof *l->relevant_first);
+    if (!l->relevant || !l->relevant_first)
+        return err_set(err, ERR_SYSTEM, "no memory for the lists of %zu users", h->users);
+    for (size_t u = 0; u < h->users && (most == 0 || l->cases.count < most); u++)
         if (split->target[part][u] != SIZE_MAX)
-            add_case(c, h, u, split->target[part][u], split->end[part][u]);
-    return fine || err_set(err, ERR_SYSTEM, "no memory for the lists of %zu users", h->users);
+            add_case(l, h, u, split->target[part][u], split->end[part][u]);
+    return true;
 }
 
-void list_cases_free(struct list_cases *c)
+void list_cases_free(struct list_cases *l)
 {
-    free(c->history);
-    free(c->seen);
-    free(c->relevant);
-    free(c->history_first);
-    free(c->seen_first);
-    free(c->relevant_first);
-    free(c->user);
-    *c = (struct list_cases){0};
+    cases_release(&l->cases);
+    free(l->relevant);
+    free(l->relevant_first);
+    *l = (struct list_cases){0};
 }
 
 struct judging {
@@ -257,9 +229,9 @@ struct judging {
 static void note_list(struct judging *j, enum list_method method, size_t at, const uint32_t *list,
                       size_t count)
 {
-    const struct list_cases *c = j->cases;
-    const uint32_t *relevant = c->relevant + c->relevant_first[at];
-    size_t relevant_count = c->relevant_first[at + 1] - c->relevant_first[at];
+    const struct list_cases *l = j->cases;
+    const uint32_t *relevant = l->relevant + l->relevant_first[at];
+    size_t relevant_count = l->relevant_first[at + 1] - l->relevant_first[at];
     for (size_t k = 0; k < LIST_CUTS; k++) {
         struct list_score score =
             list_measure(list, count, relevant, relevant_count, LIST_CUT_AT[k]);
@@ -283,7 +255,7 @@ static void note_hits(struct judging *j, enum list_method method, size_t at, con
 static void judge_slate(struct judging *j, size_t at, size_t worker,
                         const struct slate_request *request)
 {
-    const struct list_cases *c = j->cases;
+    const struct cases *c = &j->cases->cases;
     struct slate_work *w = &j->works.slates[worker];
     struct slate *slate = &j->works.slate[worker];
     uint32_t list[LIST_RANKS_MAX];
@@ -301,7 +273,7 @@ static void judge_slate(struct judging *j, size_t at, size_t worker,
 
 static void judge_case(struct judging *j, size_t at, size_t worker)
 {
-    const struct list_cases *c = j->cases;
+    const struct cases *c = &j->cases->cases;
     struct list_work *w = &j->works.lists[worker];
     uint32_t list[LIST_RANKS_MAX];
     size_t ranks = LIST_CUT_AT[LIST_CUTS - 1];
@@ -323,8 +295,8 @@ static void judge_case(struct judging *j, size_t at, size_t worker)
 static void judge_piece(void *self, size_t piece, size_t worker)
 {
     struct judging *j = self;
-    for (size_t i = piece * LISTS_A_PIECE; i < (piece + 1) * LISTS_A_PIECE && i < j->cases->count;
-         i++)
+    for (size_t i = piece * LISTS_A_PIECE;
+         i < (piece + 1) * LISTS_A_PIECE && i < j->cases->cases.count; i++)
         judge_case(j, i, worker);
 }
 
@@ -344,18 +316,18 @@ static bool judgement_new(struct list_judgement *out, size_t cases, size_t rows,
     return fine || err_set(err, ERR_SYSTEM, "no memory to judge %zu lists", cases);
 }
 
-bool lists_judge(struct list_judgement *out, const struct list_cases *cases,
+bool lists_judge(struct list_judgement *out, const struct list_cases *lists,
                  const struct snapshot *snapshot, size_t history_max, size_t beam,
                  bool written_only, struct thread_pool *pool, struct err *err)
 {
     enum { WRITING_BEAM = 10 };
     struct judging j = {
-        .out = out, .cases = cases, .snapshot = snapshot, .history_max = history_max, .beam = beam};
+        .out = out, .cases = lists, .snapshot = snapshot, .history_max = history_max, .beam = beam};
     bool fine =
-        judgement_new(out, cases->count, snapshot->rows, err) &&
+        judgement_new(out, lists->cases.count, snapshot->rows, err) &&
         works_open(&j.works, snapshot, history_max, WRITING_BEAM, !written_only, true, pool, err);
     if (fine)
-        thread_pool_run(pool, pieces_of(cases->count), judge_piece, &j);
+        thread_pool_run(pool, pieces_of(lists->cases.count), judge_piece, &j);
     fine = fine && works_fine(&j.works, err);
     works_close(&j.works);
     if (!fine)

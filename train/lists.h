@@ -13,6 +13,7 @@
 
 #include "base/threads.h"
 #include "recommend/list.h"
+#include "train/judge.h"
 #include "train/report.h"
 #include "train/rows.h"
 
@@ -32,29 +33,29 @@ bool list_examples_make(struct list_examples *examples, const struct sequences *
                         uint64_t seed, struct thread_pool *pool, struct err *err) MUST_CHECK;
 void list_examples_free(struct list_examples *examples);
 
+/* Cases with more than one target. */
 struct list_cases {
-    size_t count;
-    uint32_t *history, *seen, *relevant;                 /* owned, flat rows */
-    size_t *history_first, *seen_first, *relevant_first; /* owned [count + 1] */
-    uint32_t *user;                                      /* owned: number in the store */
+    struct cases cases;     /* the history is what came before the part; target is not read */
+    uint32_t *relevant;     /* owned, flat rows: distinct, not seen before */
+    size_t *relevant_first; /* owned [cases + 1] */
 };
 
 /* histories->item are rows.  most 0: all.  No case is no error. */
-bool list_cases_make(struct list_cases *cases, const struct row_data *data, enum part part,
+bool list_cases_make(struct list_cases *lists, const struct row_data *data, enum part part,
                      size_t most, struct err *err) MUST_CHECK;
-void list_cases_free(struct list_cases *cases);
+void list_cases_free(struct list_cases *lists);
 
 enum list_method { LISTS_WRITTEN, LISTS_NAME, LISTS_FIND, LISTS_FUSED, LIST_METHODS };
 extern const char *const LIST_METHOD_NAMES[LIST_METHODS];
 
 struct list_judgement {
-    double *ndcg[LIST_METHODS][LIST_CUTS]; /* owned [cases] each; NULL: was not asked */
+    double *ndcg[LIST_METHODS][LIST_CUTS]; /* owned [cases] each; 0 where it was not asked */
     double *recall[LIST_METHODS];          /* owned [cases] at the last cut */
     uint32_t *shown[LIST_METHODS];         /* owned [rows] times in a list */
 };
 
 /* written_only: the slate is left out. */
-bool lists_judge(struct list_judgement *out, const struct list_cases *cases,
+bool lists_judge(struct list_judgement *out, const struct list_cases *lists,
                  const struct snapshot *snapshot, size_t history_max, size_t beam,
                  bool written_only, struct thread_pool *pool, struct err *err) MUST_CHECK;
 void list_judgement_free(struct list_judgement *judgement);

@@ -1,5 +1,7 @@
 #include "train/rl.h"
 
+#include "evaluate/ranking.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +77,26 @@ void rl_layout(struct rl *rl, const struct shape *s, size_t width, struct arena 
     rl->reference_nodes = arena_take(arena, rl->policy->items.nodes * s->dim, sizeof(real));
 }
 
+/* What may be named after a prompt: at a list's ranks, without what stands above.  Once: what they
+ * point to is filled at each step. */
+static void set_masks(struct rl *rl, struct rl_part *p)
+{
+    size_t rows = rl->prompts_a_part * rl->rows_a_prompt;
+    for (size_t c = 0; c < contexts_of(rl); c++) {
+        size_t row = rl->lists ? c % rows : 0;
+        size_t rank = rl->lists ? c / rows : 0;
+        size_t prompt = rl->lists ? p->of_row[row] : c;
+        p->mask[c] =
+            (struct trie_mask){.base = rl->trie,
+                               .late = rl->no_late,
+                               .skip = p->skip + prompt * rl->words_a_mask,
+                               .allowed_before = p->allowed_before + prompt * rl->words_a_mask,
+                               .listed = p->listed + row * rl->ranks,
+                               .listed_count = rank};
+        p->legal[c] = trie_legal(&p->mask[c]);
+    }
+}
+
 static void part_start(struct rl *rl, struct rl_part *p, const struct shape *s)
 {
     size_t rows = rl->prompts_a_part * rl->rows_a_prompt;
@@ -98,6 +120,7 @@ static void part_start(struct rl *rl, struct rl_part *p, const struct shape *s)
     p->reference_names.entropy = theirs.entropy;
     p->reference_names.decided = theirs.decided;
     p->names.given = p->given;
+    set_masks(rl, p);
 }
 
 void rl_start(struct rl *rl, const struct shape *s)
@@ -142,25 +165,6 @@ static void pick_prompts(struct rl *rl, struct rl_part *p, size_t step, size_t p
                        (uint32_t)rl->prompts.count;
 }
 
-/* What may be named after a prompt: of a list's ranks, without what stands above. */
-static void set_masks(struct rl *rl, struct rl_part *p)
-{
-    size_t rows = p->names.rows / rl->ranks;
-    for (size_t c = 0; c < contexts_of(rl); c++) {
-        size_t row = rl->lists ? c % rows : 0;
-        size_t rank = rl->lists ? c / rows : 0;
-        size_t prompt = rl->lists ? p->of_row[row] : c;
-        p->mask[c] =
-            (struct trie_mask){.base = rl->trie,
-                               .late = rl->no_late,
-                               .skip = p->skip + prompt * rl->words_a_mask,
-                               .allowed_before = p->allowed_before + prompt * rl->words_a_mask,
-                               .listed = p->listed + row * rl->ranks,
-                               .listed_count = rank};
-        p->legal[c] = trie_legal(&p->mask[c]);
-    }
-}
-
 static void pack_prompts(struct rl *rl, struct rl_part *p)
 {
     const struct rl_prompts *all = &rl->prompts;
@@ -179,7 +183,6 @@ static void pack_prompts(struct rl *rl, struct rl_part *p)
             bit_set(skip, all->history[k]);
         trie_count_allowed(p->allowed_before + i * rl->words_a_mask, skip, rl->policy->shape.items);
     }
-    set_masks(rl, p);
     p->packed = (struct packed){.positions = at, .sequences = prompts, .first = p->first};
     if (rl->lists) {
         p->packed.suffixes = p->names.rows / rl->ranks;
@@ -249,6 +252,7 @@ static void draw_lists(struct rl *rl, struct rl_part *p, struct rng *rng)
             p->listed[r * rl->ranks + k] = names.item[r];
     }
     read_z(p->z, rl, p, &p->work);
+    /* once more, all ranks together: the way back needs every name's activations at once */
     sample_score(&p->sample, &p->names, rl->policy, p->z);
 }
 
@@ -430,20 +434,6 @@ static void learn_piece(void *self, size_t piece, size_t worker)
     policy_backward(&p->work, &rl->gradients[piece], rl->policy, &p->packed, p->input, 0);
 }
 
-/* NDCG of a row's units against all that is relevant; of a single name 1 or 0. */
-static double row_ndcg(const struct rl *rl, size_t row, size_t relevant)
-{
-    const struct rollouts *b = &rl->rollouts;
-    double gain = 0;
-    double most = 0;
-    for (size_t u = b->row_unit[row]; u < b->row_unit[row + 1]; u++) {
-        double discount = 1 / log2((double)(u - b->row_unit[row]) + 2);
-        gain += b->exact[u] * discount;
-        most += u - b->row_unit[row] < relevant ? discount : 0;
-    }
-    return gain / most;
-}
-
 static void report_rows(struct rl_report *report, const struct rl *rl)
 {
     const struct rollouts *b = &rl->rollouts;
@@ -451,15 +441,19 @@ static void report_rows(struct rl_report *report, const struct rl *rl)
     size_t units = 0;
     for (size_t r = 0; r < b->rows; r++) {
         size_t in_part = rl->prompts_a_part * rl->rows_a_prompt;
+        size_t row = r % in_part;
         const struct rl_part *part = &rl->parts[r / in_part];
-        size_t prompt = part->picked[part->of_row[r % in_part]];
+        const uint32_t *list = rl->lists ? part->listed + row * rl->ranks : &part->names.item[row];
+        const size_t *relevant = p->relevant_first + part->picked[part->of_row[row]];
         if (b->kind[r] != ROW_ROLLOUT)
             continue;
         for (size_t u = b->row_unit[r]; u < b->row_unit[r + 1]; u++, units++) {
             report->hit_rate += b->exact[u];
             report->prefix += b->matched[u] / (double)b->levels;
         }
-        report->ndcg += row_ndcg(rl, r, p->relevant_first[prompt + 1] - p->relevant_first[prompt]);
+        report->ndcg += list_measure(list, rl->ranks, p->relevant + relevant[0],
+                                     relevant[1] - relevant[0], rl->ranks)
+                            .ndcg;
         report->rows++;
     }
     report->hit_rate /= (double)units;

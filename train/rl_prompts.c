@@ -8,14 +8,6 @@ static bool may_be_named(const struct version *v, uint32_t row)
     return row != NO_ITEM && row < v->index->items && v->policy.items.seen[row];
 }
 
-static bool is_among(const uint32_t *rows, size_t count, uint32_t row)
-{
-    for (size_t i = 0; i < count; i++)
-        if (rows[i] == row)
-            return true;
-    return false;
-}
-
 /* What came before an event, the newest history_max of it; returns how many. */
 static size_t put_history(uint32_t *out, const struct histories *h, const struct version *v,
                           size_t user, size_t end, size_t history_max)
@@ -50,10 +42,11 @@ static void add_names(struct rl_prompts *p, const struct row_data *data, const s
         uint32_t *history = p->history + p->first[p->count];
         if (h->kind[e] != EVENT_POSITIVE)
             continue;
+        uint32_t *relevant = p->relevant + p->relevant_first[p->count];
         size_t count = put_history(history, h, v, user, e, history_max);
-        bool fine = may_be_named(v, h->item[e]) && !is_among(history, count, h->item[e]);
-        p->relevant[p->relevant_first[p->count]] = h->item[e];
-        close_prompt(p, count, fine, 1);
+        size_t found =
+            may_be_named(v, h->item[e]) ? row_append(relevant, 0, history, count, h->item[e]) : 0;
+        close_prompt(p, count, found, 1);
     }
 }
 
@@ -70,9 +63,8 @@ static void add_lists(struct rl_prompts *p, const struct row_data *data, const s
         return;
     size_t count = put_history(history, h, v, user, begin, history_max);
     for (size_t e = begin; e < data->split.rl_end[user] && found < ranks; e++)
-        if (h->kind[e] == EVENT_POSITIVE && may_be_named(v, h->item[e]) &&
-            !is_among(history, count, h->item[e]) && !is_among(relevant, found, h->item[e]))
-            relevant[found++] = h->item[e];
+        if (h->kind[e] == EVENT_POSITIVE && may_be_named(v, h->item[e]))
+            found = row_append(relevant, found, history, count, h->item[e]);
     close_prompt(p, count, found, LIST_RELEVANT_LEAST);
 }
 

@@ -34,4 +34,19 @@ bool rows_cases(struct cases *cases, struct row_data *data, const struct snapsho
                 enum part part, size_t max_cases, struct err *err) MUST_CHECK; /* 0: all */
 void rows_release(struct row_data *data);
 
+/* Appends a row to `out` unless it is there already, or among `before`; returns how many it holds.
+ */
+static inline size_t row_append(uint32_t *out, size_t count, const uint32_t *before,
+                                size_t before_count, uint32_t row)
+{
+    for (size_t i = 0; i < before_count; i++)
+        if (before[i] == row)
+            return count;
+    for (size_t i = 0; i < count; i++)
+        if (out[i] == row)
+            return count;
+    out[count] = row;
+    return count + 1;
+}
+
 #endif
