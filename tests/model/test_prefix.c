@@ -64,89 +64,78 @@ static double pull(size_t suffix, size_t step, size_t k)
     return sin((double)(1 + k + 17 * step + 131 * suffix));
 }
 
-static size_t shared_at(size_t suffix, size_t step)
+/* A way to lay the suffixes out: at[s][t] is step t of suffix s, STEPS the end of its prefix. */
+struct form {
+    struct packed packed;
+    uint32_t input[ROOM], first[SUFFIXES + 1];
+    size_t at[SUFFIXES][STEPS + 1];
+};
+
+static void share(struct form *f)
 {
-    return FIRST[PREFIXES] + step * SUFFIXES + suffix;
+    memcpy(f->input, PREFIX_INPUT, sizeof PREFIX_INPUT);
+    for (size_t s = 0; s < SUFFIXES; s++) {
+        for (size_t t = 0; t < STEPS; t++) {
+            f->at[s][t] = FIRST[PREFIXES] + t * SUFFIXES + s;
+            f->input[f->at[s][t]] = SUFFIX_INPUT[s][t];
+        }
+        f->at[s][STEPS] = FIRST[PREFIX[s] + 1] - 1;
+    }
+    f->packed = (struct packed){.positions = FIRST[PREFIXES] + SUFFIXES * STEPS,
+                                .sequences = PREFIXES,
+                                .first = FIRST,
+                                .suffixes = SUFFIXES,
+                                .steps = STEPS,
+                                .prefix = PREFIX};
 }
 
-static struct packed shared_form(uint32_t input[ROOM])
-{
-    memcpy(input, PREFIX_INPUT, sizeof PREFIX_INPUT);
-    for (size_t s = 0; s < SUFFIXES; s++)
-        for (size_t t = 0; t < STEPS; t++)
-            input[shared_at(s, t)] = SUFFIX_INPUT[s][t];
-    return (struct packed){.positions = FIRST[PREFIXES] + SUFFIXES * STEPS,
-                           .sequences = PREFIXES,
-                           .first = FIRST,
-                           .suffixes = SUFFIXES,
-                           .steps = STEPS,
-                           .prefix = PREFIX};
-}
-
-static struct packed repeated_form(uint32_t input[ROOM], uint32_t first[SUFFIXES + 1])
+static void repeat(struct form *f)
 {
     size_t at = 0;
     for (size_t s = 0; s < SUFFIXES; s++) {
-        first[s] = (uint32_t)at;
+        f->first[s] = (uint32_t)at;
         for (size_t i = FIRST[PREFIX[s]]; i < FIRST[PREFIX[s] + 1]; i++)
-            input[at++] = PREFIX_INPUT[i];
-        for (size_t t = 0; t < STEPS; t++)
-            input[at++] = SUFFIX_INPUT[s][t];
+            f->input[at++] = PREFIX_INPUT[i];
+        f->at[s][STEPS] = at - 1;
+        for (size_t t = 0; t < STEPS; t++) {
+            f->at[s][t] = at;
+            f->input[at++] = SUFFIX_INPUT[s][t];
+        }
     }
-    first[SUFFIXES] = (uint32_t)at;
-    return (struct packed){.positions = at, .sequences = SUFFIXES, .first = first};
+    f->first[SUFFIXES] = (uint32_t)at;
+    f->packed = (struct packed){.positions = at, .sequences = SUFFIXES, .first = f->first};
 }
 
-static void run_shared(struct bench *b, real *z)
+/* Forward, a pull at every suffix's positions and its prefix's end, and back. */
+static void run(struct bench *b, const struct form *f)
 {
-    uint32_t input[ROOM];
-    const struct packed packed = shared_form(input);
     const struct loss_options options = {0};
     clear(b);
-    policy_forward(&b->work, &b->toy.policy, &packed, input, &options);
-    memcpy(z, b->work.trunk.z, packed.positions * D * sizeof(real));
+    policy_forward(&b->work, &b->toy.policy, &f->packed, f->input, &options);
     for (size_t s = 0; s < SUFFIXES; s++)
-        for (size_t k = 0; k < D; k++) {
-            for (size_t t = 0; t < STEPS; t++)
-                b->work.dz[shared_at(s, t) * D + k] += pull(s, t, k);
-            b->work.dz[(FIRST[PREFIX[s] + 1] - 1) * D + k] += pull(s, STEPS, k);
-        }
-    policy_backward(&b->work, &b->grads, &b->toy.policy, &packed, input, 0);
-}
-
-static void run_repeated(struct bench *b, real *z, uint32_t first[SUFFIXES + 1])
-{
-    uint32_t input[ROOM];
-    const struct packed packed = repeated_form(input, first);
-    const struct loss_options options = {0};
-    clear(b);
-    policy_forward(&b->work, &b->toy.policy, &packed, input, &options);
-    memcpy(z, b->work.trunk.z, packed.positions * D * sizeof(real));
-    for (size_t s = 0; s < SUFFIXES; s++)
-        for (size_t k = 0; k < D; k++) {
-            for (size_t t = 0; t < STEPS; t++)
-                b->work.dz[(first[s + 1] - STEPS + t) * D + k] += pull(s, t, k);
-            b->work.dz[(first[s + 1] - STEPS - 1) * D + k] += pull(s, STEPS, k);
-        }
-    policy_backward(&b->work, &b->grads, &b->toy.policy, &packed, input, 0);
+        for (size_t t = 0; t <= STEPS; t++)
+            for (size_t k = 0; k < D; k++)
+                b->work.dz[f->at[s][t] * D + k] += pull(s, t, k);
+    policy_backward(&b->work, &b->grads, &b->toy.policy, &f->packed, f->input, 0);
 }
 
 static void sharing_a_prefix_changes_nothing(void **state)
 {
     static struct bench shared;
     static struct bench repeated;
-    static real z[2][ROOM * D];
-    uint32_t first[SUFFIXES + 1];
+    static struct form forms[2];
     (void)state;
     start(&shared);
     start(&repeated);
-    run_shared(&shared, z[0]);
-    run_repeated(&repeated, z[1], first);
+    share(&forms[0]);
+    repeat(&forms[1]);
+    run(&shared, &forms[0]);
+    run(&repeated, &forms[1]);
     for (size_t s = 0; s < SUFFIXES; s++)
         for (size_t t = 0; t < STEPS; t++)
             for (size_t k = 0; k < D; k++)
-                assert_true(fabs(z[0][shared_at(s, t) * D + k] -
-                                 z[1][(first[s + 1] - STEPS + t) * D + k]) < 1e-12);
+                assert_true(fabs(shared.work.trunk.z[forms[0].at[s][t] * D + k] -
+                                 repeated.work.trunk.z[forms[1].at[s][t] * D + k]) < 1e-12);
     for (size_t i = 0; i < PARAM_COUNT; i++) {
         const real *a = *param_slot(&shared.grads, &PARAMS[i]);
         const real *b = *param_slot(&repeated.grads, &PARAMS[i]);
@@ -169,12 +158,14 @@ static void a_step_at_a_time_is_the_whole(void **state)
 {
     static struct bench whole;
     static struct bench steps;
-    uint32_t input[ROOM];
+    static struct form form;
     (void)state;
     start(&whole);
     start(&steps);
-    const struct packed packed = shared_form(input);
     const struct loss_options options = {0};
+    share(&form);
+    const struct packed packed = form.packed;
+    const uint32_t *input = form.input;
     policy_forward(&whole.work, &whole.toy.policy, &packed, input, &options);
     policy_forward_prefixes(&steps.work, &steps.toy.policy, &packed, input);
     for (size_t t = 0; t < STEPS; t++)

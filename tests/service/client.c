@@ -32,6 +32,49 @@ void home_versions(char first[64], char second[64], const char *home)
     assert_true(first[0] && second[0]);
 }
 
+void home_clone(char *home, size_t room, const char *from, const char *name)
+{
+    char command[1300];
+    snprintf(home, room, "%s-%s", from, name);
+    snprintf(command, sizeof command, "rm -rf %s && cp -r %s %s", home, from, home);
+    assert_int_equal(system(command), 0);
+}
+
+void home_forget(const char *home, bool indexes)
+{
+    char command[2600];
+    snprintf(command, sizeof command, "cd %s && rm -rf models production training %s", home,
+             indexes ? "indexes" : "");
+    assert_int_equal(system(command), 0);
+}
+
+void home_newest(char version[64], const char *home)
+{
+    char folder[PATH_SIZE];
+    snprintf(folder, sizeof folder, "%.400s/models", home);
+    DIR *dir = opendir(folder);
+    assert_non_null(dir);
+    version[0] = 0;
+    for (struct dirent *entry; (entry = readdir(dir));)
+        if (entry->d_name[0] != '.' && strcmp(entry->d_name, version) > 0)
+            snprintf(version, 64, "%.60s", entry->d_name);
+    closedir(dir);
+    assert_true(version[0]);
+}
+
+void home_weights(char digests[2][SHA256_TEXT], const char *home)
+{
+    static const char *const files[] = {"model.safetensors", "items.safetensors"};
+    struct err err = {0};
+    char version[64];
+    char path[PATH_SIZE];
+    home_newest(version, home);
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%.400s/models/%s/%s", home, version, files[i]);
+        assert_fine(file_sha256(digests[i], path, &err), err);
+    }
+}
+
 struct server server_start(const char *home, const char *extra, const char *preload)
 {
     int fds[2];
@@ -107,6 +150,13 @@ int tessera(char *err, size_t room, const char *home, const char *args)
         ;
     int status = pclose(pipe);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+void tessera_fine(const char *home, const char *args)
+{
+    char why[8000];
+    if (tessera(why, sizeof why, home, args) != 0)
+        fail_msg("tessera %s: %s", args, why);
 }
 
 struct sink {

@@ -5,6 +5,8 @@
 
 #include "tests/test.h"
 
+#include "base/files.h"
+
 #include <jansson.h>
 #include <sys/types.h>
 
@@ -17,6 +19,13 @@ struct server {
 /* Copies the trained home of the fixture to a fresh folder; two versions lie in it. */
 void home_copy(char *home, size_t room, const char *name);
 void home_versions(char first[64], char second[64], const char *home);
+/* The same of any home, beside it. */
+void home_clone(char *home, size_t room, const char *from, const char *name);
+/* Without versions and trainings; with its indexes, or without those too. */
+void home_forget(const char *home, bool indexes);
+/* The newest version's name, and the SHA-256 of its two files of weights. */
+void home_newest(char version[64], const char *home);
+void home_weights(char digests[2][SHA256_TEXT], const char *home);
 
 /* extra: more arguments, or NULL.  preload: a library for LD_PRELOAD, or NULL. */
 struct server server_start(const char *home, const char *extra, const char *preload);
@@ -26,6 +35,7 @@ void server_ready(const struct server *server);
 
 /* Runs `tessera --home HOME ARGS`, its stderr into err[room]; returns the exit status. */
 int tessera(char *err, size_t room, const char *home, const char *args);
+void tessera_fine(const char *home, const char *args); /* it must succeed */
 
 struct reply {
     long status;  /* 0: no reply */

@@ -5,10 +5,8 @@
  */
 #include "tests/service/client.h"
 
-#include "base/files.h"
 #include "recommend/list.h"
 
-#include <dirent.h>
 #include <sys/wait.h>
 
 #define SMALL                                                                                      \
@@ -20,40 +18,15 @@
 static char base[512]; /* a home with a version that imitates lists */
 static char imitator[64];
 
-static void run(const char *home, const char *args)
-{
-    char why[8000];
-    if (tessera(why, sizeof why, home, args) != 0)
-        fail_msg("tessera %s: %s", args, why);
-}
-
-/* The newest version's name. */
-static void newest(char name[64], const char *home)
-{
-    char folder[PATH_SIZE];
-    snprintf(folder, sizeof folder, "%.400s/models", home);
-    DIR *dir = opendir(folder);
-    assert_non_null(dir);
-    *name = 0;
-    for (struct dirent *entry; (entry = readdir(dir));)
-        if (entry->d_name[0] != '.' && strcmp(entry->d_name, name) > 0)
-            snprintf(name, 64, "%.60s", entry->d_name);
-    closedir(dir);
-}
-
 static int start(void **state)
 {
-    char command[1300];
     (void)state;
     home_copy(base, sizeof base, "lists");
-    snprintf(command, sizeof command, "rm -rf %s/models %s/production %s/training %s/indexes", base,
-             base, base, base);
-    if (system(command) != 0)
-        return -1;
-    run(base, "index --split time --rl-share 0.5 --rl-events 4");
-    run(base, "train --epochs 1" SMALL);
-    run(base, LISTS "--stage lists");
-    newest(imitator, base);
+    home_forget(base, true);
+    tessera_fine(base, "index --split time --rl-share 0.5 --rl-events 4");
+    tessera_fine(base, "train --epochs 1" SMALL);
+    tessera_fine(base, LISTS "--stage lists");
+    home_newest(imitator, base);
     return 0;
 }
 
@@ -64,27 +37,6 @@ static int stop(void **state)
     return 0;
 }
 
-static void copy_of(char *home, size_t room, const char *name)
-{
-    char command[1300];
-    snprintf(home, room, "%s-%s", base, name);
-    snprintf(command, sizeof command, "rm -rf %s && cp -r %s %s", home, base, home);
-    assert_int_equal(system(command), 0);
-}
-
-static void weights_of(char digests[2][SHA256_TEXT], const char *home)
-{
-    static const char *const files[] = {"model.safetensors", "items.safetensors"};
-    struct err err = {0};
-    char name[64];
-    char path[PATH_SIZE];
-    newest(name, home);
-    for (size_t i = 0; i < 2; i++) {
-        snprintf(path, sizeof path, "%.400s/models/%s/%s", home, name, files[i]);
-        assert_fine(file_sha256(digests[i], path, &err), err);
-    }
-}
-
 static void the_same_bytes_on_any_number_of_threads_and_after_a_kill(void **state)
 {
     char want[2][SHA256_TEXT];
@@ -93,7 +45,7 @@ static void the_same_bytes_on_any_number_of_threads_and_after_a_kill(void **stat
     for (int round = 0; round < 3; round++) {
         char home[600];
         char args[900];
-        copy_of(home, sizeof home, "bytes");
+        home_clone(home, sizeof home, base, "bytes");
         snprintf(args, sizeof args,
                  LISTS "--stage rl --algo rank_grpo --init %s --num-iterations 2 --threads %d",
                  imitator, round == 1 ? 4 : 1);
@@ -103,8 +55,8 @@ static void the_same_bytes_on_any_number_of_threads_and_after_a_kill(void **stat
                      "timeout -s KILL 0.5 " TESSERA " --home %s %s >%s/log 2>&1", home, args, home);
             assert_int_not_equal(system(command), 0);
         }
-        run(home, args);
-        weights_of(round == 0 ? want : got, home);
+        tessera_fine(home, args);
+        home_weights(round == 0 ? want : got, home);
         if (round > 0) {
             assert_string_equal(want[0], got[0]);
             assert_string_equal(want[1], got[1]);
@@ -129,10 +81,10 @@ static void objectives_take_steps_on_lists(void **state)
         char name[64];
         char line[400];
         size_t lines = 0;
-        copy_of(home, sizeof home, "objectives");
+        home_clone(home, sizeof home, base, "objectives");
         snprintf(args, sizeof args, LISTS "--stage rl --init %s --algo %s", imitator, algos[i]);
-        run(home, args);
-        newest(name, home);
+        tessera_fine(home, args);
+        home_newest(name, home);
         snprintf(path, sizeof path, "%.400s/models/%s/rollouts.tsv", home, name);
         FILE *file = fopen(path, "r");
         assert_non_null(file);
@@ -191,7 +143,7 @@ static void runs_are_compared_user_by_user(void **state)
     (void)state;
     snprintf(args, sizeof args, "evaluate --lists" SMALL "--of %s --scores %s/a.tsv", imitator,
              base);
-    run(base, args);
+    tessera_fine(base, args);
     snprintf(args, sizeof args,
              TESSERA " compare --scores %s/a.tsv --against %s/a.tsv | grep -qF '+0.0000 [+0.0000, "
                      "+0.0000]'",

@@ -5,9 +5,6 @@
  */
 #include "tests/service/client.h"
 
-#include "base/files.h"
-
-#include <dirent.h>
 #include <sys/wait.h>
 
 #define SMALL                                                                                      \
@@ -17,24 +14,13 @@
 
 static char base[512]; /* a home with an index and a version that kept events for post-training */
 
-static void run(const char *home, const char *args)
-{
-    char why[8000];
-    if (tessera(why, sizeof why, home, args) != 0)
-        fail_msg("tessera %s: %s", args, why);
-}
-
 static int start(void **state)
 {
-    char command[1300];
     (void)state;
     home_copy(base, sizeof base, "posttrain");
-    snprintf(command, sizeof command, "rm -rf %s/models %s/production %s/training %s/indexes", base,
-             base, base, base);
-    if (system(command) != 0)
-        return -1;
-    run(base, "index --rl-share 0.5");
-    run(base, "train --epochs 2" SMALL);
+    home_forget(base, true);
+    tessera_fine(base, "index --rl-share 0.5");
+    tessera_fine(base, "train --epochs 2" SMALL);
     return 0;
 }
 
@@ -45,53 +31,17 @@ static int stop(void **state)
     return 0;
 }
 
-static void copy_of(char *home, size_t room, const char *name)
-{
-    char command[1300];
-    snprintf(home, room, "%s-%s", base, name);
-    snprintf(command, sizeof command, "rm -rf %s && cp -r %s %s", home, base, home);
-    assert_int_equal(system(command), 0);
-}
-
-/* The newest version's folder. */
-static void newest(char path[PATH_SIZE], const char *home)
-{
-    char folder[PATH_SIZE];
-    char best[64] = "";
-    snprintf(folder, sizeof folder, "%.400s/models", home);
-    DIR *dir = opendir(folder);
-    assert_non_null(dir);
-    for (struct dirent *entry; (entry = readdir(dir));)
-        if (entry->d_name[0] != '.' && strcmp(entry->d_name, best) > 0)
-            snprintf(best, sizeof best, "%.60s", entry->d_name);
-    closedir(dir);
-    snprintf(path, PATH_SIZE, "%.400s/%s", folder, best);
-}
-
-static void weights_of(char digests[2][SHA256_TEXT], const char *home)
-{
-    static const char *const files[] = {"model.safetensors", "items.safetensors"};
-    struct err err = {0};
-    char folder[PATH_SIZE];
-    char path[PATH_SIZE];
-    newest(folder, home);
-    for (size_t i = 0; i < 2; i++) {
-        snprintf(path, sizeof path, "%.800s/%s", folder, files[i]);
-        assert_fine(file_sha256(digests[i], path, &err), err);
-    }
-}
-
 static void the_same_bytes_on_any_number_of_threads_and_after_a_kill(void **state)
 {
     char want[2][SHA256_TEXT];
     char got[2][SHA256_TEXT];
     char before[2][SHA256_TEXT];
     (void)state;
-    weights_of(before, base);
+    home_weights(before, base);
     for (int round = 0; round < 3; round++) {
         char home[600];
         char args[700];
-        copy_of(home, sizeof home, "bytes");
+        home_clone(home, sizeof home, base, "bytes");
         if (round == 2) {
             char command[1500];
             snprintf(command, sizeof command,
@@ -101,8 +51,8 @@ static void the_same_bytes_on_any_number_of_threads_and_after_a_kill(void **stat
             assert_int_not_equal(system(command), 0);
         }
         snprintf(args, sizeof args, RL " --num-iterations 2 --threads %d", round == 1 ? 4 : 1);
-        run(home, args);
-        weights_of(round == 0 ? want : got, home);
+        tessera_fine(home, args);
+        home_weights(round == 0 ? want : got, home);
         if (round > 0) {
             assert_string_equal(want[0], got[0]);
             assert_string_equal(want[1], got[1]);
@@ -138,16 +88,16 @@ static void every_preset_takes_steps(void **state)
     for (size_t i = 0; i < sizeof algos / sizeof *algos; i++) {
         char home[600];
         char args[700];
-        char folder[PATH_SIZE];
+        char version[64];
         char path[PATH_SIZE];
-        copy_of(home, sizeof home, "presets");
+        home_clone(home, sizeof home, base, "presets");
         snprintf(args, sizeof args,
                  "train --stage rl --algo %s --rl-steps 2 --rl-prompts 8 --rl-check-every 2 "
                  "--num-generations 6 --promote false" SMALL,
                  algos[i]);
-        run(home, args);
-        newest(folder, home);
-        snprintf(path, sizeof path, "%.800s/rollouts.tsv", folder);
+        tessera_fine(home, args);
+        home_newest(version, home);
+        snprintf(path, sizeof path, "%.400s/models/%s/rollouts.tsv", home, version);
         assert_int_equal(lines_of(path), 3);
         scratch_drop(home);
     }
@@ -160,10 +110,11 @@ static void the_control_goes_on(void **state)
     char before[2][SHA256_TEXT];
     char after[2][SHA256_TEXT];
     (void)state;
-    copy_of(home, sizeof home, "control");
-    weights_of(before, home);
-    run(home, "train --stage continue --rl-steps 6 --rl-check-every 3 --promote false" SMALL);
-    weights_of(after, home);
+    home_clone(home, sizeof home, base, "control");
+    home_weights(before, home);
+    tessera_fine(home,
+                 "train --stage continue --rl-steps 6 --rl-check-every 3 --promote false" SMALL);
+    home_weights(after, home);
     assert_string_not_equal(before[0], after[0]);
     scratch_drop(home);
 }
@@ -190,7 +141,7 @@ static void what_cannot_be_is_said(void **state)
     char why[8000];
     char home[600];
     (void)state;
-    copy_of(home, sizeof home, "errors");
+    home_clone(home, sizeof home, base, "errors");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char args[700];
         snprintf(args, sizeof args, "train --stage rl" SMALL "%s", cases[i].args);
@@ -198,7 +149,7 @@ static void what_cannot_be_is_said(void **state)
         if (!strstr(why, cases[i].says))
             fail_msg("%s: expected '%s' in '%s'", cases[i].args, cases[i].says, why);
     }
-    run(home, "verify");
+    tessera_fine(home, "verify");
     scratch_drop(home);
     /* a home that kept nothing */
     home_copy(home, sizeof home, "kept-nothing");

@@ -17,41 +17,11 @@
 #define SMALL                                                                                      \
     "--dim 32 --ffn 64 --heads 2 --kv_heads 2 --check_users 60 --window 20 --state_every_steps 3"
 
-static void run(const char *home, const char *args)
-{
-    char why[4000];
-    if (tessera(why, sizeof why, home, args) != 0)
-        fail_msg("tessera %s: %s", args, why);
-}
-
 /* A fresh home with the fixture's store and index, and no models. */
 static void home_without_models(char *home, size_t room, const char *name)
 {
-    char command[1300];
     home_copy(home, room, name);
-    snprintf(command, sizeof command, "rm -rf %s/models %s/production %s/training", home, home,
-             home);
-    assert_int_equal(system(command), 0);
-}
-
-/* SHA-256 of the two weight files of the only version. */
-static void weights_of(char digests[2][SHA256_TEXT], const char *home)
-{
-    struct err err = {0};
-    char path[PATH_SIZE];
-    snprintf(path, sizeof path, "%s/models", home);
-    DIR *dir = opendir(path);
-    char version[64] = "";
-    assert_non_null(dir);
-    for (struct dirent *entry; (entry = readdir(dir));)
-        if (entry->d_name[0] != '.')
-            snprintf(version, sizeof version, "%.60s", entry->d_name);
-    closedir(dir);
-    static const char *const files[] = {"model.safetensors", "items.safetensors"};
-    for (size_t i = 0; i < 2; i++) {
-        snprintf(path, sizeof path, "%s/models/%s/%s", home, version, files[i]);
-        assert_fine(file_sha256(digests[i], path, &err), err);
-    }
+    home_forget(home, false);
 }
 
 static char want[2][SHA256_TEXT];
@@ -65,8 +35,8 @@ static void the_same_bytes_on_1_2_and_4_threads(void **state)
         char got[2][SHA256_TEXT];
         home_without_models(home, sizeof home, "threads");
         snprintf(args, sizeof args, "train --epochs 3 " SMALL " --threads %d", threads);
-        run(home, args);
-        weights_of(threads == 1 ? want : got, home);
+        tessera_fine(home, args);
+        home_weights(threads == 1 ? want : got, home);
         if (threads > 1) {
             assert_string_equal(want[0], got[0]);
             assert_string_equal(want[1], got[1]);
@@ -96,8 +66,8 @@ static void the_same_bytes_when_find_samples(void **state)
             assert_int_not_equal(system(command), 0);
         }
         snprintf(args, sizeof args, "%s --threads %d", sampled, round + 1);
-        run(home, args);
-        weights_of(round ? got : first, home);
+        tessera_fine(home, args);
+        home_weights(round ? got : first, home);
         if (round) {
             assert_string_equal(first[0], got[0]);
             assert_string_equal(first[1], got[1]);
@@ -121,7 +91,7 @@ static void sasrec_is_a_baseline_of_its_own(void **state)
     home_copy(home, sizeof home, "sasrec");
     snprintf(path, sizeof path, "%s/production/recommend", home);
     assert_true(link_read(before, path));
-    run(home, "train --preset sasrec --epochs 2 " SMALL);
+    tessera_fine(home, "train --preset sasrec --epochs 2 " SMALL);
     assert_true(link_read(after, path));
     assert_string_equal(before, after);
     snprintf(command, sizeof command, TESSERA " --home %s evaluate", home);
@@ -200,11 +170,11 @@ static void cold_items_are_out_of_training(void **state)
     }
     assert_int_equal(pclose(pipe), 0);
     assert_true(warm < all * 0.8 && warm > all * 0.6);
-    run(home, "index --cold_share 0.3");
+    tessera_fine(home, "index --cold_share 0.3");
     char why[4000];
     assert_int_equal(tessera(why, sizeof why, home, "train --epochs 1 " SMALL), 2);
     assert_non_null(strstr(why, "cold_share = 0.3"));
-    run(home, "train --cold_share 0.3 --epochs 1 " SMALL);
+    tessera_fine(home, "train --cold_share 0.3 --epochs 1 " SMALL);
     snprintf(command, sizeof command, TESSERA " --home %s evaluate --all --cold_share 0.3", home);
     pipe = popen(command, "r");
     while (fgets(line, sizeof line, pipe))
@@ -244,7 +214,7 @@ static void the_same_bytes_after_kill_9(void **state)
         kills++;
     }
     assert_true(kills >= 2);
-    weights_of(got, home);
+    home_weights(got, home);
     assert_string_equal(want[0], got[0]);
     assert_string_equal(want[1], got[1]);
     scratch_drop(home);
@@ -278,13 +248,13 @@ static void an_index_of_another_split_is_refused(void **state)
     char why[4000];
     (void)state;
     home_without_models(home, sizeof home, "split");
-    run(home, "index --split time");
+    tessera_fine(home, "index --split time");
     assert_int_equal(tessera(why, sizeof why, home, "train --epochs 1 " SMALL), 2);
     assert_non_null(strstr(why, "'split = time', this command has 'split = leave_one_out'"));
-    run(home, "train --split time --epochs 1 " SMALL);
+    tessera_fine(home, "train --split time --epochs 1 " SMALL);
     assert_int_equal(tessera(why, sizeof why, home, "evaluate"), 2);
     assert_non_null(strstr(why, "split = time"));
-    run(home, "evaluate --split time");
+    tessera_fine(home, "evaluate --split time");
     scratch_drop(home);
 }
 
@@ -385,15 +355,15 @@ static void permuting_items_moves_metrics_no_further_than_seeds_do(void **state)
         write_permuted(home, permutes ? (uint64_t)i : 0);
         snprintf(args, sizeof args, "import --items %s/items.jsonl --interactions %s/events.csv",
                  home, home);
-        run(home, args);
+        tessera_fine(home, args);
         snprintf(args, sizeof args, "index --index_seed %d", permutes ? 1 : i + 1);
-        run(home, args);
+        tessera_fine(home, args);
         snprintf(args, sizeof args,
                  "train --epochs 6 --check_every 3 --check_users 300 --dim 32 --heads 2 --kv_heads "
                  "2 --ffn 64 --seed %d "
                  "--index_seed %d",
                  permutes ? 1 : i + 1, permutes ? 1 : i + 1);
-        run(home, args);
+        tessera_fine(home, args);
         *(permutes ? &permuted[i - 3] : &seeds[i]) = ndcg_of(home);
         scratch_drop(home);
     }
