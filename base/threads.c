@@ -1,6 +1,7 @@
 #include "base/threads.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -52,12 +53,20 @@ static void *worker_main(void *self)
     return NULL;
 }
 
+/* The cores this process may use: fewer than the machine has in a container or under taskset. */
+static size_t cores_allowed(void)
+{
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0)
+        return (size_t)CPU_COUNT(&allowed);
+    long cores = sysconf(_SC_NPROCESSORS_ONLN); /* more of them than a cpu_set_t holds */
+    return cores > 0 ? (size_t)cores : 1;
+}
+
 struct thread_pool *thread_pool_new(size_t count, struct err *err)
 {
-    if (count == 0) {
-        long cores = sysconf(_SC_NPROCESSORS_ONLN);
-        count = cores > 0 ? (size_t)cores : 1;
-    }
+    if (count == 0)
+        count = cores_allowed();
     struct thread_pool *pool = calloc(1, sizeof *pool);
     if (pool) {
         pool->threads = calloc(count, sizeof *pool->threads);

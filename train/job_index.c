@@ -232,12 +232,15 @@ static bool guess_events(struct indexing *x, struct err *err)
     return true;
 }
 
-/* About the square root of the number of items, as a power of two: 64 for 7,600, 256 for a million.
+/*
+ * A power of two, so that up to 24 of the items that make the centroids share a first tile; at most
+ * 512.  The finer the first tile, the closer *name* comes to *find*; the coarser, the more an item
+ * learns from its like and the surer newcomers find their place (docs/SEMANTIC_IDS.md).
  */
 static size_t tiles_for(size_t items)
 {
     size_t tiles = 16;
-    while (tiles < 256 && (tiles + tiles / 2) * (tiles + tiles / 2) < items)
+    while (tiles < 512 && tiles * 24 < items)
         tiles *= 2;
     return tiles;
 }
@@ -246,7 +249,6 @@ static size_t tiles_for(size_t items)
 static bool make_names(struct indexing *x, struct err *err)
 {
     const struct index_settings *s = x->job->index;
-    size_t tiles = s->tiles ? s->tiles : tiles_for(x->items);
     size_t levels = s->tile_levels ? s->tile_levels : x->items > LARGE_CATALOGUE ? 4 : 3;
     float *sample = calloc(x->items * x->dims + 1, sizeof *sample);
     size_t count = 0;
@@ -256,6 +258,7 @@ static bool make_names(struct indexing *x, struct err *err)
     for (size_t i = 0; i < x->items; i++)
         if (x->warm[i] || !any_warm)
             memcpy(sample + count++ * x->dims, x->content + i * x->dims, x->dims * sizeof *sample);
+    size_t tiles = s->tiles ? s->tiles : tiles_for(count);
     bool fine = quantiser_train(&x->quantiser, sample, count, x->dims, s->text_dims, levels, tiles,
                                 s->tile_balance, s->index_seed, err) &&
                 semantic_ids_make(&x->names, &x->quantiser, x->content, x->whole, x->items, err);

@@ -6,7 +6,7 @@ const struct setting INDEX_SETTINGS[] = {
         SIZE, index_settings, tile_levels, "0", 0, 7,
         "quantised tiles in a name, one more tells collisions apart; 0: 3, or 4 for many items"),
     SETTING(SIZE, index_settings, tiles, "0", 0, 65535,
-            "tiles at each level; 0: from the number of items"),
+            "tiles at each level; 0: from the number of items with events"),
     SETTING(SIZE, index_settings, tile_balance, "0", 0, 1000,
             "rounds in which tiles are brought to equal shares; 0: as k-means leaves them"),
     SETTING(BOOL, index_settings, feed_back, "false", 0, 0,
@@ -79,7 +79,7 @@ const struct setting TRAIN_SETTINGS[] = {
     SETTING(REAL, train_settings, smoothing, "0", 0, 0.9,
             "share of find's target that is spread over all items"),
     SETTING(
-        REAL, train_settings, newcomer_loss, "0.018", 0, 1,
+        REAL, train_settings, newcomer_loss, "0.0125", 0, 1,
         "share of HR@10 that items with events may lose to those without, if 5 % or more of what "
         "users took next were such items; less if fewer"),
     SETTING(REAL, train_settings, average_decay, "0.995", 0, 0.99999,

@@ -125,12 +125,13 @@ ids_row() { # label, flags of index
 IDS_TRAIN="--epochs 4"
 if wants ids && have_beauty ids; then
     python3 tests/quality/ids_row.py >$root/ids.md
-    ids_row "text and co-occurrence, 3 x 128 (the default)" ""
+    ids_row "text and co-occurrence, 3 x 512 (the default)" ""
     ids_row "3 x 64" "--tiles 64"
+    ids_row "3 x 128" "--tiles 128"
     ids_row "3 x 256" "--tiles 256"
-    ids_row "3 x 512" "--tiles 512"
+    ids_row "3 x 1024" "--tiles 1024"
     ids_row "4 x 64" "--tiles 64 --tile-levels 4"
-    ids_row "2 x 128" "--tile-levels 2"
+    ids_row "2 x 512" "--tile-levels 2"
     ids_row "text alone" "--event-weight 0"
     ids_row "co-occurrence alone" "--text-weight 0"
     ids_row "text at half length" "--text-weight 0.5"
