@@ -71,14 +71,18 @@ struct interval interval_of(const double *value, size_t users, uint64_t seed)
     return out;
 }
 
+static double value_of(uint32_t rank, size_t cut, enum ranking_metric metric)
+{
+    return metric == RANKING_NDCG ? ranking_ndcg(rank, cut) : (double)(rank >= 1 && rank <= cut);
+}
+
 struct interval ranking_interval(const uint32_t *rank, size_t users, size_t cut,
                                  enum ranking_metric metric, uint64_t seed)
 {
     struct interval out = {0};
     double *value = calloc(users + 1, sizeof *value);
     for (size_t u = 0; value && u < users; u++)
-        value[u] = metric == RANKING_NDCG ? ranking_ndcg(rank[u], cut)
-                                          : (double)(rank[u] >= 1 && rank[u] <= cut);
+        value[u] = value_of(rank[u], cut, metric);
     if (value)
         out = interval_of(value, users, seed);
     free(value);
@@ -86,12 +90,12 @@ struct interval ranking_interval(const uint32_t *rank, size_t users, size_t cut,
 }
 
 struct interval ranking_compare(const uint32_t *rank_a, const uint32_t *rank_b, size_t users,
-                                size_t cut, uint64_t seed)
+                                size_t cut, enum ranking_metric metric, uint64_t seed)
 {
     struct interval out = {0};
     double *difference = calloc(users + 1, sizeof *difference);
     for (size_t u = 0; difference && u < users; u++)
-        difference[u] = ranking_ndcg(rank_a[u], cut) - ranking_ndcg(rank_b[u], cut);
+        difference[u] = value_of(rank_a[u], cut, metric) - value_of(rank_b[u], cut, metric);
     if (difference)
         out = interval_of(difference, users, seed);
     free(difference);
@@ -148,4 +152,24 @@ double lists_gini(const uint32_t *shown, size_t items)
     free(sorted);
     double n = (double)items;
     return sum > 0 ? 2 * weighted / (n * sum) - (n + 1) / n : 0;
+}
+
+/* Variance of whether a resample shows an item that was shown so often. */
+static double presence_variance(uint32_t shown)
+{
+    double absent = exp(-(double)shown);
+    return shown ? absent * (1 - absent) : 0;
+}
+
+struct interval coverage_compare(const uint32_t *shown_a, const uint32_t *shown_b, size_t items)
+{
+    double n = (double)items;
+    double variance = 0;
+    if (items == 0)
+        return (struct interval){0};
+    double mean = lists_coverage(shown_a, items) - lists_coverage(shown_b, items);
+    for (size_t i = 0; i < items; i++)
+        variance += presence_variance(shown_a[i]) + presence_variance(shown_b[i]);
+    double error = sqrt(variance) / n;
+    return (struct interval){mean, mean - 1.96 * error, mean + 1.96 * error, 2.8 * error};
 }

@@ -46,13 +46,19 @@ enum ranking_metric { RANKING_HR, RANKING_NDCG };
 struct interval ranking_interval(const uint32_t *rank, size_t users, size_t cut,
                                  enum ranking_metric metric, uint64_t seed);
 
-/* NDCG@cut of list a minus list b, user by user. */
+/* A metric of list a minus list b, user by user. */
 struct interval ranking_compare(const uint32_t *rank_a, const uint32_t *rank_b, size_t users,
-                                size_t cut, uint64_t seed);
+                                size_t cut, enum ranking_metric metric, uint64_t seed);
 
 /* shown[i]: how often item i stands in a list.  Coverage: share of items shown; Gini of the counts.
  */
 double lists_coverage(const uint32_t *shown, size_t items);
 double lists_gini(const uint32_t *shown, size_t items);
+/*
+ * Coverage of a minus that of b.  An item shown c times is left out by a resample of the lists with
+ * probability exp(-c); the interval is 1.96 standard errors of that, as if a and b were drawn
+ * apart.
+ */
+struct interval coverage_compare(const uint32_t *shown_a, const uint32_t *shown_b, size_t items);
 
 #endif

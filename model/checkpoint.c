@@ -188,6 +188,25 @@ bool checkpoint_read(struct params *params, const struct shape *shape, const cha
 
 static const char *const STATE_PREFIXES[] = {"", "adam.m.", "adam.v.", "average.", "best."};
 
+static struct tensor prompts_tensor(const struct training_state *state)
+{
+    return (struct tensor){.name = "rl.prompts",
+                           .type = TENSOR_F32,
+                           .dims = 2,
+                           .shape = {state->prompt_count, state->prompt_facts},
+                           .data = state->prompts};
+}
+
+static bool read_prompts(struct training_state *state, const struct tensors *file, struct err *err)
+{
+    const float *found =
+        tensors_find(file, "rl.prompts", TENSOR_F32, state->prompt_count, state->prompt_facts, err);
+    if (found)
+        memcpy(state->prompts, found,
+               state->prompt_count * state->prompt_facts * sizeof *state->prompts);
+    return found != NULL;
+}
+
 bool training_state_write(const char *path, const struct training_state *state, struct err *err)
 {
     struct writer *writer = calloc(1, sizeof *writer);
@@ -200,6 +219,8 @@ bool training_state_write(const char *path, const struct training_state *state, 
     for (size_t set = 0; fine && set < COUNT(sets); set++)
         for (size_t i = 0; i < PARAM_COUNT; i++)
             add_param(writer, STATE_PREFIXES[set], &PARAMS[i], sets[set], state->shape);
+    if (fine && state->prompts)
+        writer->list[writer->count++] = prompts_tensor(state);
     json_t *notes =
         fine ? json_pack("{s:s, s:s}", "run", state->fingerprint, "counters", counters) : NULL;
     fine = fine && tensors_write(path, writer->list, writer->count, notes, err);
@@ -224,6 +245,7 @@ bool training_state_read(struct training_state *state, const char *path, struct 
                              &state->best};
     for (size_t set = 0; fine && set < COUNT(sets); set++)
         fine = read_list(sets[set], state->shape, &file, STATE_PREFIXES[set], -1, err);
+    fine = fine && (!state->prompts || read_prompts(state, &file, err));
     if (fine) {
         state->counters = json_parse(counters, strlen(counters), path, err);
         fine = state->counters != NULL;

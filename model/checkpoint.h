@@ -29,6 +29,8 @@ struct training_state {
     const struct shape *shape;
     const char *fingerprint; /* of settings, data and index: another run is refused */
     json_t *counters;        /* owned by the caller on write; a new reference on read */
+    float *prompts;          /* [prompt_count, prompt_facts] of post-training, or NULL */
+    size_t prompt_count, prompt_facts;
 };
 
 bool training_state_write(const char *path, const struct training_state *state,

@@ -112,6 +112,17 @@ static double reinforce(const struct objective *o, struct rollouts *b)
     return 0;
 }
 
+/* Each row against what its prompt gave before: a group of misses says something, too. */
+static double spo(const struct objective *o, struct rollouts *b)
+{
+    (void)o;
+    for (size_t g = 0; g < b->groups; g++)
+        for (size_t r = b->group_row[g]; r < b->group_row[g + 1]; r++)
+            for (size_t u = b->row_unit[r]; row_counts(b, r) && u < b->row_unit[r + 1]; u++)
+                give(b, u, row_reward(b, r) - b->expected[g]);
+    return 0;
+}
+
 static void shifted(const struct objective *o, const struct rollouts *b, struct population *p)
 {
     double mean;
@@ -234,6 +245,8 @@ const struct objective_part ADVANTAGE_PARTS[] = {
     {STAGE_ADVANTAGE, "rloo", 0, rloo, "adv_scope", "r - mean of the others",
      "RLOO, arXiv 2402.14740"},
     {STAGE_ADVANTAGE, "reinforce", 0, reinforce, "adv_scope", "r", "Williams 1992"},
+    {STAGE_ADVANTAGE, "spo", NEEDS_PAST, spo, "decay_past",
+     "r - what the prompt's earlier rollouts lead to expect", "SPO, arXiv 2509.13232"},
     {STAGE_ADVANTAGE, "asymre", 0, asymre, "adv_scope asymre_shift", "r - (mean + shift)",
      "AsymRE, in arXiv 2509.24203"},
     {STAGE_ADVANTAGE, "disco_b", 0, disco_b, "", "hits: 1 / share of hits; misses: -1 / share",

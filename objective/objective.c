@@ -26,6 +26,8 @@ const struct setting OBJECTIVE_SETTINGS[] = {
             "token-mean, seq-mean-token-sum, seq-mean-token-mean, seq-mean-token-sum-norm or "
             "unit-mean"),
     SETTING(TEXT, objective_settings, reg, "", 0, 0, "regularisers; several"),
+    SETTING(TEXT, objective_settings, selector, "", 0, 0,
+            "which prompts are asked: evenly if empty, or vade, spo, vas"),
     SETTING(SIZE, objective_settings, num_generations, "10", 2, 256, "rollouts of a prompt"),
     SETTING(SIZE, objective_settings, num_iterations, "1", 1, 64, "updates for one sampling"),
     SETTING(SIZE, objective_settings, passk, "4", 1, 256, "k of the Pass@k bonus"),
@@ -59,6 +61,15 @@ const struct setting OBJECTIVE_SETTINGS[] = {
     SETTING(REAL, objective_settings, k2_coef, "0.1", 0, 100, "of k2_old"),
     SETTING(REAL, objective_settings, token_share, "0.2", 0, 1, "of token_topk"),
     SETTING(REAL, objective_settings, gigpo_omega, "1", 0, 100, "of gigpo"),
+    SETTING(SIZE, objective_settings, selector_pool, "16", 1, 10000,
+            "candidates that a selector scores for each prompt it picks"),
+    SETTING(REAL, objective_settings, decay_selected, "0.2", 0, 1,
+            "of vade: what is left of a prompt's counts when it is asked again"),
+    SETTING(REAL, objective_settings, decay_idle, "0.999", 0, 1, "of vade: the same, a step"),
+    SETTING(REAL, objective_settings, decay_past, "0.875", 0, 1,
+            "of spo and vas: what is left of a prompt's counts when it is asked again"),
+    SETTING(REAL, objective_settings, mix_ratio, "0.5", 0, 1,
+            "of vas: share of prompts that are picked by score"),
 };
 const size_t OBJECTIVE_SETTINGS_COUNT = COUNT(OBJECTIVE_SETTINGS);
 

@@ -78,6 +78,10 @@ static const struct preset {
      "reward=exact adv=disco scale_rewards=none loss_type=logp reg=kl_hinge "
      "loss_agg_mode=seq-mean-token-mean",
      "arXiv 2505.12366"},
+    {"spo", true,
+     "reward=exact adv=spo scale_rewards=batch selector=spo num_generations=2 loss_type=clip "
+     "epsilon=0.2 epsilon_high=0.28 delta=10 loss_agg_mode=token-mean",
+     "arXiv 2509.13232 and its code, which samples one row a prompt"},
     {"copg", true, "reward=rsvr adv=grpo loss_type=regress kl_anchor=ref", "arXiv 2406.19185"},
     {"reg_grpo", true, "reward=rsvr adv=grpo loss_type=regress kl_anchor=old",
      "arXiv 2506.07464, centred: as printed it is singular at the policy that sampled"},
@@ -89,6 +93,8 @@ static const struct preset {
     {"gtpo", false, "credit=conflict_mask", "arXiv 2508.03772"},
     {"d3s", false, "filter=max_var credit=token_topk", "arXiv 2509.22115"},
     {"e_grpo", false, "reward=exact reward_shape=entity", "arXiv 2510.24694"},
+    {"vade", false, "selector=vade", "arXiv 2511.18902"},
+    {"vas", false, "selector=vas", "arXiv 2509.21268"},
     {"llds", false, "reg=llds", "arXiv 2512.04220"},
     {"entropy", false, "reg=entropy", "Williams and Peng 1991"},
 };
@@ -238,6 +244,13 @@ static bool check_pairs(const struct objective *o, struct err *err)
         return err_set(err, ERR_INPUT,
                        "adv_scope: ranks have advantages of their own, a ratio of the whole "
                        "sequence cannot carry them");
+    if (has(o, STAGE_ADVANTAGE, "spo") && strcmp(s->scale_rewards, "batch") != 0)
+        return err_set(err, ERR_INPUT,
+                       "scale_rewards: adv spo compares with a prompt's past, not with its group: "
+                       "expected batch, found '%s'",
+                       s->scale_rewards);
+    if (has(o, STAGE_ADVANTAGE, "spo") && strcmp(s->adv_scope, "rank") == 0)
+        return err_set(err, ERR_INPUT, "adv_scope: adv spo expects one value of a whole row");
     if (o->count[STAGE_BONUS] && s->passk >= s->num_generations)
         return err_set(err, ERR_INPUT, "passk: expected less than num_generations (%zu), found %zu",
                        s->num_generations, s->passk);
@@ -275,6 +288,7 @@ bool objective_open(struct objective *o, const struct objective_settings *s, str
                 "token-mean seq-mean-token-sum seq-mean-token-mean seq-mean-token-sum-norm "
                 "unit-mean",
                 err) ||
+        (*s->selector && !one_of(s->selector, "selector", "vade spo vas", err)) ||
         !one_of(s->kl_estimator, "kl_estimator", "k1 k2 k3", err) ||
         !one_of(s->kl_anchor, "kl_anchor", "ref old", err))
         return false;
@@ -286,6 +300,8 @@ bool objective_open(struct objective *o, const struct objective_settings *s, str
     bool anchored = has(o, STAGE_REGULARISER, "kl") || has(o, STAGE_LOSS, "regress");
     if (anchored && strcmp(s->kl_anchor, "ref") == 0)
         o->needs |= NEEDS_REFERENCE;
+    if (*s->selector)
+        o->needs |= NEEDS_PAST;
     warn(o, warnings);
     return check_pairs(o, err);
 }

@@ -17,5 +17,6 @@ void rollouts_layout(struct rollouts *b, size_t groups, size_t rows, size_t unit
         *of_tokens[i] = arena_take(arena, tokens, sizeof(double));
     for (size_t i = 0; i < COUNT(of_units); i++)
         *of_units[i] = arena_take(arena, units, sizeof(double));
+    b->expected = arena_take(arena, groups, sizeof *b->expected);
     b->scratch = arena_take(arena, tokens + units + rows + groups, sizeof(double));
 }

@@ -42,9 +42,10 @@ struct rollouts {
     double *lp_ref;       /* [tokens] by the reference; read only by parts that need it */
     double *entropy;      /* [tokens] */
     /* outcomes */
-    double *exact;   /* [units] 1: the target, or relevant and new in its list */
-    double *matched; /* [units] quantised tiles of the target's name that it shares, 0 .. levels */
-    double *alike;   /* [units] share of the target's attributes that it has, 0 .. 1 */
+    double *exact;    /* [units] 1: the target, or relevant and new in its list */
+    double *matched;  /* [units] quantised tiles of the target's name that it shares, 0 .. levels */
+    double *alike;    /* [units] share of the target's attributes that it has, 0 .. 1 */
+    double *expected; /* [groups] what a row is expected to be worth; read by NEEDS_PAST alone */
     /* made by the parts, in this order */
     double *reward;           /* [units] */
     double *advantage;        /* [tokens] */

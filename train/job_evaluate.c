@@ -98,8 +98,8 @@ static void compare(struct evaluation *e)
         char what[96];
         if (!shows(e, m))
             continue;
-        struct interval d =
-            ranking_compare(e->seen.rank[METHOD_FUSED], e->seen.rank[m], e->cases.count, 10, 1);
+        struct interval d = ranking_compare(e->seen.rank[METHOD_FUSED], e->seen.rank[m],
+                                            e->cases.count, 10, RANKING_NDCG, 1);
         printf("  %-24s %+.5f  [%+.5f, %+.5f]  %.5f\n", METHOD_NAMES[m], d.mean, d.low, d.high,
                d.detectable);
         snprintf(what, sizeof what, "%s: low end of NDCG@10, fused minus %s", e->part_name,
@@ -231,8 +231,8 @@ static bool print_newest(struct evaluation *e, struct err *err)
     char what[96];
     if (!judge_all(&seen, e, &newest, err))
         return false;
-    struct interval d =
-        ranking_compare(seen.rank[METHOD_FUSED], seen.rank[METHOD_POPULAR], e->cases.count, 10, 1);
+    struct interval d = ranking_compare(seen.rank[METHOD_FUSED], seen.rank[METHOD_POPULAR],
+                                        e->cases.count, 10, RANKING_NDCG, 1);
     printf("\nhistories cut to their newest event\n");
     for (size_t m = 0; m < METHODS; m++) {
         struct ranking r;
@@ -412,7 +412,9 @@ static bool append_run(struct evaluation *e, struct err *err)
         enum method m = RUN_RIVALS[i];
         if (shows(e, m))
             fprintf(file, "\t%+.5f",
-                    ranking_compare(e->seen.rank[METHOD_FUSED], e->seen.rank[m], count, 10, 1).low);
+                    ranking_compare(e->seen.rank[METHOD_FUSED], e->seen.rank[m], count, 10,
+                                    RANKING_NDCG, 1)
+                        .low);
         else
             fputs("\t-", file);
     }

@@ -26,9 +26,19 @@ static json_t *counters_of(const struct training *t)
 
 static struct training_state state_of(struct training *t)
 {
-    return (struct training_state){
-        t->trainer.policy.params, t->trainer.first,  t->trainer.second, t->trainer.average,
-        t->trainer.best,          &t->trainer.shape, t->hash,           NULL};
+    struct training_state state = {.params = t->trainer.policy.params,
+                                   .first = t->trainer.first,
+                                   .second = t->trainer.second,
+                                   .average = t->trainer.average,
+                                   .best = t->trainer.best,
+                                   .shape = &t->trainer.shape,
+                                   .fingerprint = t->hash};
+    if (t->trainer.rl) {
+        state.prompts = (float *)t->rl.past.facts;
+        state.prompt_count = t->rl.past.count + 1;
+        state.prompt_facts = PROMPT_FACTS;
+    }
+    return state;
 }
 
 static bool save_state(struct training *t, struct err *err)
@@ -140,7 +150,7 @@ static bool look_at_names(struct training *t, double *value, struct err *err)
         return false;
     double name = training_ndcg(seen.rank[METHOD_NAME], t->cases.count);
     double find = training_ndcg(seen.rank[METHOD_FIND], t->cases.count);
-    *value = t->trainer.sasrec ? find : (name + find) / 2;
+    *value = t->trainer.sasrec ? find : t->posttrains ? name : (name + find) / 2;
     judgement_release(&seen, t->cases.count);
     log_info("train.look epoch=%zu name_ndcg10=%.4f find_ndcg10=%.4f", trainer_epoch(&t->trainer),
              name, find);
@@ -148,8 +158,8 @@ static bool look_at_names(struct training *t, double *value, struct err *err)
 }
 
 /*
- * On validation: the mean NDCG@10 of name and find, since both must be good when we stop; of stages
- * that write lists, of those.
+ * On validation: the mean NDCG@10 of name and find, since both must be good when we stop; of later
+ * stages, of what they train: name, or lists.
  */
 static bool look(struct training *t, double *value, struct err *err)
 {
@@ -166,6 +176,15 @@ static bool look(struct training *t, double *value, struct err *err)
         params_copy(&t->trainer.best, &t->trainer.average, &t->trainer.shape);
     }
     return true;
+}
+
+/* A later stage begins with something: what it makes must be better. */
+static bool look_at_start(struct training *t, struct err *err)
+{
+    double value;
+    if (!t->posttrains || t->trainer.step > 0 || t->cases.count == 0)
+        return true;
+    return look(t, &value, err);
 }
 
 static void show_progress(const struct training *t, const struct step_report *report, double loss)
@@ -226,7 +245,7 @@ static bool run(struct training *t, struct err *err)
 {
     const struct train_settings *s = t->job->train;
     size_t total = t->trainer.steps;
-    bool fine = true;
+    bool fine = look_at_start(t, err);
     t->started_s = clock_s();
     while (fine && t->trainer.step < total && t->since_best < s->patience) {
         struct step_report report;

@@ -92,43 +92,6 @@ static bool write_version(struct training *t, const char *folder, const struct j
     return fine;
 }
 
-/* A version that loses beyond the interval to the one in production stays where it is. */
-static bool gate(struct training *t, const struct judgement *mine, bool *passes, struct err *err)
-{
-    char current[64];
-    struct err none = {0};
-    *passes = true;
-    if (!production_name(current, t->job->home, &none) || t->cases.count == 0)
-        return true;
-    struct version *old =
-        version_open(t->job->home, current, t->job->store, t->job->train->scan_items_max, &none);
-    if (!old) {
-        log_info("train.gate old=%s reason=\"%s\" decision=pass", current, none.text);
-        return true;
-    }
-    struct cases cases = {0};
-    struct snapshot *snapshot = snapshot_open(old, t->job->store, err);
-    struct judgement theirs = {0};
-    bool fine = snapshot && rows_cases(&cases, &t->data, snapshot, PART_VALIDATION,
-                                       t->job->train->judge_users, err);
-    bool comparable = fine && cases.count == t->cases.count;
-    const struct judging_options options = {.beam = t->job->train->beam,
-                                            .history_max = t->job->train->window};
-    if (comparable)
-        fine = judge(&theirs, &cases, snapshot, &options, t->job->pool, err);
-    if (fine && comparable) {
-        struct interval d = ranking_compare(mine->rank[METHOD_FUSED], theirs.rank[METHOD_FUSED],
-                                            cases.count, 10, 1);
-        *passes = d.high >= 0;
-        log_info("train.gate old=%s difference=%.5f low=%.5f high=%.5f decision=%s", current,
-                 d.mean, d.low, d.high, *passes ? "pass" : "keep_old");
-        judgement_release(&theirs, cases.count);
-    }
-    cases_release(&cases);
-    snapshot_drop(snapshot);
-    return fine;
-}
-
 /*
  * Each list that newcomers may enter has a scale of its own.  They may cost the others as much as
  * they are asked for: where users hardly ever take them, hardly anything.
@@ -188,9 +151,9 @@ bool training_publish(struct training *t, const char *name, struct err *err)
     char aside[PATH_SIZE];
     char final[PATH_SIZE];
     struct judgement seen = {0};
-    bool passes = true;
+    char loses[GATE_TEXT_SIZE] = "";
     const struct train_settings *s = t->job->train;
-    training_take_params(t, t->best_step ? &t->trainer.best : &t->trainer.average);
+    training_take_params(t, t->looks ? &t->trainer.best : &t->trainer.average);
     cases_release(&t->cases);
     if (!rows_cases(&t->cases, &t->data, t->snapshot, PART_VALIDATION, s->judge_users, err) ||
         !fit_search(t, err) || !fit_weights(&t->version->fusion, t, &t->cases, err))
@@ -198,28 +161,30 @@ bool training_publish(struct training *t, const char *name, struct err *err)
     const struct judging_options options = {.beam = s->beam, .history_max = s->window};
     if (!judge(&seen, &t->cases, t->snapshot, &options, t->job->pool, err))
         return false;
-    bool fine = (t->trainer.sasrec || gate(t, &seen, &passes, err)) &&
+    bool fine = (t->trainer.sasrec || training_gate(t, &seen, loses, err)) &&
                 path_make(aside, err, "%s/models/.part-%d", t->job->home, (int)getpid()) &&
                 path_make(final, err, "%s/models/%s", t->job->home, name);
+    bool promotes = !loses[0] && s->promote && !t->trainer.sasrec;
     if (fine) {
         folder_remove(aside);
-        fine = folder_make(aside, err) &&
-               write_version(t, aside, &seen, passes && s->promote && !t->trainer.sasrec, err) &&
+        fine = folder_make(aside, err) && write_version(t, aside, &seen, promotes, err) &&
                folder_publish(aside, final, err);
     }
     judgement_release(&seen, t->cases.count);
-    bool sasrec = t->trainer.sasrec;
-    if (fine && sasrec)
+    if (fine && t->trainer.sasrec)
         fine = baseline_set(t->job->home, name, err);
-    else if (fine && passes && s->promote)
+    else if (fine && promotes)
         fine = production_set(t->job->home, name, err);
+    if (fine && t->posttrains && t->looks && t->best_step == 0)
+        printf("no look at validation was better than what %s began with\n", t->init);
     if (fine) {
         folder_remove(t->folder);
-        printf("version %s%s\n", name,
-               sasrec       ? " is the baseline SASRec"
-               : !passes    ? " loses to the one in production and was not promoted"
-               : s->promote ? " is in production"
-                            : "");
+        printf("version %s%s%s\n", name,
+               t->trainer.sasrec ? " is the baseline SASRec"
+               : loses[0]        ? " was not promoted: it loses to the one in production at "
+               : promotes        ? " is in production"
+                                 : "",
+               loses);
     }
     return fine;
 }

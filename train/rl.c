@@ -41,6 +41,7 @@ static void part_layout(struct rl *rl, struct rl_part *p, const struct shape *s,
     p->input = arena_take(arena, positions, sizeof *p->input);
     p->first = arena_take(arena, prompts + 1, sizeof *p->first);
     p->picked = arena_take(arena, prompts, sizeof *p->picked);
+    p->room = arena_take(arena, prompts, sizeof *p->room);
     p->of_row = arena_take(arena, rows, sizeof *p->of_row);
     p->context = arena_take(arena, names, sizeof *p->context);
     p->listed = arena_take(arena, names, sizeof *p->listed);
@@ -72,6 +73,8 @@ void rl_layout(struct rl *rl, const struct shape *s, size_t width, struct arena 
         part_layout(rl, &rl->parts[g], s, width, arena);
     rollouts_layout(&rl->rollouts, GRADIENTS * rl->prompts_a_part, rows, units,
                     units * (s->levels + 1), arena);
+    prompts_layout(&rl->past, rl->prompts.count, arena);
+    rl->asked = arena_take(arena, GRADIENTS * rl->prompts_a_part, sizeof *rl->asked);
     params_layout(&rl->reference.params, s, arena);
     rl->reference_find = arena_take(arena, s->items * s->dim, sizeof(real));
     rl->reference_nodes = arena_take(arena, rl->policy->items.nodes * s->dim, sizeof(real));
@@ -151,18 +154,6 @@ struct rl_stepping {
 static size_t name_at(const struct rl_part *p, const struct rl *rl, size_t row, size_t rank)
 {
     return rank * (p->names.rows / rl->ranks) + row;
-}
-
-/* Prompts of a part of a step: all of them in an order that is drawn anew when they are through. */
-static void pick_prompts(struct rl *rl, struct rl_part *p, size_t step, size_t part)
-{
-    size_t all = GRADIENTS * rl->prompts_a_part;
-    struct rng rng = rng_stream(rl->settings->seed ^ 0x9e0, step, part);
-    for (size_t i = 0; i < rl->prompts_a_part;
-         i++) /* a stratum each: no prompt twice where there are many */
-        p->picked[i] = (uint32_t)((part * rl->prompts_a_part + i) * rl->prompts.count / all +
-                                  rng_below(&rng, (rl->prompts.count + all - 1) / all)) %
-                       (uint32_t)rl->prompts.count;
 }
 
 static void pack_prompts(struct rl *rl, struct rl_part *p)
@@ -268,7 +259,9 @@ static void draw_piece(void *self, size_t piece, size_t worker)
         return;
     }
     struct rng rng = rng_stream(rl->settings->seed ^ 0xd4a3, s->step, piece);
-    pick_prompts(rl, p, s->step, piece);
+    struct rng picking = rng_stream(rl->settings->seed ^ 0x9e0, s->step, piece);
+    prompts_pick(p->picked, rl->prompts_a_part, &rl->past, &rl->objective.settings, piece,
+                 GRADIENTS, s->step, &picking, p->room);
     pack_prompts(rl, p);
     if (rl->lists) {
         draw_lists(rl, p, &rng);
@@ -352,8 +345,11 @@ static void gather_tokens(struct rl *rl, const struct rl_part *p, size_t name, b
 static void gather_row(struct rl *rl, const struct rl_part *p, size_t row, bool fresh)
 {
     struct rollouts *b = &rl->rollouts;
-    if (row % rl->rows_a_prompt == 0)
+    if (row % rl->rows_a_prompt == 0) {
+        rl->asked[b->groups] = p->picked[p->of_row[row]];
+        b->expected[b->groups] = prompts_expected(&rl->past, rl->asked[b->groups]);
         b->group_row[b->groups++] = b->rows;
+    }
     b->row_unit[b->rows] = b->units;
     b->kind[b->rows] = p->given[row] ? ROW_LOGGED : ROW_ROLLOUT;
     b->valid[b->rows] = 1;
@@ -467,8 +463,11 @@ void rl_step(struct rl *rl, size_t step, struct rl_report *report)
     *report = (struct rl_report){0};
     thread_pool_run(rl->pool, GRADIENTS, draw_piece, &s);
     gather_rollouts(rl, s.fresh, step);
-    if (s.fresh)
+    if (s.fresh) {
         objective_prepare(&rl->objective, &rl->rollouts, &report->objective);
+        if (rl->objective.needs & NEEDS_PAST)
+            prompts_observe(&rl->past, &rl->objective.settings, &rl->rollouts, rl->asked, step);
+    }
     report->loss = objective_gradient(&rl->objective, &rl->rollouts, &report->objective);
     report_rows(report, rl);
     hand_back(rl);

@@ -25,7 +25,7 @@
 
 #include "index/trie.h"
 #include "model/sample.h"
-#include "objective/objective.h"
+#include "objective/prompts.h"
 #include "recommend/item_words.h"
 #include "train/batch.h"
 #include "train/lists.h"
@@ -47,6 +47,7 @@ struct rl_part {
     uint32_t *input;            /* [positions] prompts, then lists rank by rank */
     uint32_t *first;            /* [prompts + 1] */
     uint32_t *picked;           /* [prompts] which of the prompts */
+    struct hit *room;           /* [prompts] of picking */
     uint32_t *of_row;           /* [rows] the place of its prompt */
     uint32_t *context;          /* [names] */
     uint32_t *listed;           /* [rows, ranks] what stands in each list */
@@ -69,6 +70,8 @@ struct rl {
     const struct trie *no_late;
     const uint64_t *unseen; /* rows that no mask allows */
     struct rl_prompts prompts;
+    struct prompts past; /* what rollouts said of them */
+    uint32_t *asked;     /* [groups] which prompt each is of */
     bool lists;
     size_t ranks; /* of a list; 1 without */
     struct rl_part parts[GRADIENTS];

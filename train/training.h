@@ -47,9 +47,17 @@ void training_take_params(struct training *training, const struct params *params
 double training_ndcg(const uint32_t *rank, size_t count);
 
 /*
+ * Whether validation's users lose beyond the interval to the version in production: at NDCG@10 of
+ * the slate, and after post-training at HR@50 and coverage of the first ten, too.  `loses` says at
+ * what, or is empty.  A version that cannot be compared with wins nothing.
+ */
+enum { GATE_TEXT_SIZE = 96 };
+bool training_gate(struct training *training, const struct judgement *mine, char *loses,
+                   struct err *err) MUST_CHECK;
+/*
  * The best params become the version HOME/models/<name>: weights of the slate and of search are
- * fitted on validation, the files are written aside and renamed, and production moves unless the
- * version loses to the one that is there.
+ * fitted on validation, the files are written aside and renamed, and production moves unless
+ * training_gate() says that it loses.
  */
 bool training_publish(struct training *training, const char *name, struct err *err) MUST_CHECK;
 

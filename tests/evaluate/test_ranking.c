@@ -36,17 +36,22 @@ static void intervals_cover_the_truth(void **state)
             a[u] = (uint32_t)rng_below(&rng, 30);
             b[u] = (uint32_t)rng_below(&rng, 30);
         }
-        struct interval i = ranking_compare(a, b, USERS, 10, round);
+        struct interval i = ranking_compare(a, b, USERS, 10, RANKING_NDCG, round);
         covered += i.low <= 0 && i.high >= 0; /* the true difference is 0 */
     }
     assert_true(covered >= ROUNDS * 85 / 100);
     assert_true(covered < ROUNDS || ROUNDS < 60);
-    struct interval same = ranking_compare(a, a, USERS, 10, 1);
+    struct interval same = ranking_compare(a, a, USERS, 10, RANKING_NDCG, 1);
     assert_true(same.low == 0 && same.high == 0);
-    for (size_t u = 0; u < USERS; u++)
+    size_t first = 0;
+    for (size_t u = 0; u < USERS; u++) {
         b[u] = a[u] ? a[u] + 5 : 0;
-    struct interval lift = ranking_compare(a, b, USERS, 10, 1);
+        first += a[u] == 1;
+    }
+    struct interval lift = ranking_compare(a, b, USERS, 10, RANKING_NDCG, 1);
     assert_true(lift.low > 0 && lift.detectable > 0);
+    struct interval hits = ranking_compare(a, b, USERS, 1, RANKING_HR, 1);
+    assert_true(fabs(hits.mean - (double)first / USERS) < 1e-12 && hits.low > 0);
 }
 
 static void coverage_and_gini_at_their_ends(void **state)
@@ -57,6 +62,26 @@ static void coverage_and_gini_at_their_ends(void **state)
     assert_true(lists_coverage(even, 4) == 1 && lists_coverage(one, 4) == 0.25);
     assert_true(fabs(lists_gini(even, 4)) < 1e-12);
     assert_true(fabs(lists_gini(one, 4) - 0.75) < 1e-12);
+}
+
+/* What is shown once may be left out next time; what is shown a hundred times will not. */
+static void a_loss_of_coverage_is_seen(void **state)
+{
+    enum { ITEMS = 1000 };
+    static uint32_t wide[ITEMS];
+    static uint32_t narrow[ITEMS];
+    static uint32_t chance[ITEMS];
+    (void)state;
+    for (size_t i = 0; i < ITEMS; i++) {
+        wide[i] = i < 800 ? 100 : 1;
+        narrow[i] = i < 800 ? 100 : 0;
+        chance[i] = i < 990 ? wide[i] : 0;
+    }
+    struct interval loss = coverage_compare(narrow, wide, ITEMS);
+    assert_true(fabs(loss.mean + 0.2) < 1e-12 && loss.high < 0);
+    assert_true(coverage_compare(chance, wide, ITEMS).high > 0);
+    assert_true(coverage_compare(wide, wide, ITEMS).mean == 0);
+    assert_true(coverage_compare(wide, wide, 0).mean == 0);
 }
 
 static void the_newest_item_votes_loudest(void **state)
@@ -128,7 +153,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(lists_are_held_against_all_targets), TEST(figures_by_hand),
         TEST(intervals_cover_the_truth),          TEST(coverage_and_gini_at_their_ends),
-        TEST(the_newest_item_votes_loudest),      TEST(likes_vote_in_an_items_place),
+        TEST(a_loss_of_coverage_is_seen),         TEST(the_newest_item_votes_loudest),
+        TEST(likes_vote_in_an_items_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

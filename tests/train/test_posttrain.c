@@ -9,8 +9,10 @@
 
 #define SMALL                                                                                      \
     " --rl-share 0.5 --dim 32 --ffn 64 --heads 2 --kv_heads 2 --check_users 60 --window 20 "       \
-    "--state_every_steps 3 "
-#define RL "train --stage rl --rl-steps 12 --rl-prompts 16 --rl-check-every 6 --promote false" SMALL
+    "--state_every_steps 3 --warmup-steps 1 --rl-learning-rate 0.003 "
+#define RL                                                                                         \
+    "train --stage rl --algo srpo+vade --rl-steps 12 --rl-prompts 16 --rl-check-every 6 "          \
+    "--promote false" SMALL
 
 static char base[512]; /* a home with an index and a version that kept events for post-training */
 
@@ -77,13 +79,30 @@ static size_t lines_of(const char *path)
 /* Each preset and some modifiers take a few steps; what they did stands in rollouts.tsv. */
 static void every_preset_takes_steps(void **state)
 {
-    static const char *const algos[] = {
-        "srpo",           "grpo",     "dr_grpo",           "dapo",
-        "gspo",           "rloo",     "reinforce",         "cispo",
-        "sapo",           "rec",      "rec_ring",          "opmd",
-        "red_weight",     "asymre",   "disco_b",           "copg",
-        "disco",          "reg_grpo", "srpo+llds+tree_td", "grpo+e_grpo+d3s",
-        "srpo+gigpo+gtpo"};
+    static const char *const algos[] = {"srpo",
+                                        "grpo",
+                                        "dr_grpo",
+                                        "dapo",
+                                        "gspo",
+                                        "rloo",
+                                        "reinforce",
+                                        "cispo",
+                                        "sapo",
+                                        "rec",
+                                        "rec_ring",
+                                        "opmd",
+                                        "red_weight",
+                                        "asymre",
+                                        "disco_b",
+                                        "copg",
+                                        "disco",
+                                        "reg_grpo",
+                                        "srpo+llds+tree_td",
+                                        "grpo+e_grpo+d3s",
+                                        "srpo+gigpo+gtpo",
+                                        "srpo+vade",
+                                        "spo",
+                                        "grpo+vas"};
     (void)state;
     for (size_t i = 0; i < sizeof algos / sizeof *algos; i++) {
         char home[600];
