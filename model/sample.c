@@ -89,6 +89,16 @@ static size_t place_of(const struct sample_work *w, size_t count, uint32_t tile)
     return c;
 }
 
+static bool is_forced(const struct sampled *rows, size_t row, size_t tiles)
+{
+    return rows->forced && rows->forced[row] >= tiles;
+}
+
+static bool is_drawn(const struct sampled *rows, size_t row, size_t level, const struct rng *rng)
+{
+    return rng && !is_forced(rows, row, level + 1);
+}
+
 /* Chooses or follows one tile of one row; false: it can go no further. */
 static bool step(struct sample_work *w, struct sampled *rows, const struct policy *policy,
                  size_t row, size_t level, struct rng *rng, uint32_t *tile)
@@ -98,8 +108,9 @@ static bool step(struct sample_work *w, struct sampled *rows, const struct polic
     if (count == 0)
         return false;
     real entropy = to_probabilities(w, count);
-    size_t c = rng ? draw(w, count, rng)
-                   : place_of(w, count, policy_codes(policy, rows->item[row])[level]);
+    bool drawn = is_drawn(rows, row, level, rng);
+    size_t c = drawn ? draw(w, count, rng)
+                     : place_of(w, count, policy_codes(policy, rows->item[row])[level]);
     if (c == count)
         return false;
     if (count > 1) {
@@ -110,14 +121,9 @@ static bool step(struct sample_work *w, struct sampled *rows, const struct polic
     *tile = w->children[c].tile;
     if (level < policy->shape.levels)
         w->node[(level + 1) * w->rows_max + row] = w->children[c].node;
-    else if (rng)
+    else if (drawn)
         rows->item[row] = w->children[c].item;
     return true;
-}
-
-static bool is_drawn(const struct sampled *rows, size_t row, const struct rng *rng)
-{
-    return rng && !(rows->given && rows->given[row]);
 }
 
 static void walk(struct sample_work *w, struct sampled *rows, const struct policy *policy,
@@ -135,7 +141,7 @@ static void walk(struct sample_work *w, struct sampled *rows, const struct polic
     for (size_t r = 0; r < rows->rows; r++) {
         memcpy(w->zt + r * d, z + rows->prompt[r] * d, d * sizeof(real));
         w->node[r] = rows->legal[rows->prompt[r]].root;
-        if (is_drawn(rows, r, rng))
+        if (is_drawn(rows, r, 0, rng))
             rows->item[r] = 0; /* on its way */
     }
     product_nt(w->h, w->zt, p->name_start, rows->rows, d, d, 0);
@@ -151,13 +157,13 @@ static void walk(struct sample_work *w, struct sampled *rows, const struct polic
             uint32_t tile = 0;
             if (rows->item[r] == NO_ITEM)
                 continue;
-            if (!step(w, rows, policy, r, l, is_drawn(rows, r, rng) ? rng : NULL, &tile)) {
-                if (!is_drawn(rows, r, rng)) {
+            if (!step(w, rows, policy, r, l, rng, &tile)) {
+                if (is_drawn(rows, r, s->levels, rng)) {
+                    rows->item[r] = NO_ITEM;
+                } else {
                     rows->decided[r * tiles + l] = 1;
                     rows->lp[r * tiles + l] = -HUGE_VALF;
                 }
-                if (is_drawn(rows, r, rng))
-                    rows->item[r] = NO_ITEM;
                 w->node[l * w->rows_max + r] = (struct tile_node){0, 0, 0, 0};
                 if (l < s->levels)
                     w->node[(l + 1) * w->rows_max + r] = (struct tile_node){0, 0, 0, 0};

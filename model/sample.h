@@ -23,13 +23,16 @@
 
 #include "model/policy.h"
 
+enum { FORCED_WHOLLY = 255 };
+
 struct sampled {
     size_t rows;
     const uint32_t *prompt;          /* [rows] which z and which mask */
     const struct legal_tiles *legal; /* [prompts] */
     real temperature;
-    const unsigned char *given; /* [rows] sample_names() follows the item it finds; NULL: none */
-    uint32_t *item;             /* [rows] chosen by sample_names(), read by sample_score() */
+    /* [rows] first tiles for which sample_names() follows the item it finds; NULL: 0 */
+    const unsigned char *forced;
+    uint32_t *item; /* [rows] chosen by sample_names(), read by sample_score() */
     /* [rows, levels + 1] */
     real *lp, *entropy;
     unsigned char *decided;
@@ -52,7 +55,9 @@ void sample_layout(struct sample_work *work, const struct shape *shape, size_t r
                    size_t width, struct arena *arena);
 void sample_prepare(struct sample_work *work, const struct shape *shape); /* once, after layout */
 
-/* Draws rows->item and fills the rest; a prompt without a legal name gives NO_ITEM and no decision.
+/*
+ * Draws rows->item and fills the rest; a prompt without a legal name, or without one that begins as
+ * is forced, gives NO_ITEM and no decision.
  */
 void sample_names(struct sample_work *work, struct sampled *rows, const struct policy *policy,
                   const real *z, struct rng *rng);

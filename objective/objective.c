@@ -1,6 +1,7 @@
 #include "objective/parts.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char *const STAGE_NAMES[STAGES] = {"reward",    "reward_shape", "filter",    "adv",
@@ -61,6 +62,15 @@ const struct setting OBJECTIVE_SETTINGS[] = {
     SETTING(REAL, objective_settings, k2_coef, "0.1", 0, 100, "of k2_old"),
     SETTING(REAL, objective_settings, token_share, "0.2", 0, 1, "of token_topk"),
     SETTING(REAL, objective_settings, gigpo_omega, "1", 0, 100, "of gigpo"),
+    SETTING(TEXT, objective_settings, rescue, "", 0, 0,
+            "what is done where nobody hits: nothing if empty, or prefix_hint"),
+    SETTING(REAL, objective_settings, rescue_share, "0.5", 0, 1,
+            "of prefix_hint: rows of such a group that are drawn again"),
+    SETTING(REAL, objective_settings, hint_min, "0.2", 0, 1,
+            "of prefix_hint: share of the target's tiles that is given, at least"),
+    SETTING(REAL, objective_settings, hint_max, "0.6", 0, 1, "the same, at most"),
+    SETTING(REAL, objective_settings, hint_share, "0.2", 0, 1,
+            "of prefix_hint: given tiles that take part all the same, those of most entropy"),
     SETTING(SIZE, objective_settings, selector_pool, "16", 1, 10000,
             "candidates that a selector scores for each prompt it picks"),
     SETTING(REAL, objective_settings, decay_selected, "0.2", 0, 1,
@@ -208,12 +218,38 @@ static void report_signal(const struct rollouts *b, struct objective_report *rep
     report->signal_units = units > 0 ? signal / units : 0;
 }
 
+static int compare_falling(const void *a, const void *b)
+{
+    const double *x = a;
+    const double *y = b;
+    return *x > *y ? -1 : *x < *y;
+}
+
+/* Of the tiles that a hint gave, those where the policy was least sure take part (IGPO, 3.3). */
+static void weigh_hints(const struct objective *o, struct rollouts *b)
+{
+    double *entropy = b->scratch;
+    size_t count = 0;
+    for (size_t t = 0; t < b->tokens; t++)
+        if (b->hint[t])
+            entropy[count++] = b->entropy[t];
+    size_t wanted = (size_t)(o->settings.hint_share * (double)count);
+    if (wanted == 0)
+        return;
+    qsort(entropy, count, sizeof *entropy, compare_falling);
+    double least = entropy[wanted - 1];
+    for (size_t t = 0; t < b->tokens; t++)
+        if (b->hint[t] && b->entropy[t] >= least)
+            b->weight[t] = 1;
+}
+
 void objective_prepare(const struct objective *o, struct rollouts *b,
                        struct objective_report *report)
 {
     for (size_t r = 0; r < b->rows; r++)
         for (size_t t = row_first_token(b, r); t < row_last_token(b, r); t++)
             b->weight[t] = b->kind[r] == ROW_ROLLOUT && !b->hint[t];
+    weigh_hints(o, b);
     memset(b->advantage, 0, b->tokens * sizeof *b->advantage);
     run_stage(o, STAGE_REWARD, b);
     for (size_t r = 0; r < b->rows; r++)

@@ -24,13 +24,14 @@ struct objective_settings {
         adv[SETTING_TEXT_SIZE], adv_scope[SETTING_TEXT_SIZE], scale_rewards[SETTING_TEXT_SIZE],
         adv_bonus[SETTING_TEXT_SIZE], credit[SETTING_TEXT_SIZE], loss_type[SETTING_TEXT_SIZE],
         importance_sampling_level[SETTING_TEXT_SIZE], loss_agg_mode[SETTING_TEXT_SIZE],
-        reg[SETTING_TEXT_SIZE], selector[SETTING_TEXT_SIZE];
+        reg[SETTING_TEXT_SIZE], selector[SETTING_TEXT_SIZE], rescue[SETTING_TEXT_SIZE];
     size_t num_generations, num_iterations, passk, max_completion_length, keep_rows, selector_pool;
     double rank_gamma, entity_alpha, std_floor;
     double epsilon, epsilon_high, delta, tau_pos, tau_neg, disco_tau, rec_low, rec_high,
         regress_beta, dpo_beta, asymre_shift;
     double beta, kl_hinge_delta, kl_hinge_beta, entropy_coef, llds_coef, sft_coef, k2_coef,
-        token_share, gigpo_omega, decay_selected, decay_idle, decay_past, mix_ratio;
+        token_share, gigpo_omega, decay_selected, decay_idle, decay_past, mix_ratio, rescue_share,
+        hint_min, hint_max, hint_share;
     char kl_estimator[SETTING_TEXT_SIZE], kl_anchor[SETTING_TEXT_SIZE];
 };
 

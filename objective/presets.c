@@ -93,6 +93,8 @@ static const struct preset {
     {"gtpo", false, "credit=conflict_mask", "arXiv 2508.03772"},
     {"d3s", false, "filter=max_var credit=token_topk", "arXiv 2509.22115"},
     {"e_grpo", false, "reward=exact reward_shape=entity", "arXiv 2510.24694"},
+    {"igpo", false, "rescue=prefix_hint",
+     "arXiv 2509.10396, for names: the first tiles of the target are given"},
     {"vade", false, "selector=vade", "arXiv 2511.18902"},
     {"vas", false, "selector=vas", "arXiv 2509.21268"},
     {"llds", false, "reg=llds", "arXiv 2512.04220"},
@@ -251,6 +253,9 @@ static bool check_pairs(const struct objective *o, struct err *err)
                        s->scale_rewards);
     if (has(o, STAGE_ADVANTAGE, "spo") && strcmp(s->adv_scope, "rank") == 0)
         return err_set(err, ERR_INPUT, "adv_scope: adv spo expects one value of a whole row");
+    if (s->hint_min > s->hint_max)
+        return err_set(err, ERR_INPUT, "hint_min: expected at most hint_max (%g), found %g",
+                       s->hint_max, s->hint_min);
     if (o->count[STAGE_BONUS] && s->passk >= s->num_generations)
         return err_set(err, ERR_INPUT, "passk: expected less than num_generations (%zu), found %zu",
                        s->num_generations, s->passk);
@@ -289,6 +294,7 @@ bool objective_open(struct objective *o, const struct objective_settings *s, str
                 "unit-mean",
                 err) ||
         (*s->selector && !one_of(s->selector, "selector", "vade spo vas", err)) ||
+        (*s->rescue && !one_of(s->rescue, "rescue", "prefix_hint", err)) ||
         !one_of(s->kl_estimator, "kl_estimator", "k1 k2 k3", err) ||
         !one_of(s->kl_anchor, "kl_anchor", "ref old", err))
         return false;

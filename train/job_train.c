@@ -388,6 +388,10 @@ static bool open_rl(struct training *t, struct err *err)
         fine = err_set(err, ERR_INPUT,
                        "list_items: this objective learns from what the log says came next, which "
                        "is an item, not a list: leave --list-items out");
+    if (fine && t->rl.lists && *t->job->objective->rescue)
+        fine = err_set(err, ERR_INPUT,
+                       "rescue: a hint is the beginning of one item's name, not of a list: leave "
+                       "--list-items out");
     fine = fine && rl_prompts_make(&t->rl.prompts, &t->data, t->version,
                                    t->rl.lists ? list_history(s) : s->window, s->list_items, err);
     for (char *at = warnings.bytes; at && *at; at += strcspn(at, "\n"), at += *at == '\n')

@@ -45,7 +45,8 @@ static void part_layout(struct rl *rl, struct rl_part *p, const struct shape *s,
     p->of_row = arena_take(arena, rows, sizeof *p->of_row);
     p->context = arena_take(arena, names, sizeof *p->context);
     p->listed = arena_take(arena, names, sizeof *p->listed);
-    p->given = arena_take(arena, names, 1);
+    p->forced = arena_take(arena, names, 1);
+    p->missed = arena_take(arena, rows, sizeof *p->missed);
     masks_layout(rl, p, arena);
     real **of_contexts[] = {&p->z, &p->z_reference, &p->dz};
     for (size_t i = 0; i < COUNT(of_contexts); i++)
@@ -111,7 +112,7 @@ static void part_start(struct rl *rl, struct rl_part *p, const struct shape *s)
         p->of_row[r] = (uint32_t)(r / rl->rows_a_prompt);
     for (size_t n = 0; n < rows * rl->ranks; n++) {
         p->context[n] = rl->lists ? (uint32_t)n : p->of_row[n];
-        p->given[n] = n % rl->rows_a_prompt >= rl->drawn_a_prompt;
+        p->forced[n] = n % rl->rows_a_prompt >= rl->drawn_a_prompt ? FORCED_WHOLLY : 0;
     }
     p->names.rows = rows * rl->ranks;
     p->names.prompt = p->context;
@@ -122,7 +123,7 @@ static void part_start(struct rl *rl, struct rl_part *p, const struct shape *s)
     p->reference_names.lp = theirs.lp;
     p->reference_names.entropy = theirs.entropy;
     p->reference_names.decided = theirs.decided;
-    p->names.given = p->given;
+    p->names.forced = p->forced;
     set_masks(rl, p);
 }
 
@@ -156,6 +157,12 @@ static size_t name_at(const struct rl_part *p, const struct rl *rl, size_t row, 
     return rank * (p->names.rows / rl->ranks) + row;
 }
 
+/* Of a prompt that asks for one item. */
+static uint32_t target_of(const struct rl *rl, const struct rl_part *p, size_t prompt)
+{
+    return rl->prompts.relevant[rl->prompts.relevant_first[p->picked[prompt]]];
+}
+
 static void pack_prompts(struct rl *rl, struct rl_part *p)
 {
     const struct rl_prompts *all = &rl->prompts;
@@ -182,8 +189,8 @@ static void pack_prompts(struct rl *rl, struct rl_part *p)
         p->packed.positions += p->names.rows;
     }
     for (size_t n = 0; n < p->names.rows; n++)
-        if (p->given[n]) /* what the log says came next */
-            p->names.item[n] = all->relevant[all->relevant_first[p->picked[p->context[n]]]];
+        if (p->forced[n] == FORCED_WHOLLY) /* what the log says came next */
+            p->names.item[n] = target_of(rl, p, p->context[n]);
 }
 
 /* z of every context, after a forward pass. */
@@ -247,6 +254,73 @@ static void draw_lists(struct rl *rl, struct rl_part *p, struct rng *rng)
     sample_score(&p->sample, &p->names, rl->policy, p->z);
 }
 
+static bool hits(const struct rl *rl, const struct rl_part *p, size_t row)
+{
+    return p->names.item[row] == target_of(rl, p, p->of_row[row]);
+}
+
+/* Whether a prompt has rows of its own that were drawn, and none of them hit. */
+static bool all_missed(const struct rl *rl, const struct rl_part *p, size_t prompt)
+{
+    bool any = false;
+    for (size_t r = 0; r < rl->drawn_a_prompt; r++)
+        any = any || hits(rl, p, prompt * rl->rows_a_prompt + r);
+    return !any;
+}
+
+/* How many first tiles of the target a hint gives away: never none, never the whole name. */
+static unsigned char hint_of(const struct rl *rl, struct rng *rng)
+{
+    const struct objective_settings *s = &rl->objective.settings;
+    double tiles = (double)(rl->policy->shape.levels + 1);
+    double share = s->hint_min + (s->hint_max - s->hint_min) * rng_uniform(rng);
+    return (unsigned char)fmin(tiles - 1, fmax(1, round(share * tiles)));
+}
+
+/*
+ * IGPO (arXiv 2509.10396) for names: where nobody found the target, some rows are drawn again with
+ * its first tiles given; those that then hit stay, the others are what they were.
+ */
+static void rescue(struct rl *rl, struct rl_part *p, struct rng *rng)
+{
+    size_t helped = (size_t)(rl->objective.settings.rescue_share * (double)rl->drawn_a_prompt);
+    bool any = false;
+    memcpy(p->missed, p->names.item, p->names.rows * sizeof *p->missed);
+    for (size_t i = 0; i < rl->prompts_a_part; i++) {
+        bool help = all_missed(rl, p, i);
+        for (size_t r = 0; r < rl->drawn_a_prompt; r++) {
+            size_t row = i * rl->rows_a_prompt + r;
+            bool hinted = help && r < helped;
+            p->forced[row] = hinted ? hint_of(rl, rng) : FORCED_WHOLLY;
+            if (hinted)
+                p->names.item[row] = target_of(rl, p, i);
+        }
+        any = any || (help && helped);
+    }
+    if (any)
+        sample_names(&p->sample, &p->names, rl->policy, p->z, rng);
+    for (size_t i = 0; i < rl->prompts_a_part; i++)
+        for (size_t r = 0; r < rl->drawn_a_prompt; r++) {
+            size_t row = i * rl->rows_a_prompt + r;
+            if (p->forced[row] != FORCED_WHOLLY && hits(rl, p, row))
+                continue;
+            p->forced[row] = 0;
+            p->names.item[row] = p->missed[row];
+        }
+    if (any)
+        sample_score(&p->sample, &p->names, rl->policy, p->z);
+}
+
+static void draw_names(struct rl *rl, struct rl_part *p, struct rng *rng)
+{
+    for (size_t r = 0; r < p->names.rows; r++)
+        if (p->forced[r] != FORCED_WHOLLY)
+            p->forced[r] = 0; /* no hint yet */
+    sample_names(&p->sample, &p->names, rl->policy, p->z, rng);
+    if (*rl->objective.settings.rescue)
+        rescue(rl, p, rng);
+}
+
 static void draw_piece(void *self, size_t piece, size_t worker)
 {
     struct rl_stepping *s = self;
@@ -267,7 +341,7 @@ static void draw_piece(void *self, size_t piece, size_t worker)
         draw_lists(rl, p, &rng);
     } else {
         forward(rl, p, &p->work, rl->policy, p->z);
-        sample_names(&p->sample, &p->names, rl->policy, p->z, &rng);
+        draw_names(rl, p, &rng);
     }
     if (rl->objective.needs & NEEDS_REFERENCE) {
         forward(rl, p, &p->reference_work, &rl->reference, p->z_reference);
@@ -331,7 +405,7 @@ static void gather_tokens(struct rl *rl, const struct rl_part *p, size_t name, b
         if (!p->names.decided[at])
             continue;
         b->tile[b->tokens] = policy_codes(rl->policy, item)[l];
-        b->hint[b->tokens] = 0;
+        b->hint[b->tokens] = p->forced[name] != FORCED_WHOLLY && l < p->forced[name];
         b->lp[b->tokens] = (double)p->names.lp[at];
         b->entropy[b->tokens] = (double)p->names.entropy[at];
         if (fresh) {
@@ -351,7 +425,7 @@ static void gather_row(struct rl *rl, const struct rl_part *p, size_t row, bool 
         b->group_row[b->groups++] = b->rows;
     }
     b->row_unit[b->rows] = b->units;
-    b->kind[b->rows] = p->given[row] ? ROW_LOGGED : ROW_ROLLOUT;
+    b->kind[b->rows] = p->forced[row] == FORCED_WHOLLY ? ROW_LOGGED : ROW_ROLLOUT;
     b->valid[b->rows] = 1;
     for (size_t k = 0; k < rl->ranks; k++) {
         size_t name = name_at(p, rl, row, k);

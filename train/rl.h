@@ -51,7 +51,8 @@ struct rl_part {
     uint32_t *of_row;           /* [rows] the place of its prompt */
     uint32_t *context;          /* [names] */
     uint32_t *listed;           /* [rows, ranks] what stands in each list */
-    unsigned char *given;       /* [names] from the log, not drawn */
+    unsigned char *forced;      /* [names] tiles that were not drawn: a hint's; all: from the log */
+    uint32_t *missed;           /* [rows] what was drawn before a hint */
     uint64_t *skip;             /* [prompts, words] */
     uint32_t *allowed_before;   /* [prompts, words] */
     struct trie_mask *mask;     /* [contexts] */

@@ -109,6 +109,36 @@ static void draws_follow_their_probabilities(void **state)
         }
 }
 
+/* A name that begins as it is told: what is left is drawn as if its beginning had been drawn. */
+static void forced_tiles_are_followed(void **state)
+{
+    static const unsigned char forced[ROWS] = {0, 1, 2, FORCED_WHOLLY, 2, 0};
+    static const uint32_t target[ROWS] = {0, 5, 7, 11, 8, 0};
+    struct rng rng = rng_stream(8, 8, 8);
+    size_t other = 0;
+    (void)state;
+    for (int round = 0; round < 2000; round++) {
+        real before[DECISIONS];
+        struct sampled rows = rows_of(1);
+        rows.forced = forced;
+        memcpy(item, target, sizeof item);
+        sample_names(&work, &rows, &toy.policy, z, &rng);
+        memcpy(before, lp, sizeof lp);
+        for (size_t r = 0; r < ROWS; r++) {
+            const uint16_t *is = policy_codes(&toy.policy, item[r]);
+            const uint16_t *told = policy_codes(&toy.policy, target[r]);
+            for (size_t l = 0; l <= TOY_LEVELS && l < forced[r]; l++)
+                assert_int_equal(is[l], told[l]);
+            other += forced[r] && item[r] != target[r];
+        }
+        assert_int_equal(item[3], target[3]);
+        sample_score(&work, &rows, &toy.policy, z);
+        for (size_t k = 0; k < DECISIONS; k++)
+            assert_true(fabs(before[k] - lp[k]) < 1e-12);
+    }
+    assert_true(other > 0);
+}
+
 static double value_of(const real *c_lp, const real *c_entropy)
 {
     struct sampled rows = rows_of(1.3);
@@ -217,6 +247,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(names_of_a_prompt_are_one_distribution),
         TEST(draws_follow_their_probabilities),
+        TEST(forced_tiles_are_followed),
         TEST(gradients_are_derivatives),
         TEST(rows_of_a_prompt_sum_into_its_z),
         TEST(nothing_legal_names_nothing),

@@ -203,6 +203,15 @@ static void hints_and_logged_rows_take_no_part(void **state)
     assert_true(b.g_lp[0] == 0);
     for (size_t t = 9; t < 12; t++)
         assert_true(b.g_lp[t] == 0 && b.advantage[t] == 0);
+    /* of ten given tiles, the two where the policy was least sure take part */
+    make(1, 4, 1, 3, 82);
+    for (size_t t = 0; t < 10; t++)
+        b.hint[t] = 1;
+    b.entropy[3] = 9;
+    b.entropy[7] = 8;
+    objective_prepare(&o, &b, &report);
+    for (size_t t = 0; t < 12; t++)
+        assert_true((b.weight[t] > 0) == (t == 3 || t == 7 || t >= 10));
 }
 
 /* Shares are of the whole batch: a part of it has the same gradient alone as within. */

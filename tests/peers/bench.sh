@@ -37,6 +37,8 @@ train() { # label dim layers heads ffn steps
 train default 128 1 4 352 100
 train d256L6 256 6 8 704 12
 
+build/tests/bench_prefix | while read -r line; do row "prefix" "$line"; done
+
 serve() { # extra arguments; sets port and pid
     $tessera serve --port 0 "$@" >build/bench/serve.out 2>build/bench/serve.err &
     pid=$!

@@ -27,6 +27,12 @@ for label, name in (("default", "default policy"), ("d256L6", "d=256 L=6")):
     for torch in lines.get(f"torch {label}", []):
         add(f"training: PyTorch fp32 positions/s, {name} ({torch['best']}, {torch['torch']})", torch["positions_per_s"], "positions/s")
         add(f"training: positions/s over PyTorch fp32, {name}", speed / torch["positions_per_s"], "ratio")
+prefix = lines.get("prefix", [])
+for case in prefix:
+    label = f"prefix {case['prefix']}, suffix {case['suffix']}, group {case['group']}"
+    add(f"shared prefix: times as fast as repeated, {label} (tokens: {case['predicted']:.2f})", case["ratio"], "ratio")
+if prefix:
+    add("shared prefix: least of measured over what tokens predict", min(case["of_predicted"] for case in prefix), "ratio")
 one, many = lines["serve"]
 add("serving: p50 of a recommendation, one client, 12,000 items, beam 50", one["p50_ms"], "ms")
 add("serving: p99 of a recommendation, one client", one["p99_ms"], "ms")

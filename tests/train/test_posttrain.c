@@ -102,7 +102,8 @@ static void every_preset_takes_steps(void **state)
                                         "srpo+gigpo+gtpo",
                                         "srpo+vade",
                                         "spo",
-                                        "grpo+vas"};
+                                        "grpo+vas",
+                                        "srpo+igpo"};
     (void)state;
     for (size_t i = 0; i < sizeof algos / sizeof *algos; i++) {
         char home[600];
@@ -152,6 +153,9 @@ static void what_cannot_be_is_said(void **state)
         {"--algo rank_grpo", "adv_scope: rank is for lists: add --list-items 20"},
         {"--list-items 20", "rl_events: expected users with 3 or more kept items"},
         {"--algo rpo --list-items 20", "is an item, not a list"},
+        {"--algo srpo+igpo --list-items 20 --adv_scope sequence", "not of a list"},
+        {"--selector best", "selector: expected one of: vade spo vas; found 'best'"},
+        {"--hint-min 0.9", "hint_min: expected at most hint_max (0.6), found 0.9"},
         {"--stage lists", "stage: lists needs their length: add --list-items 20"},
         {"--rl-share 0.1", "rl_share"},
         {"--passk 10", "passk: expected less than num_generations (10), found 10"},
