@@ -31,6 +31,8 @@ const struct setting OBJECTIVE_SETTINGS[] = {
             "which prompts are asked: evenly if empty, or vade, spo, vas"),
     SETTING(SIZE, objective_settings, num_generations, "10", 2, 256, "rollouts of a prompt"),
     SETTING(SIZE, objective_settings, num_iterations, "1", 1, 64, "updates for one sampling"),
+    SETTING(SIZE, objective_settings, max_num_gen_batches, "1", 1, 64,
+            "times that other prompts take the places of those whose rewards do not differ"),
     SETTING(SIZE, objective_settings, passk, "4", 1, 256, "k of the Pass@k bonus"),
     SETTING(SIZE, objective_settings, max_completion_length, "80", 1, 100000,
             "tokens by which seq-mean-token-sum-norm divides"),

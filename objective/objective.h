@@ -25,7 +25,8 @@ struct objective_settings {
         adv_bonus[SETTING_TEXT_SIZE], credit[SETTING_TEXT_SIZE], loss_type[SETTING_TEXT_SIZE],
         importance_sampling_level[SETTING_TEXT_SIZE], loss_agg_mode[SETTING_TEXT_SIZE],
         reg[SETTING_TEXT_SIZE], selector[SETTING_TEXT_SIZE], rescue[SETTING_TEXT_SIZE];
-    size_t num_generations, num_iterations, passk, max_completion_length, keep_rows, selector_pool;
+    size_t num_generations, num_iterations, passk, max_completion_length, keep_rows, selector_pool,
+        max_num_gen_batches;
     double rank_gamma, entity_alpha, std_floor;
     double epsilon, epsilon_high, delta, tau_pos, tau_neg, disco_tau, rec_low, rec_high,
         regress_beta, dpo_beta, asymre_shift;

@@ -10,8 +10,9 @@ static const struct preset {
     const char *means, *source;
 } PRESETS[] = {
     {"srpo", true,
-     "reward=rsvr filter=zero_std adv=grpo scale_rewards=group adv_bonus=passk passk=4 "
-     "num_generations=10 loss_type=clip epsilon=0.2 epsilon_high=0.2 delta=10 "
+     "reward=rsvr filter=zero_std max_num_gen_batches=3 adv=grpo scale_rewards=group "
+     "adv_bonus=passk passk=4 num_generations=10 loss_type=clip epsilon=0.2 epsilon_high=0.2 "
+     "delta=10 "
      "loss_agg_mode=token-mean reg=kl beta=0.001",
      "arXiv 2510.20815 and its code"},
     {"rank_grpo", true,
@@ -28,7 +29,8 @@ static const struct preset {
      "loss_agg_mode=seq-mean-token-sum-norm",
      "arXiv 2503.20783"},
     {"dapo", true,
-     "reward=exact filter=zero_std adv=grpo scale_rewards=group loss_type=clip epsilon=0.2 "
+     "reward=exact filter=zero_std max_num_gen_batches=10 adv=grpo scale_rewards=group "
+     "loss_type=clip epsilon=0.2 "
      "epsilon_high=0.28 loss_agg_mode=token-mean",
      "arXiv 2503.14476"},
     {"gspo", true,

@@ -46,6 +46,9 @@ static void part_layout(struct rl *rl, struct rl_part *p, const struct shape *s,
     p->context = arena_take(arena, names, sizeof *p->context);
     p->listed = arena_take(arena, names, sizeof *p->listed);
     p->forced = arena_take(arena, names, 1);
+    p->hint = arena_take(arena, names, 1);
+    p->again = arena_take(arena, prompts, 1);
+    p->others = arena_take(arena, prompts, sizeof *p->others);
     p->missed = arena_take(arena, rows, sizeof *p->missed);
     masks_layout(rl, p, arena);
     real **of_contexts[] = {&p->z, &p->z_reference, &p->dz};
@@ -112,7 +115,7 @@ static void part_start(struct rl *rl, struct rl_part *p, const struct shape *s)
         p->of_row[r] = (uint32_t)(r / rl->rows_a_prompt);
     for (size_t n = 0; n < rows * rl->ranks; n++) {
         p->context[n] = rl->lists ? (uint32_t)n : p->of_row[n];
-        p->forced[n] = n % rl->rows_a_prompt >= rl->drawn_a_prompt ? FORCED_WHOLLY : 0;
+        p->hint[n] = p->forced[n] = 0;
     }
     p->names.rows = rows * rl->ranks;
     p->names.prompt = p->context;
@@ -151,202 +154,11 @@ struct rl_stepping {
     bool fresh; /* new names, or the same looked at again */
 };
 
-/* Names lie rank by rank: those of one rank stand together. */
-static size_t name_at(const struct rl_part *p, const struct rl *rl, size_t row, size_t rank)
-{
-    return rank * (p->names.rows / rl->ranks) + row;
-}
-
-/* Of a prompt that asks for one item. */
-static uint32_t target_of(const struct rl *rl, const struct rl_part *p, size_t prompt)
-{
-    return rl->prompts.relevant[rl->prompts.relevant_first[p->picked[prompt]]];
-}
-
-static void pack_prompts(struct rl *rl, struct rl_part *p)
-{
-    const struct rl_prompts *all = &rl->prompts;
-    size_t prompts = rl->prompts_a_part;
-    size_t at = 0;
-    p->first[0] = 0;
-    for (size_t i = 0; i < prompts; i++) {
-        size_t first = all->first[p->picked[i]];
-        size_t count = all->first[p->picked[i] + 1] - first;
-        uint64_t *skip = p->skip + i * rl->words_a_mask;
-        memcpy(p->input + at, all->history + first, count * sizeof *p->input);
-        at += count;
-        p->first[i + 1] = (uint32_t)at;
-        memcpy(skip, rl->unseen, rl->words_a_mask * sizeof *skip);
-        for (size_t k = first; k < first + count; k++)
-            bit_set(skip, all->history[k]);
-        trie_count_allowed(p->allowed_before + i * rl->words_a_mask, skip, rl->policy->shape.items);
-    }
-    p->packed = (struct packed){.positions = at, .sequences = prompts, .first = p->first};
-    if (rl->lists) {
-        p->packed.suffixes = p->names.rows / rl->ranks;
-        p->packed.steps = rl->ranks;
-        p->packed.prefix = p->of_row;
-        p->packed.positions += p->names.rows;
-    }
-    for (size_t n = 0; n < p->names.rows; n++)
-        if (p->forced[n] == FORCED_WHOLLY) /* what the log says came next */
-            p->names.item[n] = target_of(rl, p, p->context[n]);
-}
-
-/* z of every context, after a forward pass. */
-static void read_z(real *z, const struct rl *rl, const struct rl_part *p,
-                   const struct policy_work *work)
-{
-    size_t d = rl->policy->shape.dim;
-    if (rl->lists) {
-        memcpy(z, work->trunk.z + p->first[rl->prompts_a_part] * d,
-               p->names.rows * d * sizeof(real));
-        return;
-    }
-    for (size_t i = 0; i < rl->prompts_a_part; i++)
-        memcpy(z + i * d, work->trunk.z + (p->first[i + 1] - 1) * d, d * sizeof(real));
-}
-
-static void forward(const struct rl *rl, struct rl_part *p, struct policy_work *work,
-                    const struct policy *policy, real *z)
-{
-    const struct loss_options options = {0};
-    policy_forward(work, policy, &p->packed, p->input, &options);
-    read_z(z, rl, p, work);
-}
-
-/* The names of one rank, as sample_names() sees them. */
-static struct sampled names_of_rank(const struct rl_part *p, size_t rows, size_t rank, size_t tiles)
-{
-    struct sampled names = p->names;
-    size_t at = rank * rows;
-    names.rows = rows; /* contexts count from 0 in these, too */
-    names.legal += at;
-    names.item += at;
-    names.lp += at * tiles;
-    names.entropy += at * tiles;
-    names.decided += at * tiles;
-    return names;
-}
-
-/* A rank at a time: what stands there is read before the next is named. */
-static void draw_lists(struct rl *rl, struct rl_part *p, struct rng *rng)
-{
-    size_t rows = p->names.rows / rl->ranks;
-    size_t tiles = rl->policy->shape.levels + 1;
-    size_t start = p->first[rl->prompts_a_part];
-    policy_forward_prefixes(&p->work, rl->policy, &p->packed, p->input);
-    for (size_t k = 0; k < rl->ranks; k++) {
-        uint32_t *input = p->input + start + k * rows;
-        for (size_t r = 0; r < rows; r++) {
-            uint32_t above = k ? p->names.item[name_at(p, rl, r, k - 1)] : NO_ITEM;
-            input[r] = above == NO_ITEM ? TOKEN + TOKENIZER_MARKS_AT + MARK_LIST : above;
-        }
-        policy_forward_step(&p->work, rl->policy, &p->packed, p->input, k);
-        struct sampled names = names_of_rank(p, rows, k, tiles);
-        sample_names(&p->sample, &names, rl->policy,
-                     p->work.trunk.z + (start + k * rows) * rl->policy->shape.dim, rng);
-        for (size_t r = 0; r < rows; r++)
-            p->listed[r * rl->ranks + k] = names.item[r];
-    }
-    read_z(p->z, rl, p, &p->work);
-    /* once more, all ranks together: the way back needs every name's activations at once */
-    sample_score(&p->sample, &p->names, rl->policy, p->z);
-}
-
-static bool hits(const struct rl *rl, const struct rl_part *p, size_t row)
-{
-    return p->names.item[row] == target_of(rl, p, p->of_row[row]);
-}
-
-/* Whether a prompt has rows of its own that were drawn, and none of them hit. */
-static bool all_missed(const struct rl *rl, const struct rl_part *p, size_t prompt)
-{
-    bool any = false;
-    for (size_t r = 0; r < rl->drawn_a_prompt; r++)
-        any = any || hits(rl, p, prompt * rl->rows_a_prompt + r);
-    return !any;
-}
-
-/* How many first tiles of the target a hint gives away: never none, never the whole name. */
-static unsigned char hint_of(const struct rl *rl, struct rng *rng)
-{
-    const struct objective_settings *s = &rl->objective.settings;
-    double tiles = (double)(rl->policy->shape.levels + 1);
-    double share = s->hint_min + (s->hint_max - s->hint_min) * rng_uniform(rng);
-    return (unsigned char)fmin(tiles - 1, fmax(1, round(share * tiles)));
-}
-
-/*
- * IGPO (arXiv 2509.10396) for names: where nobody found the target, some rows are drawn again with
- * its first tiles given; those that then hit stay, the others are what they were.
- */
-static void rescue(struct rl *rl, struct rl_part *p, struct rng *rng)
-{
-    size_t helped = (size_t)(rl->objective.settings.rescue_share * (double)rl->drawn_a_prompt);
-    bool any = false;
-    memcpy(p->missed, p->names.item, p->names.rows * sizeof *p->missed);
-    for (size_t i = 0; i < rl->prompts_a_part; i++) {
-        bool help = all_missed(rl, p, i);
-        for (size_t r = 0; r < rl->drawn_a_prompt; r++) {
-            size_t row = i * rl->rows_a_prompt + r;
-            bool hinted = help && r < helped;
-            p->forced[row] = hinted ? hint_of(rl, rng) : FORCED_WHOLLY;
-            if (hinted)
-                p->names.item[row] = target_of(rl, p, i);
-        }
-        any = any || (help && helped);
-    }
-    if (any)
-        sample_names(&p->sample, &p->names, rl->policy, p->z, rng);
-    for (size_t i = 0; i < rl->prompts_a_part; i++)
-        for (size_t r = 0; r < rl->drawn_a_prompt; r++) {
-            size_t row = i * rl->rows_a_prompt + r;
-            if (p->forced[row] != FORCED_WHOLLY && hits(rl, p, row))
-                continue;
-            p->forced[row] = 0;
-            p->names.item[row] = p->missed[row];
-        }
-    if (any)
-        sample_score(&p->sample, &p->names, rl->policy, p->z);
-}
-
-static void draw_names(struct rl *rl, struct rl_part *p, struct rng *rng)
-{
-    for (size_t r = 0; r < p->names.rows; r++)
-        if (p->forced[r] != FORCED_WHOLLY)
-            p->forced[r] = 0; /* no hint yet */
-    sample_names(&p->sample, &p->names, rl->policy, p->z, rng);
-    if (*rl->objective.settings.rescue)
-        rescue(rl, p, rng);
-}
-
 static void draw_piece(void *self, size_t piece, size_t worker)
 {
     struct rl_stepping *s = self;
-    struct rl *rl = s->rl;
-    struct rl_part *p = &rl->parts[piece];
     (void)worker;
-    if (!s->fresh) {
-        forward(rl, p, &p->work, rl->policy, p->z);
-        sample_score(&p->sample, &p->names, rl->policy, p->z);
-        return;
-    }
-    struct rng rng = rng_stream(rl->settings->seed ^ 0xd4a3, s->step, piece);
-    struct rng picking = rng_stream(rl->settings->seed ^ 0x9e0, s->step, piece);
-    prompts_pick(p->picked, rl->prompts_a_part, &rl->past, &rl->objective.settings, piece,
-                 GRADIENTS, s->step, &picking, p->room);
-    pack_prompts(rl, p);
-    if (rl->lists) {
-        draw_lists(rl, p, &rng);
-    } else {
-        forward(rl, p, &p->work, rl->policy, p->z);
-        draw_names(rl, p, &rng);
-    }
-    if (rl->objective.needs & NEEDS_REFERENCE) {
-        forward(rl, p, &p->reference_work, &rl->reference, p->z_reference);
-        sample_score(&p->reference_sample, &p->reference_names, &rl->reference, p->z_reference);
-    }
+    rl_draw(s->rl, piece, s->step, s->fresh);
 }
 
 /* Share of the target's tag words that a row has. */
@@ -368,16 +180,6 @@ static double alike(const struct item_words *w, uint32_t row, uint32_t target)
     return last > first ? (double)found / (double)(last - first) : 0;
 }
 
-static size_t tiles_shared(const struct rl *rl, uint32_t item, uint32_t target)
-{
-    const uint16_t *a = policy_codes(rl->policy, item);
-    const uint16_t *b = policy_codes(rl->policy, target);
-    size_t shared = 0;
-    while (shared < rl->policy->shape.levels && a[shared] == b[shared])
-        shared++;
-    return shared;
-}
-
 /* By the best of what is relevant. */
 static void judge_unit(struct rl *rl, size_t unit, uint32_t item, size_t prompt)
 {
@@ -388,7 +190,7 @@ static void judge_unit(struct rl *rl, size_t unit, uint32_t item, size_t prompt)
          i++) {
         uint32_t target = p->relevant[i];
         b->exact[unit] = fmax(b->exact[unit], item == target);
-        b->matched[unit] = fmax(b->matched[unit], (double)tiles_shared(rl, item, target));
+        b->matched[unit] = fmax(b->matched[unit], (double)rl_tiles_shared(rl, item, target));
         if (rl->objective.count[STAGE_SHAPE])
             b->alike[unit] = fmax(b->alike[unit], alike(rl->words, item, target));
     }
@@ -405,7 +207,7 @@ static void gather_tokens(struct rl *rl, const struct rl_part *p, size_t name, b
         if (!p->names.decided[at])
             continue;
         b->tile[b->tokens] = policy_codes(rl->policy, item)[l];
-        b->hint[b->tokens] = p->forced[name] != FORCED_WHOLLY && l < p->forced[name];
+        b->hint[b->tokens] = l < p->hint[name];
         b->lp[b->tokens] = (double)p->names.lp[at];
         b->entropy[b->tokens] = (double)p->names.entropy[at];
         if (fresh) {
@@ -425,10 +227,10 @@ static void gather_row(struct rl *rl, const struct rl_part *p, size_t row, bool 
         b->group_row[b->groups++] = b->rows;
     }
     b->row_unit[b->rows] = b->units;
-    b->kind[b->rows] = p->forced[row] == FORCED_WHOLLY ? ROW_LOGGED : ROW_ROLLOUT;
+    b->kind[b->rows] = rl_is_logged(rl, row) ? ROW_LOGGED : ROW_ROLLOUT;
     b->valid[b->rows] = 1;
     for (size_t k = 0; k < rl->ranks; k++) {
-        size_t name = name_at(p, rl, row, k);
+        size_t name = rl_name_at(p, rl, row, k);
         b->unit_token[b->units] = b->tokens;
         b->valid[b->rows] &= p->names.item[name] != NO_ITEM;
         if (fresh)
@@ -461,7 +263,7 @@ static size_t hand_back_row(struct rl *rl, struct rl_part *p, size_t row, size_t
     size_t tiles = rl->policy->shape.levels + 1;
     double weight = rl->settings->rl_weight;
     for (size_t k = 0; k < rl->ranks; k++) {
-        size_t name = name_at(p, rl, row, k);
+        size_t name = rl_name_at(p, rl, row, k);
         for (size_t l = 0; l < tiles && p->names.item[name] != NO_ITEM; l++)
             if (p->names.decided[name * tiles + l]) {
                 p->g_lp[name * tiles + l] = (real)(weight * b->g_lp[token]);

@@ -9,6 +9,9 @@
  * unit with credit of its own (Rank-GRPO, arXiv 2510.20150), and relevant is all that the user took
  * next.  The lists of a prompt share it in sampling, scoring and on the way back (trunk.h).
  *
+ * A prompt whose names are all worth the same says nothing: igpo gives some of its rows the target's
+ * first tiles, and other prompts take the places of those that stay silent (max_num_gen_batches).
+ *
  * The mask of sampling is that of serving: items with events, without the prompt's own history and
  * what stands above in the list; a prompt whose target lies outside it is left out and counted.
  * Dropout is 0.  Name learns from this alone; find and say go on with their supervised losses in
@@ -51,8 +54,11 @@ struct rl_part {
     uint32_t *of_row;           /* [rows] the place of its prompt */
     uint32_t *context;          /* [names] */
     uint32_t *listed;           /* [rows, ranks] what stands in each list */
-    unsigned char *forced;      /* [names] tiles that were not drawn: a hint's; all: from the log */
+    unsigned char *forced;      /* [names] tiles that are not drawn, of sample_names() */
+    unsigned char *hint;        /* [names] of the target's tiles that were given away */
     uint32_t *missed;           /* [rows] what was drawn before a hint */
+    unsigned char *again;       /* [prompts] to be drawn */
+    uint32_t *others;           /* [prompts] in the places of those that say nothing */
     uint64_t *skip;             /* [prompts, words] */
     uint32_t *allowed_before;   /* [prompts, words] */
     struct trie_mask *mask;     /* [contexts] */
@@ -103,6 +109,24 @@ void rl_prompts_free(struct rl_prompts *prompts);
 void rl_layout(struct rl *rl, const struct shape *shape, size_t width, struct arena *arena);
 /* After the policy has its params: the reference becomes a copy of them. */
 void rl_start(struct rl *rl, const struct shape *shape);
+
+/* Rollouts of a part: new ones, or with `fresh` false the same, scored by the policy as it is. */
+void rl_draw(struct rl *rl, size_t part, size_t step, bool fresh);
+
+/* Names lie rank by rank: those of one rank stand together. */
+static inline size_t rl_name_at(const struct rl_part *p, const struct rl *rl, size_t row,
+                                size_t rank)
+{
+    return rank * (p->names.rows / rl->ranks) + row;
+}
+
+/* The rows of a prompt: what was drawn, then what the log says. */
+static inline bool rl_is_logged(const struct rl *rl, size_t row)
+{
+    return row % rl->rows_a_prompt >= rl->drawn_a_prompt;
+}
+
+size_t rl_tiles_shared(const struct rl *rl, uint32_t item, uint32_t target);
 
 /* policy's find vectors and m are fresh.  Adds to the gradients. */
 void rl_step(struct rl *rl, size_t step, struct rl_report *report);

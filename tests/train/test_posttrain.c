@@ -123,6 +123,47 @@ static void every_preset_takes_steps(void **state)
     }
 }
 
+/* A column of the first step. */
+static double first_step(const char *args, size_t column)
+{
+    char home[600];
+    char command[700];
+    char version[64];
+    char path[PATH_SIZE];
+    char line[400];
+    double value = 0;
+    home_clone(home, sizeof home, base, "column");
+    snprintf(command, sizeof command,
+             "train --stage rl --rl-steps 1 --rl-prompts 32 --rl-check-every 1 --promote false "
+             "%.200s" SMALL,
+             args);
+    tessera_fine(home, command);
+    home_newest(version, home);
+    snprintf(path, sizeof path, "%.400s/models/%s/rollouts.tsv", home, version);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    for (int i = 0; i < 2; i++)
+        assert_non_null(fgets(line, sizeof line, file));
+    fclose(file);
+    char *rest = line;
+    for (size_t i = 0; i <= column; i++)
+        value = strtod(strsep(&rest, "\t"), NULL);
+    scratch_drop(home);
+    return value;
+}
+
+/* Hints bring hits where there were none; other prompts take the places of silent ones. */
+static void silent_groups_are_helped_or_replaced(void **state)
+{
+    enum { HITS = 3, SILENT = 6 };
+    static const char plain[] = "--algo srpo --max-num-gen-batches 1";
+    static const char hinted[] = "--algo srpo+igpo --max-num-gen-batches 1";
+    (void)state;
+    assert_true(first_step(hinted, HITS) > 1.5 * first_step(plain, HITS));
+    assert_true(first_step("--algo srpo --max-num-gen-batches 8", SILENT) <
+                0.7 * first_step(plain, SILENT));
+}
+
 /* The control goes on with the same events and as many updates, by the supervised losses. */
 static void the_control_goes_on(void **state)
 {
@@ -188,6 +229,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_same_bytes_on_any_number_of_threads_and_after_a_kill),
         TEST(every_preset_takes_steps),
+        TEST(silent_groups_are_helped_or_replaced),
         TEST(the_control_goes_on),
         TEST(what_cannot_be_is_said),
     };

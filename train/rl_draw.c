@@ -1,0 +1,263 @@
+/*
+ * rl_draw.c: the rollouts of a part of a step.
+ *
+ *   pick prompts ─► pack ─► forward ─► draw names ─► hints where nobody hit ─► other prompts for
+ * groups that say nothing ─► … └─► or lists, a rank at a time
+ */
+#include "train/rl.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Of a prompt that asks for one item. */
+static uint32_t target_of(const struct rl *rl, const struct rl_part *p, size_t prompt)
+{
+    return rl->prompts.relevant[rl->prompts.relevant_first[p->picked[prompt]]];
+}
+
+size_t rl_tiles_shared(const struct rl *rl, uint32_t item, uint32_t target)
+{
+    const uint16_t *a = policy_codes(rl->policy, item);
+    const uint16_t *b = policy_codes(rl->policy, target);
+    size_t shared = 0;
+    while (shared < rl->policy->shape.levels && a[shared] == b[shared])
+        shared++;
+    return shared;
+}
+
+static void pack_prompts(struct rl *rl, struct rl_part *p)
+{
+    const struct rl_prompts *all = &rl->prompts;
+    size_t prompts = rl->prompts_a_part;
+    size_t at = 0;
+    p->first[0] = 0;
+    for (size_t i = 0; i < prompts; i++) {
+        size_t first = all->first[p->picked[i]];
+        size_t count = all->first[p->picked[i] + 1] - first;
+        uint64_t *skip = p->skip + i * rl->words_a_mask;
+        memcpy(p->input + at, all->history + first, count * sizeof *p->input);
+        at += count;
+        p->first[i + 1] = (uint32_t)at;
+        memcpy(skip, rl->unseen, rl->words_a_mask * sizeof *skip);
+        for (size_t k = first; k < first + count; k++)
+            bit_set(skip, all->history[k]);
+        trie_count_allowed(p->allowed_before + i * rl->words_a_mask, skip, rl->policy->shape.items);
+    }
+    p->packed = (struct packed){.positions = at, .sequences = prompts, .first = p->first};
+    if (rl->lists) {
+        p->packed.suffixes = p->names.rows / rl->ranks;
+        p->packed.steps = rl->ranks;
+        p->packed.prefix = p->of_row;
+        p->packed.positions += p->names.rows;
+    }
+    for (size_t n = 0; n < p->names.rows; n++)
+        if (rl_is_logged(rl, n)) /* what the log says came next */
+            p->names.item[n] = target_of(rl, p, p->context[n]);
+}
+
+/* z of every context, after a forward pass. */
+static void read_z(real *z, const struct rl *rl, const struct rl_part *p,
+                   const struct policy_work *work)
+{
+    size_t d = rl->policy->shape.dim;
+    if (rl->lists) {
+        memcpy(z, work->trunk.z + p->first[rl->prompts_a_part] * d,
+               p->names.rows * d * sizeof(real));
+        return;
+    }
+    for (size_t i = 0; i < rl->prompts_a_part; i++)
+        memcpy(z + i * d, work->trunk.z + (p->first[i + 1] - 1) * d, d * sizeof(real));
+}
+
+static void forward(const struct rl *rl, struct rl_part *p, struct policy_work *work,
+                    const struct policy *policy, real *z)
+{
+    const struct loss_options options = {0};
+    policy_forward(work, policy, &p->packed, p->input, &options);
+    read_z(z, rl, p, work);
+}
+
+/* The names of one rank, as sample_names() sees them. */
+static struct sampled names_of_rank(const struct rl_part *p, size_t rows, size_t rank, size_t tiles)
+{
+    struct sampled names = p->names;
+    size_t at = rank * rows;
+    names.rows = rows; /* contexts count from 0 in these, too */
+    names.legal += at;
+    names.item += at;
+    names.lp += at * tiles;
+    names.entropy += at * tiles;
+    names.decided += at * tiles;
+    return names;
+}
+
+/* A rank at a time: what stands there is read before the next is named. */
+static void draw_lists(struct rl *rl, struct rl_part *p, struct rng *rng)
+{
+    size_t rows = p->names.rows / rl->ranks;
+    size_t tiles = rl->policy->shape.levels + 1;
+    size_t start = p->first[rl->prompts_a_part];
+    policy_forward_prefixes(&p->work, rl->policy, &p->packed, p->input);
+    for (size_t k = 0; k < rl->ranks; k++) {
+        uint32_t *input = p->input + start + k * rows;
+        for (size_t r = 0; r < rows; r++) {
+            uint32_t above = k ? p->names.item[rl_name_at(p, rl, r, k - 1)] : NO_ITEM;
+            input[r] = above == NO_ITEM ? TOKEN + TOKENIZER_MARKS_AT + MARK_LIST : above;
+        }
+        policy_forward_step(&p->work, rl->policy, &p->packed, p->input, k);
+        struct sampled names = names_of_rank(p, rows, k, tiles);
+        sample_names(&p->sample, &names, rl->policy,
+                     p->work.trunk.z + (start + k * rows) * rl->policy->shape.dim, rng);
+        for (size_t r = 0; r < rows; r++)
+            p->listed[r * rl->ranks + k] = names.item[r];
+    }
+    read_z(p->z, rl, p, &p->work);
+    /* once more, all ranks together: the way back needs every name's activations at once */
+    sample_score(&p->sample, &p->names, rl->policy, p->z);
+}
+
+static bool hits(const struct rl *rl, const struct rl_part *p, size_t row)
+{
+    return p->names.item[row] == target_of(rl, p, p->of_row[row]);
+}
+
+/* Whether a prompt has rows of its own that were drawn, and none of them hit. */
+static bool all_missed(const struct rl *rl, const struct rl_part *p, size_t prompt)
+{
+    bool any = false;
+    for (size_t r = 0; r < rl->drawn_a_prompt; r++)
+        any = any || hits(rl, p, prompt * rl->rows_a_prompt + r);
+    return !any;
+}
+
+/* How many first tiles of the target a hint gives away: never none, never the whole name. */
+static unsigned char hint_of(const struct rl *rl, struct rng *rng)
+{
+    const struct objective_settings *s = &rl->objective.settings;
+    double tiles = (double)(rl->policy->shape.levels + 1);
+    double share = s->hint_min + (s->hint_max - s->hint_min) * rng_uniform(rng);
+    return (unsigned char)fmin(tiles - 1, fmax(1, round(share * tiles)));
+}
+
+/* Draws the rows of the prompts in p->again; the others stand, and are scored again. */
+static void draw_again(struct rl *rl, struct rl_part *p, struct rng *rng)
+{
+    for (size_t r = 0; r < p->names.rows; r++) {
+        bool drawn = p->again[p->of_row[r]] && !rl_is_logged(rl, r);
+        p->forced[r] = drawn ? 0 : FORCED_WHOLLY;
+        p->hint[r] = drawn ? 0 : p->hint[r];
+    }
+    sample_names(&p->sample, &p->names, rl->policy, p->z, rng);
+}
+
+/*
+ * IGPO (arXiv 2509.10396) for names: where nobody found the target, some rows are drawn again with
+ * its first tiles given; those that then hit stay, the others are what they were.
+ */
+static void rescue(struct rl *rl, struct rl_part *p, struct rng *rng)
+{
+    size_t helped = (size_t)(rl->objective.settings.rescue_share * (double)rl->drawn_a_prompt);
+    bool any = false;
+    memcpy(p->missed, p->names.item, p->names.rows * sizeof *p->missed);
+    memset(p->forced, FORCED_WHOLLY, p->names.rows);
+    for (size_t i = 0; i < rl->prompts_a_part; i++) {
+        bool help = p->again[i] && all_missed(rl, p, i);
+        for (size_t r = 0; help && r < helped; r++) {
+            size_t row = i * rl->rows_a_prompt + r;
+            p->forced[row] = hint_of(rl, rng);
+            p->names.item[row] = target_of(rl, p, i);
+            any = true;
+        }
+    }
+    if (!any)
+        return;
+    sample_names(&p->sample, &p->names, rl->policy, p->z, rng);
+    for (size_t row = 0; row < p->names.rows; row++) {
+        if (p->forced[row] == FORCED_WHOLLY)
+            continue;
+        if (hits(rl, p, row))
+            p->hint[row] = p->forced[row];
+        else
+            p->names.item[row] = p->missed[row];
+    }
+    sample_score(&p->sample, &p->names, rl->policy, p->z);
+}
+
+/* What a name is worth, as far as names differ by it. */
+static size_t worth(const struct rl *rl, const struct rl_part *p, size_t row)
+{
+    uint32_t item = p->names.item[row];
+    if (item == NO_ITEM || hits(rl, p, row))
+        return item == NO_ITEM ? 0 : SIZE_MAX;
+    return strcmp(rl->objective.settings.reward, "rsvr") == 0
+               ? rl_tiles_shared(rl, item, target_of(rl, p, p->of_row[row]))
+               : 0;
+}
+
+/* Whether all rows of a prompt are worth the same, so that none has an advantage. */
+static bool says_nothing(const struct rl *rl, const struct rl_part *p, size_t prompt)
+{
+    size_t first = prompt * rl->rows_a_prompt;
+    for (size_t r = 1; r < rl->drawn_a_prompt; r++)
+        if (worth(rl, p, first + r) != worth(rl, p, first))
+            return false;
+    return true;
+}
+
+static void pick(uint32_t *out, struct rl *rl, struct rl_part *p, size_t part, size_t step,
+                 size_t round)
+{
+    struct rng rng = rng_stream(rl->settings->seed ^ 0x9e0, step, part + round * GRADIENTS);
+    prompts_pick(out, rl->prompts_a_part, &rl->past, &rl->objective.settings, part, GRADIENTS, step,
+                 &rng, p->room);
+}
+
+/* Other prompts in the places of those that say nothing; false: all say something. */
+static bool refill(struct rl *rl, struct rl_part *p, size_t part, size_t step, size_t round)
+{
+    bool any = false;
+    pick(p->others, rl, p, part, step, round);
+    for (size_t i = 0; i < rl->prompts_a_part; i++) {
+        p->again[i] = says_nothing(rl, p, i);
+        if (p->again[i])
+            p->picked[i] = p->others[i];
+        any = any || p->again[i];
+    }
+    return any;
+}
+
+static void draw_names(struct rl *rl, struct rl_part *p, size_t part, size_t step, struct rng *rng)
+{
+    size_t rounds = rl->objective.settings.max_num_gen_batches;
+    memset(p->again, 1, rl->prompts_a_part);
+    for (size_t round = 0; round == 0 || (round < rounds && refill(rl, p, part, step, round));
+         round++) {
+        pack_prompts(rl, p);
+        forward(rl, p, &p->work, rl->policy, p->z);
+        draw_again(rl, p, rng);
+        if (*rl->objective.settings.rescue)
+            rescue(rl, p, rng);
+    }
+}
+
+void rl_draw(struct rl *rl, size_t part, size_t step, bool fresh)
+{
+    struct rl_part *p = &rl->parts[part];
+    if (!fresh) {
+        forward(rl, p, &p->work, rl->policy, p->z);
+        sample_score(&p->sample, &p->names, rl->policy, p->z);
+        return;
+    }
+    struct rng rng = rng_stream(rl->settings->seed ^ 0xd4a3, step, part);
+    pick(p->picked, rl, p, part, step, 0);
+    if (rl->lists) {
+        pack_prompts(rl, p);
+        draw_lists(rl, p, &rng);
+    } else {
+        draw_names(rl, p, part, step, &rng);
+    }
+    if (rl->objective.needs & NEEDS_REFERENCE) {
+        forward(rl, p, &p->reference_work, &rl->reference, p->z_reference);
+        sample_score(&p->reference_sample, &p->reference_names, &rl->reference, p->z_reference);
+    }
+}
