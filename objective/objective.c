@@ -279,6 +279,8 @@ double objective_gradient(const struct objective *o, struct rollouts *b,
     double clipped = 0;
     double kl = 0;
     double entropy = 0;
+    double paid = 0;
+    double displaced = 0;
     memset(b->g_lp, 0, b->tokens * sizeof *b->g_lp);
     memset(b->g_entropy, 0, b->tokens * sizeof *b->g_entropy);
     memset(b->scratch, 0, b->tokens * sizeof *b->scratch);
@@ -291,7 +293,10 @@ double objective_gradient(const struct objective *o, struct rollouts *b,
         clipped += b->scratch[t] > 0;
         kl += exp(-d) + d - 1;
         entropy += b->entropy[t];
+        paid += b->advantage[t] > 0;
+        displaced += b->advantage[t] > 0 && d < 0;
     }
+    report->displaced = paid > 0 ? displaced / paid : 0;
     report->clipped = live > 0 ? clipped / live : 0;
     report->kl = live > 0 ? kl / live : 0;
     report->entropy = live > 0 ? entropy / live : 0;

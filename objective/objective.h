@@ -98,6 +98,7 @@ struct objective_report {
     double signal_units;  /* share of units with an advantage that is not 0 */
     double clipped;       /* share of live tokens whose gradient the clip took; of the last */
     double kl, entropy;   /* means over tokens; kl is k3 to lp_old */
+    double displaced;     /* share of tokens with A > 0 that are less likely than when sampled */
 };
 
 /* Rewards to token advantages and shares.  lp_old and outcomes are filled. */

@@ -94,7 +94,7 @@ static bool open_tables(struct training *t, struct err *err)
     return !t->trainer.rl || (path_make(path, err, "%s/rollouts.tsv", t->folder) &&
                               open_table(&t->rollouts, path, t->trainer.step,
                                          "step\tloss\treward\thits\tprefix\tndcg\tsilent_groups\t"
-                                         "signal_units\tclipped\tkl\tentropy\n",
+                                         "signal_units\tclipped\tkl\tentropy\tdisplaced\n",
                                          err));
 }
 
@@ -136,6 +136,8 @@ static bool look_at_lists(struct training *t, double *value, struct err *err)
                      t->job->pool, err))
         return false;
     *value = mean_of(seen.ndcg[LISTS_WRITTEN][LIST_CUTS - 1], t->list_cases.cases.count);
+    alarms_look(&t->alarms, lists_coverage(seen.shown[LISTS_WRITTEN], t->snapshot->rows),
+                t->trainer.step);
     list_judgement_free(&seen);
     log_info("train.look step=%zu lists_ndcg%zu=%.4f", t->trainer.step, LIST_CUT_AT[LIST_CUTS - 1],
              *value);
@@ -150,6 +152,9 @@ static bool look_at_names(struct training *t, double *value, struct err *err)
         return false;
     double name = training_ndcg(seen.rank[METHOD_NAME], t->cases.count);
     double find = training_ndcg(seen.rank[METHOD_FIND], t->cases.count);
+    if (t->posttrains)
+        alarms_look(&t->alarms, lists_coverage(seen.shown[METHOD_NAME], t->snapshot->rows),
+                    t->trainer.step);
     *value = t->trainer.sasrec ? find : t->posttrains ? name : (name + find) / 2;
     judgement_release(&seen, t->cases.count);
     log_info("train.look epoch=%zu name_ndcg10=%.4f find_ndcg10=%.4f", trainer_epoch(&t->trainer),
@@ -231,9 +236,10 @@ static void note_rollouts(struct training *t, const struct rl_report *r)
     const struct objective_report *o = &r->objective;
     if (!t->rollouts)
         return;
-    fprintf(t->rollouts, "%zu\t%.5f\t%.5f\t%.5f\t%.5f\t%.5f\t%.4f\t%.4f\t%.4f\t%.6f\t%.4f\n",
+    fprintf(t->rollouts, "%zu\t%.5f\t%.5f\t%.5f\t%.5f\t%.5f\t%.4f\t%.4f\t%.4f\t%.6f\t%.4f\t%.4f\n",
             t->trainer.step, r->loss, o->reward, r->hit_rate, r->prefix, r->ndcg, o->silent_groups,
-            o->signal_units, o->clipped, o->kl, o->entropy);
+            o->signal_units, o->clipped, o->kl, o->entropy, o->displaced);
+    alarms_step(&t->alarms, o, t->trainer.step);
     if (t->trainer.step % 20 == 0)
         log_info("train.rl step=%zu reward=%.4f hits=%.4f silent_groups=%.3f signal=%.3f "
                  "clipped=%.3f kl=%.5f entropy=%.3f",

@@ -4,6 +4,7 @@
 #ifndef TRAIN_TRAINING_H
 #define TRAIN_TRAINING_H
 
+#include "train/alarms.h"
 #include "train/judge.h"
 #include "train/rows.h"
 #include "train/told.h"
@@ -29,10 +30,11 @@ struct training {
     struct list_cases list_cases; /* validation, of stages that write lists */
     struct version *start;        /* the version that a later stage starts from */
     struct trainer trainer;
-    struct rl rl;       /* of stage rl */
-    bool posttrains;    /* a later stage than sft */
-    char init[64];      /* the version it starts from */
-    FILE *rollouts;     /* rollouts.tsv, of stage rl */
+    struct rl rl;    /* of stage rl */
+    bool posttrains; /* a later stage than sft */
+    char init[64];   /* the version it starts from */
+    FILE *rollouts;  /* rollouts.tsv, of stage rl */
+    struct alarms alarms;
     struct cases cases; /* validation, for choosing */
     FILE *steps;        /* steps.tsv */
     double best;

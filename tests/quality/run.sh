@@ -5,27 +5,9 @@
 #
 #   ./run quality            all groups
 #   ./run quality beauty     one of: beauty ties sample cold scale ids
-#
-# Amazon Beauty is not part of this repository: BEAUTY names the folder that holds items.jsonl and
-# interactions.csv.gz (data/README.md, the neutral form); without it its groups are left out, and said so.
 set -eu
 cd "$(dirname "$0")/../.."
-BEAUTY=${BEAUTY:-../shared/data/amazon14-beauty}
-root=build/quality
-mkdir -p $root/cells $root/homes build/reports
-code=$(git ls-files base data index model evaluate recommend train CMakeLists.txt | xargs cat | sha256sum | cut -c1-12)
-tessera=build/tessera-quality-$code
-[ -x $tessera ] || cp build/tessera $tessera
-wanted=${1:-all}
-wants() { [ "$wanted" = all ] || [ "$wanted" = "$1" ]; }
-hash() { printf '%s' "$*" | sha256sum | cut -c1-12; }
-
-data_of() { # beauty | sample: import flags
-    case $1 in
-    beauty) echo "--items $BEAUTY/items.jsonl --interactions $BEAUTY/interactions.csv.gz" ;;
-    sample) echo "--items data/sample/items.jsonl.zst --interactions data/sample/interactions.csv.zst --conversations data/sample/conversations.jsonl.zst" ;;
-    esac
-}
+. tests/quality/common.sh
 
 # cell NAME DATA "settings of index and events" "settings of train" sasrec|alone "flags of evaluate"
 # leaves ranks.tsv, evaluate.txt, evaluate.json, steps of training, seconds in $cell
@@ -60,8 +42,6 @@ table() { # label, then names of cells whose ranks are compared
     build/tessera compare --ranks "$*" --label "$label" --json "build/reports/quality-$(echo "$label" | tr ' ' '-').json" |
         tee "$root/$(echo "$label" | tr ' ' '-').md"
 }
-
-have_beauty() { [ -e "$BEAUTY/items.jsonl" ] || { echo "$BEAUTY is not there: $1 left out"; return 1; }; }
 
 seeds() { # data, label: three seeds as one table; the first says everything
     files=

@@ -1,0 +1,104 @@
+#!/bin/sh
+# ./run posttrain: what post-training gives over its controls: docs/QUALITY.md, part "Post-training".
+# Cells are kept and resumed as those of ./run quality (common.sh).
+#
+#   ./run posttrain                  all groups
+#   ./run posttrain beauty-names     one of: beauty-names sample-names sample-lists
+#
+# Every method starts from the same supervised version, which never saw the last training events of a
+# share of the users.  Controls: that version itself (start), and the same going on with those events by
+# the supervised losses for as many updates (continue).
+set -eu
+cd "$(dirname "$0")/../.."
+. tests/quality/common.sh
+SEEDS=${SEEDS:-1 2 3}
+NAMES="--rl-share 0.2"
+LISTS="--split time --rl-share 0.3 --rl-events 5"
+
+version_in() { sed -n 's/^version \([0-9a-f-]*\).*/\1/p' "$1" | tail -1; }
+
+# base DATA SEED "settings of index" "flags of a second training, or empty": sets home and start, a version in it
+base() {
+    home=$root/homes/posttrain-$(hash "$code" "$(data_of "$1")" "$2" "$3" "$4")
+    mkdir -p "$home"
+    if [ ! -e "$home/start" ]; then
+        echo "base $1 seed $2: computing"
+        {
+            [ -e "$home/imported" ] || { $tessera --home "$home" import $(data_of "$1") && touch "$home/imported"; }
+            $tessera --home "$home" index $3
+            $tessera --home "$home" train $3 --seed "$2"
+            [ -z "$4" ] || $tessera --home "$home" train $3 --seed "$2" --promote false $4
+        } >"$home/out" 2>"$home/log"
+        version_in "$home/out" >"$home/start"
+    fi
+    start=$(cat "$home/start")
+}
+
+judge() { # version "settings of index" "flags of evaluate"
+    $tessera --home "$home" evaluate $2 --of "$1" --test --label "$label" --runs docs/TEST_RUNS.tsv $3
+}
+
+# method NAME DATA SEED "settings of index" "flags of train, or empty" "flags of evaluate": sets cell
+method() {
+    label="$2 $1 seed $3"
+    cell=$root/cells/posttrain-$(hash "$code" "$home" "$start" "$4" "$5" "$6" "$3")
+    [ -e "$cell/done" ] && { echo "cell $label: there"; return 0; }
+    echo "cell $label: computing"
+    mkdir -p "$cell"
+    version=$start
+    if [ -n "$5" ]; then
+        $tessera --home "$home" train $4 --seed "$3" --init "$start" --promote false $5 >"$cell/train.txt" 2>"$cell/log"
+        version=$(version_in "$cell/train.txt")
+        [ ! -e "$home/models/$version/rollouts.tsv" ] || cp "$home/models/$version/rollouts.tsv" "$cell/"
+    fi
+    judge "$version" "$4" "--ranks $cell/ranks.tsv $(echo "$6" | sed "s|SCORES|$cell/scores.tsv|")" >"$cell/evaluate.txt" 2>>"$cell/log"
+    echo "$version" >"$cell/done"
+}
+
+# rows GROUP DATA KIND "settings" "second training" "flags of evaluate" then "NAME:flags of train" ...: a
+# table of every method against each control; KIND is ranks or scores
+rows() {
+    group=$1 data=$2 kind=$3 settings=$4 second=$5 judging=$6
+    shift 6
+    mkdir -p $root/posttrain
+    rm -f $root/posttrain/"$group".*.files
+    for seed in $SEEDS; do
+        base "$data" "$seed" "$settings" "$second"
+        for row in "$@"; do
+            method "${row%%:*}" "$data" "$seed" "$settings" "${row#*:}" "$judging"
+            echo "$cell/$kind.tsv" >>$root/posttrain/"$group.${row%%:*}.files"
+            [ ! -e "$cell/rollouts.tsv" ] || cp "$cell/rollouts.tsv" "$root/posttrain/$group.${row%%:*}.rollouts.tsv"
+        done
+    done
+    for row in "$@"; do
+        for control in start continue grpo gspo; do
+            of=$root/posttrain/$group.$control.files
+            [ -e "$of" ] && [ "$control" != "${row%%:*}" ] || continue
+            build/tessera compare --"$kind" "$(tr '\n' ' ' <"$root/posttrain/$group.${row%%:*}.files")" \
+                --against "$(tr '\n' ' ' <"$of")" --label "$group: ${row%%:*} against $control" \
+                --json "$root/posttrain/$group.${row%%:*}.$control.json" >"$root/posttrain/$group.${row%%:*}.$control.md"
+        done
+    done
+}
+
+STEPS=${STEPS:-400}
+rl() { echo "$1:--stage rl --rl-steps $STEPS --algo $2"; }
+
+names() { # group data
+    rows "$1" "$2" ranks "$NAMES" "" "" "start:" "continue:--stage continue --rl-steps $STEPS" "$(rl srpo srpo)" "$(rl grpo grpo)" \
+        "$(rl igpo srpo+igpo)" "$(rl tree_td srpo+tree_td)" "$(rl vade srpo+vade)" \
+        "$(rl llds 'srpo+llds --num-iterations 2')" "$(rl e_grpo grpo+e_grpo)"
+}
+if wants beauty-names && have_beauty beauty-names; then
+    names beauty-names beauty
+fi
+if wants sample-names; then
+    names sample-names sample
+fi
+if wants sample-lists; then
+    lists="--list-items 20"
+    rows sample-lists sample scores "$LISTS" "--stage lists $lists --rl-steps 50 --rl-learning-rate 0.001 --rl-check-every 25" \
+        "--lists --scores SCORES" "start:" "continue:--stage lists $lists --rl-steps $STEPS" \
+        "$(rl rank_grpo "rank_grpo $lists")" "$(rl grpo "grpo $lists")" "$(rl gspo "gspo $lists")"
+fi
+python3 tests/quality/posttrain_report.py $root/posttrain docs
