@@ -447,10 +447,16 @@ static bool read_settings(struct front *f, struct settings *tables, const char *
 {
     if (!settings_read(tables, TABLES, path, err) || !read_flags(tables, argc, argv, at, err))
         return false;
-    if (strcmp(f->train.stage, "rl") != 0)
+    bool named = objective_is_preset(f->train.stage); /* --stage srpo: rl by --algo srpo */
+    if (named)
+        snprintf(f->objective.algo, sizeof f->objective.algo, "%s", f->train.stage);
+    else if (strcmp(f->train.stage, "rl") != 0)
         return true;
-    return objective_expand(&f->objective, err) && settings_read(tables, TABLES, path, err) &&
-           read_flags(tables, argc, argv, at, err);
+    bool fine = objective_expand(&f->objective, err) && settings_read(tables, TABLES, path, err) &&
+                read_flags(tables, argc, argv, at, err);
+    if (named)
+        snprintf(f->train.stage, sizeof f->train.stage, "rl");
+    return fine;
 }
 
 static int list_methods(void)

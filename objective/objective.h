@@ -83,6 +83,7 @@ struct objective {
     unsigned needs; /* of all of them */
 };
 
+bool objective_is_preset(const char *name); /* one that stands alone */
 /* Applies what `algo` means to settings: a preset, then modifiers, parted by '+'. */
 bool objective_expand(struct objective_settings *settings, struct err *err) MUST_CHECK;
 /* settings are expanded; warnings, one a line, go into `warnings`. */

@@ -111,6 +111,13 @@ static const struct preset *find_preset(const char *name, size_t size)
     return NULL;
 }
 
+bool objective_is_preset(const char *name)
+{
+    size_t size = strcspn(name, "+");
+    const struct preset *preset = find_preset(name, size);
+    return preset && preset->base;
+}
+
 /* Lists of parts grow when a modifier names one more; all else is set. */
 static bool is_list(const char *name)
 {

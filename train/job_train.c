@@ -152,13 +152,16 @@ static bool look_at_names(struct training *t, double *value, struct err *err)
         return false;
     double name = training_ndcg(seen.rank[METHOD_NAME], t->cases.count);
     double find = training_ndcg(seen.rank[METHOD_FIND], t->cases.count);
+    struct ranking all;
+    ranking_measure(&all, seen.rank[METHOD_NAME], t->cases.count);
     if (t->posttrains)
         alarms_look(&t->alarms, lists_coverage(seen.shown[METHOD_NAME], t->snapshot->rows),
                     t->trainer.step);
     *value = t->trainer.sasrec ? find : t->posttrains ? name : (name + find) / 2;
     judgement_release(&seen, t->cases.count);
-    log_info("train.look epoch=%zu name_ndcg10=%.4f find_ndcg10=%.4f", trainer_epoch(&t->trainer),
-             name, find);
+    log_info("train.look epoch=%zu step=%zu name_ndcg10=%.4f find_ndcg10=%.4f name_hr1=%.4f "
+             "name_hr20=%.4f",
+             trainer_epoch(&t->trainer), t->trainer.step, name, find, all.hr[0], all.hr[CUTS - 2]);
     return true;
 }
 
@@ -361,11 +364,11 @@ static bool open_start(struct training *t, struct err *err)
                    t->init);
 }
 
-/* Lists to imitate, in the place of tasks. */
+/* Lists to imitate, in the place of tasks; they go on while lists are paid for. */
 static bool open_lists(struct training *t, struct err *err)
 {
     const struct train_settings *s = t->job->train;
-    if (strcmp(s->stage, "lists") != 0)
+    if (!writes_lists(t))
         return true;
     struct snapshot *snapshot = snapshot_open(version_hold(t->start), t->job->store, err);
     bool fine =
@@ -551,19 +554,18 @@ static bool expand_stage(struct training *t, struct train_settings *s, struct er
                        s->preset);
     t->posttrains = true;
     s->learning_rate = s->rl_learning_rate;
-    if (rl)
-        s->name_weight = 0; /* find and say go on; name learns from what it is paid for */
     if (strcmp(s->init, "production") == 0)
         return production_name(t->init, t->job->home, err);
     snprintf(t->init, sizeof t->init, "%.60s", s->init);
     return true;
 }
 
-/* The control learns from the events that were kept for rl. */
+/* Controls learn from the events that were kept for rl. */
 static void release_kept(struct training *t)
 {
     struct split *split = &t->data.split;
-    if (strcmp(t->job->train->stage, "continue") == 0)
+    const struct train_settings *s = t->job->train;
+    if (strcmp(s->stage, "continue") == 0 || (strcmp(s->stage, "lists") == 0 && s->learn_kept))
         memcpy(split->train_end, split->rl_end, split->users * sizeof *split->train_end);
 }
 

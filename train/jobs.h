@@ -31,7 +31,7 @@ struct train_settings {
         adam_beta2, average_decay, name_teach, smoothing, task_share, task_weight, say_weight,
         newcomer_loss;
     size_t softmax_items, negatives;
-    bool promote, node_vectors, texts;
+    bool learn_kept, promote, node_vectors, texts;
     char preset[SETTING_TEXT_SIZE], stage[SETTING_TEXT_SIZE], init[SETTING_TEXT_SIZE];
     size_t rl_steps, rl_prompts, rl_check_every, list_items;
     double rl_learning_rate, rl_temperature, rl_weight;

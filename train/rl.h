@@ -9,13 +9,14 @@
  * unit with credit of its own (Rank-GRPO, arXiv 2510.20150), and relevant is all that the user took
  * next.  The lists of a prompt share it in sampling, scoring and on the way back (trunk.h).
  *
- * A prompt whose names are all worth the same says nothing: igpo gives some of its rows the target's
- * first tiles, and other prompts take the places of those that stay silent (max_num_gen_batches).
+ * A prompt whose names are all worth the same says nothing: igpo gives some of its rows the
+ * target's first tiles, and other prompts take the places of those that stay silent
+ * (max_num_gen_batches).
  *
  * The mask of sampling is that of serving: items with events, without the prompt's own history and
  * what stands above in the list; a prompt whose target lies outside it is left out and counted.
- * Dropout is 0.  Name learns from this alone; find and say go on with their supervised losses in
- * the same step (trainer.h).
+ * Dropout is 0.  The supervised losses go on in the same step (trainer.h), with lists also that of
+ * the lists to imitate: without them the trunk moves away under the heads that are paid.
  *
  * Prompts are cut into GRADIENTS parts by place, so the same bytes come out on any number of
  * threads.  With num_iterations > 1 the same names are looked at again; states are saved only where

@@ -98,7 +98,7 @@ fi
 if wants sample-lists; then
     lists="--list-items 20"
     rows sample-lists sample scores "$LISTS" "--stage lists $lists --rl-steps 50 --rl-learning-rate 0.001 --rl-check-every 25" \
-        "--lists --scores SCORES" "start:" "continue:--stage lists $lists --rl-steps $STEPS" \
+        "--lists --scores SCORES" "start:" "continue:--stage lists --learn-kept true $lists --rl-steps $STEPS" \
         "$(rl rank_grpo "rank_grpo $lists")" "$(rl grpo "grpo $lists")" "$(rl gspo "gspo $lists")"
 fi
 python3 tests/quality/posttrain_report.py $root/posttrain docs

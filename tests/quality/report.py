@@ -7,8 +7,8 @@ What is computed stands between two marks; what stands around them is written by
 import os
 import sys
 
-BEGIN = "<!-- computed by ./run quality{}: begin -->"
-END = "<!-- computed by ./run quality{}: end -->"
+BEGIN = "<!-- computed by ./run {}: begin -->"
+END = "<!-- computed by ./run {}: end -->"
 
 
 def read(folder, name):
@@ -122,10 +122,11 @@ def main():
     folder, docs = sys.argv[1:]
     computed = compose(folder, docs)
     if computed:
-        fill(os.path.join(docs, "QUALITY.md"), "", computed)
+        fill(os.path.join(docs, "QUALITY.md"), "quality", computed)
     ids = read(folder, "ids.md")
     if ids:
-        fill(os.path.join(docs, "SEMANTIC_IDS.md"), " ids", ids)
+        fill(os.path.join(docs, "SEMANTIC_IDS.md"), "quality ids", ids)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -164,7 +164,27 @@ static void silent_groups_are_helped_or_replaced(void **state)
                 0.7 * first_step(plain, SILENT));
 }
 
-/* The control goes on with the same events and as many updates, by the supervised losses. */
+static void a_preset_is_a_stage(void **state)
+{
+    char home[600];
+    char long_way[2][SHA256_TEXT];
+    char short_way[2][SHA256_TEXT];
+    static const char rest[] =
+        " --rl-steps 3 --rl-prompts 8 --rl-check-every 3 --promote false" SMALL;
+    (void)state;
+    for (int round = 0; round < 2; round++) {
+        char args[700];
+        home_clone(home, sizeof home, base, "stage");
+        snprintf(args, sizeof args, "train --stage %s%s",
+                 round ? "rloo+vade" : "rl --algo rloo+vade", rest);
+        tessera_fine(home, args);
+        home_weights(round ? short_way : long_way, home);
+        scratch_drop(home);
+    }
+    assert_string_equal(long_way[0], short_way[0]);
+}
+
+/* The control goes on with the same events, and as many updates, by the supervised losses. */
 static void the_control_goes_on(void **state)
 {
     char home[600];
@@ -230,6 +250,7 @@ int main(void)
         TEST(the_same_bytes_on_any_number_of_threads_and_after_a_kill),
         TEST(every_preset_takes_steps),
         TEST(silent_groups_are_helped_or_replaced),
+        TEST(a_preset_is_a_stage),
         TEST(the_control_goes_on),
         TEST(what_cannot_be_is_said),
     };

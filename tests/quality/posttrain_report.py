@@ -1,0 +1,99 @@
+"""What the cells of ./run posttrain left, as the part "Post-training" of docs/QUALITY.md.
+
+usage: posttrain_report.py FOLDER DOCS
+"""
+import json
+import os
+import sys
+
+from report import fill
+
+FIGURES = {
+    "names": ("name R@1", "name R@10", "name N@10", "name R@50", "fused N@10"),
+    "lists": ("NDCG@5", "NDCG@10", "NDCG@20", "recall@20"),
+}
+CONTROLS = ("start", "continue", "grpo", "gspo")
+
+
+def load(folder, group, method, control):
+    """{figure: (mean, low, high)} of a method against a control, or None."""
+    path = os.path.join(folder, f"{group}.{method}.{control}.json")
+    if not os.path.exists(path):
+        return None
+    out = {}
+    for row in json.load(open(path, encoding="utf-8")):
+        what, kind = row["what"].split(": ", 1)[1].rsplit(", ", 1)
+        out.setdefault(what, {})[kind] = row["figure"]
+    return out
+
+
+def methods_of(folder, group):
+    names = [name.split(".")[1] for name in os.listdir(folder) if name.startswith(group + ".") and name.endswith(".files")]
+    first = [name for name in CONTROLS if name in names]
+    return first + sorted(set(names) - set(first))
+
+
+def means(folder, group, method, methods):
+    """A method's own figures stand in every comparison it is part of; the start's, in the others'."""
+    for control in methods:
+        found = load(folder, group, method, control)
+        if found:
+            return found
+    return {}
+
+
+def table(folder, group):
+    methods = methods_of(folder, group)
+    kind = group.rsplit("-", 1)[1]
+    figures = FIGURES[kind]
+    main = figures[2]
+    controls = [c for c in CONTROLS if c in methods]
+    out = [f"| method | {' | '.join(figures)} | {' | '.join(f'{main} minus {c}' for c in controls)} |", "|---" * (1 + len(figures) + len(controls)) + "|"]
+    for method in methods:
+        own = means(folder, group, method, methods)
+        row = [method] + [f"{own[f]['mean']:.4f}" if f in own else "-" for f in figures]
+        for control in controls:
+            against = load(folder, group, method, control) if control != method else None
+            difference = (against or {}).get(main)
+            if not difference:
+                row.append("")
+                continue
+            low, high = difference["low end of the difference"], difference["high end of the difference"]
+            row.append(f"[{low:+.4f}, {high:+.4f}]")
+        out.append("| " + " | ".join(row) + " |")
+    return "\n".join(out)
+
+
+def signal(folder, group):
+    """What rollouts did at the first and the last tenth of a run, of the last seed."""
+    out = ["| method | reward | hits | silent groups | units with signal | clipped | KL | entropy |", "|---" * 8 + "|"]
+    for method in methods_of(folder, group):
+        path = os.path.join(folder, f"{group}.{method}.rollouts.tsv")
+        if not os.path.exists(path):
+            continue
+        lines = [line.split("\t") for line in open(path, encoding="utf-8").read().strip().split("\n")]
+        at = {name: i for i, name in enumerate(lines[0])}
+        rows = lines[1:]
+        tenth = max(1, len(rows) // 10)
+
+        def ends(column):
+            mean = lambda part: sum(float(row[at[column]]) for row in part) / len(part)
+            return f"{mean(rows[:tenth]):.3f} to {mean(rows[-tenth:]):.3f}"
+
+        out.append("| " + " | ".join([method] + [ends(c) for c in ("reward", "hits", "silent_groups", "signal_units", "clipped", "kl", "entropy")]) + " |")
+    return "\n".join(out) if len(out) > 2 else ""
+
+
+def main():
+    folder, docs = sys.argv[1:]
+    groups = sorted({name.split(".")[0] for name in os.listdir(folder)}) if os.path.isdir(folder) else []
+    parts = []
+    for group in groups:
+        parts.append(f"### {group}, test part\n\n{table(folder, group)}\n")
+        rollouts = signal(folder, group)
+        if rollouts:
+            parts.append(f"What the rollouts did, from the first to the last tenth of a run:\n\n{rollouts}\n")
+    fill(os.path.join(docs, "QUALITY.md"), "posttrain", "\n".join(parts))
+
+
+main()
