@@ -31,8 +31,8 @@ struct objective_settings {
     double epsilon, epsilon_high, delta, tau_pos, tau_neg, disco_tau, rec_low, rec_high,
         regress_beta, dpo_beta, asymre_shift;
     double beta, kl_hinge_delta, kl_hinge_beta, entropy_coef, llds_coef, sft_coef, k2_coef,
-        token_share, gigpo_omega, decay_selected, decay_idle, decay_past, mix_ratio, rescue_share,
-        hint_min, hint_max, hint_share;
+        token_share, gigpo_omega, decay_selected, decay_idle, decay_past, mix_ratio, prdc_coef,
+        prdc_beta, rescue_share, hint_min, hint_max, hint_share;
     char kl_estimator[SETTING_TEXT_SIZE], kl_anchor[SETTING_TEXT_SIZE];
 };
 
@@ -57,6 +57,7 @@ enum {
     NEEDS_ENTROPY = 2,   /* entropy, and its gradient is meant */
     NEEDS_STALE = 4,     /* does nothing while the policy is the one that sampled */
     NEEDS_LOGGED = 8,    /* rows of the log */
+    NEEDS_ANCHORS = 32,  /* rows of the nearest thing in the log */
     NEEDS_PAST = 16,     /* what earlier rollouts say of a prompt (prompts.h) */
 };
 

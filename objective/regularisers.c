@@ -89,15 +89,15 @@ static double llds(const struct objective *o, struct rollouts *b)
     return loss;
 }
 
-/* -coef * mean over logged rows of their log-probability. */
-static double imitate(struct rollouts *b, double coef)
+/* -coef * mean over rows of a kind of their log-probability. */
+static double imitate(struct rollouts *b, enum row_kind kind, double coef)
 {
     double loss = 0;
     double rows = 0;
     for (size_t r = 0; r < b->rows; r++)
-        rows += b->kind[r] == ROW_LOGGED;
+        rows += b->kind[r] == kind;
     for (size_t r = 0; r < b->rows; r++)
-        for (size_t t = row_first_token(b, r); b->kind[r] == ROW_LOGGED && t < row_last_token(b, r);
+        for (size_t t = row_first_token(b, r); b->kind[r] == kind && t < row_last_token(b, r);
              t++) {
             loss -= coef * b->lp[t] / rows;
             b->g_lp[t] -= coef / rows;
@@ -107,7 +107,12 @@ static double imitate(struct rollouts *b, double coef)
 
 static double sft(const struct objective *o, struct rollouts *b)
 {
-    return imitate(b, o->settings.sft_coef);
+    return imitate(b, ROW_LOGGED, o->settings.sft_coef);
+}
+
+static double prdc(const struct objective *o, struct rollouts *b)
+{
+    return imitate(b, ROW_ANCHOR, o->settings.prdc_coef);
 }
 
 const struct objective_part REGULARISER_PARTS[] = {
@@ -125,5 +130,9 @@ const struct objective_part REGULARISER_PARTS[] = {
      "LLDS, arXiv 2512.04220, action gate"},
     {STAGE_REGULARISER, "sft", NEEDS_LOGGED, sft, "sft_coef", "-coef mean over logged rows of lp",
      "RPO, arXiv 2405.16436"},
+    {STAGE_REGULARISER, "prdc", NEEDS_ANCHORS, prdc, "prdc_coef prdc_beta",
+     "-coef mean over groups of lp of what is nearest in the log to a miss: beta^2 |state|^2 + "
+     "|item|^2",
+     "PRDC, arXiv 2306.06569"},
 };
 const size_t REGULARISER_PARTS_COUNT = COUNT(REGULARISER_PARTS);

@@ -26,6 +26,7 @@
 enum row_kind {
     ROW_ROLLOUT, /* sampled by the policy (lp_old is what it was then) */
     ROW_LOGGED,  /* what the user did, from the log */
+    ROW_ANCHOR,  /* the nearest thing in the log to a miss of the group */
 };
 
 struct rollouts {

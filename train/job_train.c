@@ -393,7 +393,7 @@ static bool open_rl(struct training *t, struct err *err)
     bool fine = objective_open(&t->rl.objective, t->job->objective, &warnings, err);
     if (fine && !t->rl.lists && strcmp(t->job->objective->adv_scope, "rank") == 0)
         fine = err_set(err, ERR_INPUT, "adv_scope: rank is for lists: add --list-items 20");
-    if (fine && t->rl.lists && t->rl.objective.needs & NEEDS_LOGGED)
+    if (fine && t->rl.lists && t->rl.objective.needs & (NEEDS_LOGGED | NEEDS_ANCHORS))
         fine = err_set(err, ERR_INPUT,
                        "list_items: this objective learns from what the log says came next, which "
                        "is an item, not a list: leave --list-items out");
@@ -403,6 +403,8 @@ static bool open_rl(struct training *t, struct err *err)
                        "--list-items out");
     fine = fine && rl_prompts_make(&t->rl.prompts, &t->data, t->version,
                                    t->rl.lists ? list_history(s) : s->window, s->list_items, err);
+    if (fine && t->rl.objective.needs & NEEDS_ANCHORS)
+        fine = anchors_make(&t->rl.anchors, &t->version->policy, &t->data.sequences, err);
     for (char *at = warnings.bytes; at && *at; at += strcspn(at, "\n"), at += *at == '\n')
         log_info("train.objective warning=\"%.*s\"", (int)strcspn(at, "\n"), at);
     if (fine)
@@ -602,6 +604,7 @@ bool job_train(const struct job *job_asked, struct err *err)
     if (t.rollouts)
         fclose(t.rollouts);
     rl_prompts_free(&t.rl.prompts);
+    anchors_free(&t.rl.anchors);
     list_examples_free(&t.lists);
     list_cases_free(&t.list_cases);
     version_drop(t.start);

@@ -68,7 +68,8 @@ static void part_layout(struct rl *rl, struct rl_part *p, const struct shape *s,
 void rl_layout(struct rl *rl, const struct shape *s, size_t width, struct arena *arena)
 {
     rl->drawn_a_prompt = rl->objective.settings.num_generations;
-    rl->rows_a_prompt = rl->drawn_a_prompt + (rl->objective.needs & NEEDS_LOGGED ? 1 : 0);
+    rl->rows_a_prompt = rl->drawn_a_prompt + (rl->objective.needs & NEEDS_LOGGED ? 1 : 0) +
+                        (rl->objective.needs & NEEDS_ANCHORS ? 1 : 0);
     rl->prompts_a_part = (rl->settings->rl_prompts + GRADIENTS - 1) / GRADIENTS;
     rl->words_a_mask = s->items / 64 + 1;
     size_t rows = GRADIENTS * rl->prompts_a_part * rl->rows_a_prompt;
@@ -227,7 +228,7 @@ static void gather_row(struct rl *rl, const struct rl_part *p, size_t row, bool 
         b->group_row[b->groups++] = b->rows;
     }
     b->row_unit[b->rows] = b->units;
-    b->kind[b->rows] = rl_is_logged(rl, row) ? ROW_LOGGED : ROW_ROLLOUT;
+    b->kind[b->rows] = rl_kind(rl, row);
     b->valid[b->rows] = 1;
     for (size_t k = 0; k < rl->ranks; k++) {
         size_t name = rl_name_at(p, rl, row, k);

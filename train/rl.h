@@ -33,6 +33,7 @@
 #include "recommend/item_words.h"
 #include "train/batch.h"
 #include "train/lists.h"
+#include "train/rl_anchors.h"
 
 struct rl_prompts {
     size_t count, dropped;
@@ -78,8 +79,9 @@ struct rl {
     const struct trie *no_late;
     const uint64_t *unseen; /* rows that no mask allows */
     struct rl_prompts prompts;
-    struct prompts past; /* what rollouts said of them */
-    uint32_t *asked;     /* [groups] which prompt each is of */
+    struct anchors anchors; /* owned; of NEEDS_ANCHORS */
+    struct prompts past;    /* what rollouts said of them */
+    uint32_t *asked;        /* [groups] which prompt each is of */
     bool lists;
     size_t ranks; /* of a list; 1 without */
     struct rl_part parts[GRADIENTS];
@@ -121,10 +123,14 @@ static inline size_t rl_name_at(const struct rl_part *p, const struct rl *rl, si
     return rank * (p->names.rows / rl->ranks) + row;
 }
 
-/* The rows of a prompt: what was drawn, then what the log says. */
-static inline bool rl_is_logged(const struct rl *rl, size_t row)
+/* The rows of a prompt: what was drawn, what the log says, an anchor. */
+static inline enum row_kind rl_kind(const struct rl *rl, size_t row)
 {
-    return row % rl->rows_a_prompt >= rl->drawn_a_prompt;
+    size_t place = row % rl->rows_a_prompt;
+    bool last = place + 1 == rl->rows_a_prompt;
+    return place < rl->drawn_a_prompt                      ? ROW_ROLLOUT
+           : last && (rl->objective.needs & NEEDS_ANCHORS) ? ROW_ANCHOR
+                                                           : ROW_LOGGED;
 }
 
 size_t rl_tiles_shared(const struct rl *rl, uint32_t item, uint32_t target);

@@ -51,8 +51,9 @@ static void pack_prompts(struct rl *rl, struct rl_part *p)
         p->packed.positions += p->names.rows;
     }
     for (size_t n = 0; n < p->names.rows; n++)
-        if (rl_is_logged(rl, n)) /* what the log says came next */
-            p->names.item[n] = target_of(rl, p, p->context[n]);
+        if (rl_kind(rl, n) != ROW_ROLLOUT) /* what the log says came next; anchors follow misses */
+            p->names.item[n] =
+                rl_kind(rl, n) == ROW_LOGGED ? target_of(rl, p, p->context[n]) : NO_ITEM;
 }
 
 /* z of every context, after a forward pass. */
@@ -143,7 +144,7 @@ static unsigned char hint_of(const struct rl *rl, struct rng *rng)
 static void draw_again(struct rl *rl, struct rl_part *p, struct rng *rng)
 {
     for (size_t r = 0; r < p->names.rows; r++) {
-        bool drawn = p->again[p->of_row[r]] && !rl_is_logged(rl, r);
+        bool drawn = p->again[p->of_row[r]] && rl_kind(rl, r) == ROW_ROLLOUT;
         p->forced[r] = drawn ? 0 : FORCED_WHOLLY;
         p->hint[r] = drawn ? 0 : p->hint[r];
     }
@@ -240,6 +241,27 @@ static void draw_names(struct rl *rl, struct rl_part *p, size_t part, size_t ste
     }
 }
 
+/* The anchor of each group that missed: of its first miss. */
+static void find_anchors(struct rl *rl, struct rl_part *p)
+{
+    const struct rl_prompts *all = &rl->prompts;
+    for (size_t i = 0; i < rl->prompts_a_part; i++) {
+        size_t first = i * rl->rows_a_prompt;
+        size_t miss = 0;
+        while (miss < rl->drawn_a_prompt &&
+               (p->names.item[first + miss] == NO_ITEM || hits(rl, p, first + miss)))
+            miss++;
+        if (miss == rl->drawn_a_prompt)
+            continue;
+        size_t history = all->first[p->picked[i]];
+        p->names.item[first + rl->rows_a_prompt - 1] =
+            anchors_find(&rl->anchors, rl->policy, rl->objective.settings.prdc_beta,
+                         all->history + history, all->first[p->picked[i] + 1] - history,
+                         p->names.item[first + miss], p->skip + i * rl->words_a_mask);
+    }
+    sample_score(&p->sample, &p->names, rl->policy, p->z);
+}
+
 void rl_draw(struct rl *rl, size_t part, size_t step, bool fresh)
 {
     struct rl_part *p = &rl->parts[part];
@@ -255,6 +277,8 @@ void rl_draw(struct rl *rl, size_t part, size_t step, bool fresh)
         draw_lists(rl, p, &rng);
     } else {
         draw_names(rl, p, part, step, &rng);
+        if (rl->objective.needs & NEEDS_ANCHORS)
+            find_anchors(rl, p);
     }
     if (rl->objective.needs & NEEDS_REFERENCE) {
         forward(rl, p, &p->reference_work, &rl->reference, p->z_reference);

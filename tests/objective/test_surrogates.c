@@ -21,6 +21,7 @@ static void check_derivatives_of(const char *algo, const char *more, size_t rank
     static double g_entropy[GROUPS * ROWS * RANKS * TILES];
     make(GROUPS, ROWS, ranks, TILES, 11);
     b.kind[1] = ROW_LOGGED;
+    b.kind[2] = ROW_ANCHOR;
     objective_prepare(&o, &b, &report);
     loss_at(&o);
     memcpy(g_lp, b.g_lp, b.tokens * sizeof *g_lp);
@@ -76,6 +77,7 @@ static void gradients_are_derivatives(void **state)
     check_derivatives_of("disco", "", 1);
     check_derivatives_of("disco_b", "kl_hinge_delta=0", 1);
     check_derivatives("grpo+llds", "num_iterations=2");
+    check_derivatives("grpo+prdc", "prdc_coef=0.3");
     check_derivatives("grpo+entropy", "entropy_coef=0.3");
     for (int k = 1; k <= 3; k++)
         for (int a = 0; a < 2; a++) {

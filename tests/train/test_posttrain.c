@@ -103,7 +103,8 @@ static void every_preset_takes_steps(void **state)
                                         "srpo+vade",
                                         "spo",
                                         "grpo+vas",
-                                        "srpo+igpo"};
+                                        "srpo+igpo",
+                                        "srpo+prdc+igpo"};
     (void)state;
     for (size_t i = 0; i < sizeof algos / sizeof *algos; i++) {
         char home[600];
