@@ -216,8 +216,7 @@ static bool do_index(struct front *f, const struct job *job, struct err *err)
 
 static bool do_train(struct front *f, const struct job *job, struct err *err)
 {
-    (void)f;
-    return job_train(job, err);
+    return f->train.watch ? job_watch(job, err) : job_train(job, err);
 }
 
 static bool do_texts(struct front *f, const struct job *job, struct err *err)

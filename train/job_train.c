@@ -382,6 +382,27 @@ static bool open_lists(struct training *t, struct err *err)
     return fine;
 }
 
+static bool learns_from_newer(const struct train_settings *s)
+{
+    return strcmp(s->stage, "rl") == 0 && strcmp(s->rl_source, "newer") == 0;
+}
+
+static bool make_prompts(struct training *t, struct err *err)
+{
+    const struct train_settings *s = t->job->train;
+    size_t history = t->rl.lists ? list_history(s) : s->window;
+    if (!learns_from_newer(s))
+        return rl_prompts_make(&t->rl.prompts, &t->data, t->version, history, s->list_items, err);
+    struct row_data newer;
+    if (t->newer_upto == t->data.histories->upto)
+        return err_set(err, ERR_INPUT,
+                       "rl_source: expected events that are newer than the index, found none");
+    bool fine = rows_load_newer(&newer, &t->data, t->newer_upto, t->snapshot, err) &&
+                rl_prompts_make(&t->rl.prompts, &newer, t->version, history, s->list_items, err);
+    rows_release(&newer);
+    return fine;
+}
+
 static bool open_rl(struct training *t, struct err *err)
 {
     const struct train_settings *s = t->job->train;
@@ -401,8 +422,7 @@ static bool open_rl(struct training *t, struct err *err)
         fine = err_set(err, ERR_INPUT,
                        "rescue: a hint is the beginning of one item's name, not of a list: leave "
                        "--list-items out");
-    fine = fine && rl_prompts_make(&t->rl.prompts, &t->data, t->version,
-                                   t->rl.lists ? list_history(s) : s->window, s->list_items, err);
+    fine = fine && make_prompts(t, err);
     if (fine && t->rl.objective.needs & NEEDS_ANCHORS)
         fine = anchors_make(&t->rl.anchors, &t->version->policy, &t->data.sequences, err);
     for (char *at = warnings.bytes; at && *at; at += strcspn(at, "\n"), at += *at == '\n')
@@ -484,14 +504,18 @@ static bool make_hash(struct training *t, struct err *err)
         return false;
     if (t->job->train->texts && t->job->train->task_share > 0)
         t->texts_revision = texts_revision(&txn);
+    if (learns_from_newer(t->job->train))
+        t->newer_upto = store_sequence(&txn);
     store_abort(&txn);
-    snprintf(data, sizeof data, "%s %llu %llu %s", t->data.index_name,
+    snprintf(data, sizeof data, "%s %llu %llu %llu %s", t->data.index_name,
              (unsigned long long)t->data.histories->upto, (unsigned long long)t->texts_revision,
-             t->init);
+             (unsigned long long)t->newer_upto, t->init);
     struct train_settings shaping =
         *t->job->train; /* what does not change the result stays out of it */
     shaping.threads = 0;
     shaping.promote = false;
+    shaping.watch = false;
+    shaping.watch_events = 1;
     shaping.state_every_steps = 1;
     const struct settings tables[] = {
         {TRAIN_SETTINGS, TRAIN_SETTINGS_COUNT, &shaping},
@@ -551,6 +575,9 @@ static bool expand_stage(struct training *t, struct train_settings *s, struct er
                        s->stage);
     if (lists && s->list_items == 0)
         return err_set(err, ERR_INPUT, "stage: lists needs their length: add --list-items 20");
+    if (strcmp(s->rl_source, "kept") != 0 && strcmp(s->rl_source, "newer") != 0)
+        return err_set(err, ERR_INPUT, "rl_source: expected kept or newer, found '%.40s'",
+                       s->rl_source);
     if (strcmp(s->preset, "policy") != 0)
         return err_set(err, ERR_INPUT, "stage: %s goes on from a policy, not from %s", s->stage,
                        s->preset);

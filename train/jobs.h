@@ -31,9 +31,10 @@ struct train_settings {
         adam_beta2, average_decay, name_teach, smoothing, task_share, task_weight, say_weight,
         newcomer_loss;
     size_t softmax_items, negatives;
-    bool learn_kept, promote, node_vectors, texts;
-    char preset[SETTING_TEXT_SIZE], stage[SETTING_TEXT_SIZE], init[SETTING_TEXT_SIZE];
-    size_t rl_steps, rl_prompts, rl_check_every, list_items;
+    bool learn_kept, promote, node_vectors, texts, watch;
+    char preset[SETTING_TEXT_SIZE], stage[SETTING_TEXT_SIZE], init[SETTING_TEXT_SIZE],
+        rl_source[SETTING_TEXT_SIZE];
+    size_t watch_events, rl_steps, rl_prompts, rl_check_every, list_items;
     double rl_learning_rate, rl_temperature, rl_weight;
 };
 
@@ -55,6 +56,11 @@ struct job {
 
 bool job_index(const struct job *job, struct err *err) MUST_CHECK;
 bool job_train(const struct job *job, struct err *err) MUST_CHECK;
+/*
+ * Trains by settings whenever watch_events more events are newer than the index, and goes on until
+ * an error or a signal.
+ */
+bool job_watch(const struct job *job, struct err *err) MUST_CHECK;
 
 /* Asks a large model about items and users that it has not answered yet; most 0: about all. */
 bool job_texts(const struct job *job, size_t most, struct err *err) MUST_CHECK;

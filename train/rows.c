@@ -73,21 +73,34 @@ bool rows_check_meaning(uint64_t *upto, const char *folder, const struct job *jo
     return fine;
 }
 
-bool rows_load(struct row_data *data, const struct job *job, struct err *err)
+static bool check_index(char folder[PATH_SIZE], char *name, size_t room, uint64_t *upto,
+                        const struct job *job, struct err *err)
 {
     char link[PATH_SIZE];
     char target[PATH_SIZE];
-    char folder[PATH_SIZE];
-    uint64_t upto = 0;
     if (!path_make(link, err, "%s/indexes/current", job->home))
         return false;
-    if (!link_read(target, link) || strlen(target) >= sizeof data->index_name)
+    if (!link_read(target, link) || strlen(target) >= room)
         return err_set(err, ERR_MISSING,
                        "%s: there is no index; run `tessera --home %s index` first", link,
                        job->home);
-    memcpy(data->index_name, target, strlen(target) + 1);
-    if (!path_make(folder, err, "%s/indexes/%s", job->home, target) ||
-        !manifest_check(folder, err) || !rows_check_meaning(&upto, folder, job, err))
+    memcpy(name, target, strlen(target) + 1);
+    return path_make(folder, err, "%s/indexes/%s", job->home, target) &&
+           manifest_check(folder, err) && rows_check_meaning(upto, folder, job, err);
+}
+
+bool rows_index_upto(uint64_t *upto, const struct job *job, struct err *err)
+{
+    char folder[PATH_SIZE];
+    char name[64];
+    return check_index(folder, name, sizeof name, upto, job, err);
+}
+
+bool rows_load(struct row_data *data, const struct job *job, struct err *err)
+{
+    char folder[PATH_SIZE];
+    uint64_t upto = 0;
+    if (!check_index(folder, data->index_name, sizeof data->index_name, &upto, job, err))
         return false;
     data->index = index_open(folder, err);
     return data->index && rows_load_events(data, job, upto, err);
@@ -97,6 +110,35 @@ static void rename_items(struct row_data *data, const struct snapshot *snapshot)
 {
     for (size_t e = 0; e < data->histories->events; e++)
         data->histories->item[e] = snapshot_row(snapshot, data->numbers[e]);
+}
+
+/* A user's newest events, as many as were not there before, are what is new. */
+static void keep_newer(struct split *split, const struct histories *now,
+                       const struct histories *before)
+{
+    size_t old = 0;
+    for (size_t u = 0; u < now->users; u++) {
+        while (old < before->users && before->user[old] < now->user[u])
+            old++;
+        bool known = old < before->users && before->user[old] == now->user[u];
+        size_t count = known ? before->first[old + 1] - before->first[old] : 0;
+        split->train_end[u] = now->first[u] + count;
+        split->rl_end[u] = now->first[u + 1];
+    }
+}
+
+bool rows_load_newer(struct row_data *newer, const struct row_data *data, uint64_t upto,
+                     const struct snapshot *snapshot, struct err *err)
+{
+    const struct job *job = data->job;
+    *newer = (struct row_data){.job = job};
+    newer->histories = histories_load(job->store, job->events, upto, err);
+    if (!newer->histories || !split_make(&newer->split, newer->histories, "none", err))
+        return false;
+    keep_newer(&newer->split, newer->histories, data->histories);
+    for (size_t e = 0; e < newer->histories->events; e++)
+        newer->histories->item[e] = snapshot_row(snapshot, newer->histories->item[e]);
+    return true;
 }
 
 bool rows_name(struct row_data *data, const struct snapshot *snapshot, struct err *err)

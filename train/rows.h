@@ -26,6 +26,14 @@ bool rows_check_meaning(uint64_t *upto, const char *folder, const struct job *jo
 
 bool rows_load(struct row_data *data, const struct job *job,
                struct err *err) MUST_CHECK; /* current index and events */
+/* How far the current index looked into the log. */
+bool rows_index_upto(uint64_t *upto, const struct job *job, struct err *err) MUST_CHECK;
+/*
+ * Everything up to a watermark beyond data's (0: all), in the rows of a snapshot; what data does
+ * not have is what its split keeps for post-training.  Released as data is.
+ */
+bool rows_load_newer(struct row_data *newer, const struct row_data *data, uint64_t upto,
+                     const struct snapshot *snapshot, struct err *err) MUST_CHECK;
 bool rows_load_events(struct row_data *data, const struct job *job, uint64_t upto,
                       struct err *err) MUST_CHECK;
 bool rows_name(struct row_data *data, const struct snapshot *snapshot, struct err *err) MUST_CHECK;

@@ -25,6 +25,7 @@ struct training {
     struct item_words *words;
     struct told *told;       /* NULL: nobody was asked */
     uint64_t texts_revision; /* that the hash was made of; 0: none are read */
+    uint64_t newer_upto;     /* the last event that rl_source newer reads; 0: it does not */
     struct tasks tasks;
     struct list_examples lists;   /* of stage lists */
     struct list_cases list_cases; /* validation, of stages that write lists */

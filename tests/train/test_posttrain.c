@@ -5,7 +5,9 @@
  */
 #include "tests/service/client.h"
 
+#include <signal.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define SMALL                                                                                      \
     " --rl-share 0.5 --dim 32 --ffn 64 --heads 2 --kv_heads 2 --check_users 60 --window 20 "       \
@@ -165,6 +167,80 @@ static void silent_groups_are_helped_or_replaced(void **state)
                 0.7 * first_step(plain, SILENT));
 }
 
+/* New users of items that everybody knows: five events each, beginning with user `from`. */
+static void import_new(const char *home, size_t from, size_t users)
+{
+    static const char *const items[] = {"tt0133093", "tt1300854", "tt1375666", "tt0468569",
+                                        "tt1345836"};
+    char path[700];
+    char args[900];
+    snprintf(path, sizeof path, "%s/new.csv", home);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fprintf(file, "user,item,timestamp,rating\n");
+    for (size_t u = from; u < from + users; u++)
+        for (size_t e = 0; e < 5; e++)
+            fprintf(file, "new-%zu,%s,%zu,9\n", u, items[(u + e) % 5], 1500000000 + 5 * u + e);
+    fclose(file);
+    snprintf(args, sizeof args, "import --interactions %s", path);
+    tessera_fine(home, args);
+}
+
+/* What came after the index is paid for; whoever watches trains again when there is enough of it.
+ */
+static void newer_events_are_learned_from(void **state)
+{
+    static const char rest[] =
+        " --rl-source newer --rl-steps 2 --rl-prompts 8 --rl-check-every 2 --promote false" SMALL;
+    char home[600];
+    char args[900];
+    char why[8000];
+    char base_version[64];
+    char first[64];
+    char second[64];
+    (void)state;
+    home_clone(home, sizeof home, base, "newer");
+    home_newest(base_version, home);
+    snprintf(args, sizeof args, "train --stage srpo%s", rest);
+    assert_int_equal(tessera(why, sizeof why, home, args), 2);
+    assert_non_null(strstr(why, "expected events that are newer than the index, found none"));
+    import_new(home, 0, 20);
+    assert_int_equal(tessera(why, sizeof why, home, args), 0);
+    assert_non_null(
+        strstr(why, "train.prompts count=80 dropped=20")); /* the first has no history */
+    home_newest(first, home);
+    assert_string_not_equal(first, base_version);
+    /* as it watches: 100 events are enough, at once; 50 more are not, 100 are */
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        snprintf(args, sizeof args,
+                 "exec " TESSERA " --home %s train --stage srpo --watch --watch-events 100 --seed 2"
+                 "%s >%s/watch.log 2>&1",
+                 home, rest, home);
+        execl("/bin/sh", "sh", "-c", args, (char *)NULL);
+        _exit(127);
+    }
+    for (size_t round = 0; round < 2; round++) {
+        for (int i = 0; i < 1200; i++) {
+            home_newest(second, home);
+            if (strcmp(second, first) != 0)
+                break;
+            usleep(100000);
+        }
+        assert_string_not_equal(second, first);
+        memcpy(first, second, sizeof first);
+        if (round == 0)
+            import_new(home, 20, 25);
+    }
+    kill(pid, SIGTERM);
+    waitpid(pid, NULL, 0);
+    tessera_fine(home, "verify");
+    assert_int_equal(tessera(why, sizeof why, home, "train --stage srpo --watch" SMALL), 2);
+    assert_non_null(strstr(why, "watch: expected a stage of post-training with rl_source newer"));
+    scratch_drop(home);
+}
+
 static void a_preset_is_a_stage(void **state)
 {
     char home[600];
@@ -251,6 +327,7 @@ int main(void)
         TEST(the_same_bytes_on_any_number_of_threads_and_after_a_kill),
         TEST(every_preset_takes_steps),
         TEST(silent_groups_are_helped_or_replaced),
+        TEST(newer_events_are_learned_from),
         TEST(a_preset_is_a_stage),
         TEST(the_control_goes_on),
         TEST(what_cannot_be_is_said),
