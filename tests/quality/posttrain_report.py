@@ -6,7 +6,7 @@ import json
 import os
 import sys
 
-from report import fill
+from report import fill, svg
 
 FIGURES = {
     "names": ("name R@1", "name R@10", "name N@10", "name R@50", "fused N@10"),
@@ -64,21 +64,41 @@ def table(folder, group):
     return "\n".join(out)
 
 
+def rollouts_of(folder, group, method):
+    """Columns of rollouts.tsv by name, as lists of floats; or None."""
+    path = os.path.join(folder, f"{group}.{method}.rollouts.tsv")
+    if not os.path.exists(path):
+        return None
+    lines = [line.split("\t") for line in open(path, encoding="utf-8").read().strip().split("\n")]
+    return {name: [float(row[i]) for row in lines[1:]] for i, name in enumerate(lines[0])}
+
+
+def draw(folder, docs, group, method):
+    """Reward, hits, silent groups and entropy over steps, each the mean of ten steps."""
+    found = rollouts_of(folder, group, method)
+    if not found:
+        return ""
+    every = 10
+    curves = {}
+    for name in ("reward", "hits", "silent_groups", "entropy"):
+        value = found[name]
+        curves[name] = [(found["step"][i], sum(value[i : i + every]) / len(value[i : i + every])) for i in range(0, len(value), every)]
+    svg(os.path.join(docs, f"learning-{group}.svg"), curves, "step")
+    return f"Rollouts of {method}: ![learning curves](learning-{group}.svg)\n"
+
+
 def signal(folder, group):
     """What rollouts did at the first and the last tenth of a run, of the last seed."""
     out = ["| method | reward | hits | silent groups | units with signal | clipped | KL | entropy |", "|---" * 8 + "|"]
     for method in methods_of(folder, group):
-        path = os.path.join(folder, f"{group}.{method}.rollouts.tsv")
-        if not os.path.exists(path):
+        found = rollouts_of(folder, group, method)
+        if not found:
             continue
-        lines = [line.split("\t") for line in open(path, encoding="utf-8").read().strip().split("\n")]
-        at = {name: i for i, name in enumerate(lines[0])}
-        rows = lines[1:]
-        tenth = max(1, len(rows) // 10)
+        tenth = max(1, len(found["step"]) // 10)
 
         def ends(column):
-            mean = lambda part: sum(float(row[at[column]]) for row in part) / len(part)
-            return f"{mean(rows[:tenth]):.3f} to {mean(rows[-tenth:]):.3f}"
+            first, last = found[column][:tenth], found[column][-tenth:]
+            return f"{sum(first) / tenth:.3f} to {sum(last) / tenth:.3f}"
 
         out.append("| " + " | ".join([method] + [ends(c) for c in ("reward", "hits", "silent_groups", "signal_units", "clipped", "kl", "entropy")]) + " |")
     return "\n".join(out) if len(out) > 2 else ""
@@ -93,6 +113,7 @@ def main():
         rollouts = signal(folder, group)
         if rollouts:
             parts.append(f"What the rollouts did, from the first to the last tenth of a run:\n\n{rollouts}\n")
+            parts.append(draw(folder, docs, group, "rank_grpo" if group.endswith("lists") else "srpo"))
     fill(os.path.join(docs, "QUALITY.md"), "posttrain", "\n".join(parts))
 
 

@@ -38,7 +38,7 @@ def curve(folder, name):
     return out
 
 
-def panel(points, title, left, width=300, height=200):
+def panel(points, title, left, unit, width=300, height=200):
     """One curve in a box of its own scale."""
     xs = [x for x, _ in points]
     ys = [y for _, y in points]
@@ -54,13 +54,13 @@ def panel(points, title, left, width=300, height=200):
         f'<polyline points="{path}" class="line"/>'
         f'<text x="{left + 40}" y="36" class="n" text-anchor="end">{high:.3g}</text>'
         f'<text x="{left + 40}" y="{height - 30}" class="n" text-anchor="end">{low:.3g}</text>'
-        f'<text x="{left + width - 16}" y="{height - 14}" class="n" text-anchor="end">epoch {wide:.0f}</text>'
+        f'<text x="{left + width - 16}" y="{height - 14}" class="n" text-anchor="end">{unit} {wide:.0f}</text>'
     )
 
 
-def svg(path, curves):
+def svg(path, curves, unit="epoch"):
     drawn = [(title, points) for title, points in curves.items() if len(points) > 1]
-    body = "".join(panel(points, title, i * 310) for i, (title, points) in enumerate(drawn))
+    body = "".join(panel(points, title, i * 310, unit) for i, (title, points) in enumerate(drawn))
     with open(path, "w", encoding="utf-8") as file:
         file.write(
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{310 * len(drawn)}" height="200">'
