@@ -74,16 +74,16 @@ bool judge(struct judgement *out, const struct cases *cases, const struct snapsh
 void judgement_release(struct judgement *judgement, size_t cases);
 
 /*
- * Fits the weights on these cases: the largest mean log-softmax of the target among its candidates
- * (Newton), for all features, all but one, and each reading alone; keeps the best by NDCG@10.
- */
-/*
  * What newcomers may get on top of these weights so that the targets that are none lose at most a
  * share of their HR@10 (by bisection; without newcomers among the candidates it is the largest
  * tried, 30).
  */
 double newcomers_fit(const double *weights, double loss, const struct judgement *judgement,
                      size_t cases);
+/*
+ * Fits the weights on these cases: the largest mean log-softmax of the target among its candidates
+ * (Newton), for all features, all but one, and each reading alone; keeps the best by NDCG@10.
+ */
 void fusion_fit(struct fusion *fusion, const struct judgement *judgement, size_t cases);
 
 #endif

@@ -44,6 +44,16 @@ struct training {
     size_t positions; /* since started_s */
 };
 
+/*
+ * What a stage means in settings, and the version that it starts from; controls get the events that
+ * were kept for rl; opened before the trainer, which then goes on from the start's params.
+ */
+bool stage_expand(struct training *training, struct train_settings *settings,
+                  struct err *err) MUST_CHECK;
+void stage_release_kept(struct training *training);
+bool stage_open(struct training *training, struct err *err) MUST_CHECK;
+bool stage_go_on(struct training *training, struct err *err) MUST_CHECK;
+bool stage_reads_newer(const struct train_settings *settings);
 /* The version becomes what these params make of it. */
 void training_take_params(struct training *training, const struct params *params);
 /* Mean NDCG@10. */

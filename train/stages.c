@@ -1,0 +1,166 @@
+/*
+ * stages.c: what comes after supervised training goes on from a version: lists to imitate, or names
+ * and lists that are paid for.
+ */
+#include "base/log.h"
+#include "train/training.h"
+
+#include <string.h>
+
+/* What a stage means in settings, and what it starts from. */
+bool stage_expand(struct training *t, struct train_settings *s, struct err *err)
+{
+    bool rl = strcmp(s->stage, "rl") == 0;
+    bool lists = strcmp(s->stage, "lists") == 0;
+    if (strcmp(s->stage, "sft") == 0)
+        return true;
+    if (!rl && !lists && strcmp(s->stage, "continue") != 0)
+        return err_set(err, ERR_INPUT, "stage: expected sft, lists, rl or continue, found '%.40s'",
+                       s->stage);
+    if (lists && s->list_items == 0)
+        return err_set(err, ERR_INPUT, "stage: lists needs their length: add --list-items 20");
+    if (strcmp(s->rl_source, "kept") != 0 && strcmp(s->rl_source, "newer") != 0)
+        return err_set(err, ERR_INPUT, "rl_source: expected kept or newer, found '%.40s'",
+                       s->rl_source);
+    if (strcmp(s->preset, "policy") != 0)
+        return err_set(err, ERR_INPUT, "stage: %s goes on from a policy, not from %s", s->stage,
+                       s->preset);
+    t->posttrains = true;
+    s->learning_rate = s->rl_learning_rate;
+    if (strcmp(s->init, "production") == 0)
+        return production_name(t->init, t->job->home, err);
+    snprintf(t->init, sizeof t->init, "%.60s", s->init);
+    return true;
+}
+
+/* Controls learn from the events that were kept for rl. */
+void stage_release_kept(struct training *t)
+{
+    struct split *split = &t->data.split;
+    const struct train_settings *s = t->job->train;
+    if (strcmp(s->stage, "continue") == 0 || (strcmp(s->stage, "lists") == 0 && s->learn_kept))
+        memcpy(split->train_end, split->rl_end, split->users * sizeof *split->train_end);
+}
+
+/* Params fit if each tensor has as many numbers and attention cuts them alike. */
+static bool same_shape(const struct shape *a, const struct shape *b)
+{
+    for (size_t i = 0; i < PARAM_COUNT; i++)
+        if (param_count(&PARAMS[i], a) != param_count(&PARAMS[i], b))
+            return false;
+    return a->heads == b->heads && a->node_vectors == b->node_vectors;
+}
+
+static bool writes_lists(const struct training *t)
+{
+    return t->posttrains && t->job->train->list_items > 0;
+}
+
+static size_t list_history(const struct train_settings *s)
+{
+    return s->window < LIST_HISTORY_MAX ? s->window : LIST_HISTORY_MAX;
+}
+
+/* The version that a later stage starts from. */
+static bool open_start(struct training *t, struct err *err)
+{
+    const struct train_settings *s = t->job->train;
+    if (!t->posttrains)
+        return true;
+    t->start = version_open(t->job->home, t->init, t->job->store, s->scan_items_max, err);
+    if (!t->start)
+        return false;
+    if (strcmp(t->start->index->fingerprint, t->version->index->fingerprint) == 0 &&
+        same_shape(&t->start->policy.shape, &t->version->policy.shape))
+        return true;
+    return err_set(err, ERR_INPUT,
+                   "init: version %s was made from another index or with other sizes than these "
+                   "settings say",
+                   t->init);
+}
+
+/* Lists to imitate, in the place of tasks; they go on while lists are paid for. */
+static bool open_lists(struct training *t, struct err *err)
+{
+    const struct train_settings *s = t->job->train;
+    if (!writes_lists(t))
+        return true;
+    struct snapshot *snapshot = snapshot_open(version_hold(t->start), t->job->store, err);
+    bool fine =
+        snapshot && list_examples_make(&t->lists, &t->data.sequences, snapshot, s->list_items,
+                                       list_history(s), s->seed, t->job->pool, err);
+    snapshot_drop(snapshot);
+    if (fine)
+        log_info("train.lists count=%zu", t->lists.count);
+    t->tasks.lists = &t->lists;
+    t->tasks.per_epoch = t->lists.count;
+    return fine;
+}
+
+bool stage_reads_newer(const struct train_settings *s)
+{
+    return strcmp(s->stage, "rl") == 0 && strcmp(s->rl_source, "newer") == 0;
+}
+
+bool stage_open(struct training *t, struct err *err)
+{
+    return open_start(t, err) && open_lists(t, err);
+}
+
+static bool make_prompts(struct training *t, struct err *err)
+{
+    const struct train_settings *s = t->job->train;
+    size_t history = t->rl.lists ? list_history(s) : s->window;
+    if (!stage_reads_newer(s))
+        return rl_prompts_make(&t->rl.prompts, &t->data, t->version, history, s->list_items, err);
+    struct row_data newer;
+    if (t->newer_upto == t->data.histories->upto)
+        return err_set(err, ERR_INPUT,
+                       "rl_source: expected events that are newer than the index, found none");
+    bool fine = rows_load_newer(&newer, &t->data, t->newer_upto, t->snapshot, err) &&
+                rl_prompts_make(&t->rl.prompts, &newer, t->version, history, s->list_items, err);
+    rows_release(&newer);
+    return fine;
+}
+
+static bool open_rl(struct training *t, struct err *err)
+{
+    const struct train_settings *s = t->job->train;
+    struct text warnings;
+    text_init(&warnings, 1 << 16);
+    t->rl.words = t->words;
+    t->rl.lists = s->list_items > 0;
+    t->rl.ranks = t->rl.lists ? s->list_items : 1;
+    bool fine = objective_open(&t->rl.objective, t->job->objective, &warnings, err);
+    if (fine && !t->rl.lists && strcmp(t->job->objective->adv_scope, "rank") == 0)
+        fine = err_set(err, ERR_INPUT, "adv_scope: rank is for lists: add --list-items 20");
+    if (fine && t->rl.lists && t->rl.objective.needs & (NEEDS_LOGGED | NEEDS_ANCHORS))
+        fine = err_set(err, ERR_INPUT,
+                       "list_items: this objective learns from what the log says came next, which "
+                       "is an item, not a list: leave --list-items out");
+    if (fine && t->rl.lists && *t->job->objective->rescue)
+        fine = err_set(err, ERR_INPUT,
+                       "rescue: a hint is the beginning of one item's name, not of a list: leave "
+                       "--list-items out");
+    fine = fine && make_prompts(t, err);
+    if (fine && t->rl.objective.needs & NEEDS_ANCHORS)
+        fine = anchors_make(&t->rl.anchors, &t->version->policy, &t->data.sequences, err);
+    for (char *at = warnings.bytes; at && *at; at += strcspn(at, "\n"), at += *at == '\n')
+        log_info("train.objective warning=\"%.*s\"", (int)strcspn(at, "\n"), at);
+    if (fine)
+        log_info("train.prompts count=%zu dropped=%zu", t->rl.prompts.count, t->rl.prompts.dropped);
+    text_release(&warnings);
+    return fine;
+}
+
+/* Takes up the params of the version that a later stage starts from. */
+bool stage_go_on(struct training *t, struct err *err)
+{
+    bool rl = strcmp(t->job->train->stage, "rl") == 0;
+    if (!t->posttrains)
+        return true;
+    return (!rl || open_rl(t, err)) &&
+           trainer_continue(&t->trainer, &t->start->policy.params, rl ? &t->rl : NULL, err) &&
+           (!writes_lists(t) || list_cases_make(&t->list_cases, &t->data, PART_VALIDATION,
+                                                t->job->train->check_users, err));
+}
