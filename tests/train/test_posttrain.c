@@ -186,6 +186,32 @@ static void import_new(const char *home, size_t from, size_t users)
     tessera_fine(home, args);
 }
 
+/* Nobody, then somebody whose kept events are the only ones of their items: clear words, no harm.
+ */
+static void a_log_of_nobody_and_of_one(void **state)
+{
+    static const char rest[] = " --rl-share 1 --dim 32 --ffn 64 --heads 2 --kv_heads 2 --window 20";
+    char home[512];
+    char args[700];
+    char why[8000];
+    (void)state;
+    snprintf(home, sizeof home, "%s", scratch_folder("one-user"));
+    tessera_fine(home, "import --items " SAMPLE "/items.jsonl.zst");
+    tessera_fine(home, "index --rl-share 1");
+    snprintf(args, sizeof args, "train --stage srpo%s", rest);
+    assert_int_equal(tessera(why, sizeof why, home, args), 2);
+    assert_non_null(strstr(why, "no version is in production"));
+    import_new(home, 0, 1);
+    tessera_fine(home, "index --rl-share 1");
+    snprintf(args, sizeof args, "train --epochs 1%s", rest);
+    tessera_fine(home, args);
+    snprintf(args, sizeof args, "train --stage srpo --rl-steps 2%s", rest);
+    assert_int_equal(tessera(why, sizeof why, home, args), 2);
+    assert_non_null(strstr(why, "all 2 events that were kept for post-training are of items that"));
+    tessera_fine(home, "verify");
+    scratch_drop(home);
+}
+
 /* What came after the index is paid for; whoever watches trains again when there is enough of it.
  */
 static void newer_events_are_learned_from(void **state)
@@ -327,6 +353,7 @@ int main(void)
         TEST(the_same_bytes_on_any_number_of_threads_and_after_a_kill),
         TEST(every_preset_takes_steps),
         TEST(silent_groups_are_helped_or_replaced),
+        TEST(a_log_of_nobody_and_of_one),
         TEST(newer_events_are_learned_from),
         TEST(a_preset_is_a_stage),
         TEST(the_control_goes_on),
