@@ -207,7 +207,7 @@ static void a_log_of_nobody_and_of_one(void **state)
     tessera_fine(home, args);
     snprintf(args, sizeof args, "train --stage srpo --rl-steps 2%s", rest);
     assert_int_equal(tessera(why, sizeof why, home, args), 2);
-    assert_non_null(strstr(why, "kept for post-training are of items that may not be named"));
+    assert_non_null(strstr(why, "expected events that were kept for post-training, found none"));
     tessera_fine(home, "verify");
     scratch_drop(home);
 }
