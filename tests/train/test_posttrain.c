@@ -186,8 +186,7 @@ static void import_new(const char *home, size_t from, size_t users)
     tessera_fine(home, args);
 }
 
-/* Nobody, then somebody whose kept events are the only ones of their items: clear words, no harm.
- */
+/* Nobody, then somebody with too few events to keep any: clear words, no harm. */
 static void a_log_of_nobody_and_of_one(void **state)
 {
     static const char rest[] = " --rl-share 1 --dim 32 --ffn 64 --heads 2 --kv_heads 2 --window 20";
