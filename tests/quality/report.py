@@ -4,6 +4,7 @@ usage: report.py FOLDER DOCS
 
 What is computed stands between two marks; what stands around them is written by hand.
 """
+import json
 import os
 import sys
 
@@ -70,6 +71,28 @@ def svg(path, curves, unit="epoch"):
         )
 
 
+def cold_rows(folder):
+    """What was asked of newcomers beside what was measured: not below nearest text, the others lose at most 2 %."""
+    text = read(folder, "beauty-cold.json")
+    if not text:
+        return ""
+    found = {row["what"]: row["figure"] for row in json.loads(text)}
+
+    def hr(method, targets):
+        return found[f"test: HR@10, {method}, {targets}"]
+
+    known = "targets with a training event"
+    text_only = hr("nearest_text", "targets without a training event")
+    out = ["| | HR@10 of newcomers | asked | met | the others lose | asked | met |", "|---|---|---|---|---|---|---|"]
+    for method in ("name", "find", "fused"):
+        cold = hr(method, "targets without a training event")
+        loss = 1 - hr(method, known) / hr(method, f"{known}, newcomers left out of the lists")
+        out.append(
+            f"| {method} | {cold:.4f} | >= {text_only:.4f} (nearest text) | {str(cold >= text_only).lower()} | {loss:.1%} | <= 2 % | {str(loss <= 0.02).lower()} |"
+        )
+    return "\n".join(out) + "\n"
+
+
 def block(text):
     return "```\n" + text + "\n```\n"
 
@@ -105,6 +128,8 @@ def compose(folder, docs):
         text = read(folder, name)
         if text:
             out.append(f"### {title}\n\n{block(text)}")
+        if text and name == "beauty-cold.txt":
+            out.append(cold_rows(folder))
     return "\n".join(out)
 
 

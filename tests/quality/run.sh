@@ -76,6 +76,7 @@ fi
 if wants cold && have_beauty cold; then
     cell "beauty cold" beauty "--cold-share 0.05" "--seed 1" alone --all
     cp "$cell/evaluate.txt" $root/beauty-cold.txt
+    cp "$cell/evaluate.json" $root/beauty-cold.json
 fi
 # What names are made of: index reports in seconds, then a short training each, judged on validation.
 ids_row() { # label, flags of index
