@@ -89,14 +89,9 @@ static size_t place_of(const struct sample_work *w, size_t count, uint32_t tile)
     return c;
 }
 
-static bool is_forced(const struct sampled *rows, size_t row, size_t tiles)
-{
-    return rows->forced && rows->forced[row] >= tiles;
-}
-
 static bool is_drawn(const struct sampled *rows, size_t row, size_t level, const struct rng *rng)
 {
-    return rng && !is_forced(rows, row, level + 1);
+    return rng && !(rows->forced && rows->forced[row] > level);
 }
 
 /* Chooses or follows one tile of one row; false: it can go no further. */

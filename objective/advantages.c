@@ -117,9 +117,11 @@ static double spo(const struct objective *o, struct rollouts *b)
 {
     (void)o;
     for (size_t g = 0; g < b->groups; g++)
-        for (size_t r = b->group_row[g]; r < b->group_row[g + 1]; r++)
+        for (size_t r = b->group_row[g]; r < b->group_row[g + 1]; r++) {
+            double advantage = row_reward(b, r) - b->expected[g];
             for (size_t u = b->row_unit[r]; row_counts(b, r) && u < b->row_unit[r + 1]; u++)
-                give(b, u, row_reward(b, r) - b->expected[g]);
+                give(b, u, advantage);
+        }
     return 0;
 }
 

@@ -75,9 +75,9 @@ static double score(const struct prompts *p, const struct objective_settings *s,
                     size_t step, struct rng *rng)
 {
     const struct prompt_facts *f = &p->facts[prompt];
-    double v = prompts_expected(p, prompt);
     if (is_vade(s))
         return information(s, f, step, rng);
+    double v = prompts_expected(p, prompt);
     if (strcmp(s->selector, "spo") == 0)
         return key_of(sqrt(v * (1 - v)) + 0.05, rng);
     double spread = f->step > 0 ? (double)f->spread : 1;

@@ -3,12 +3,11 @@
  *
  *   entropy    the mean of the last ALARM_STEPS steps is below .3 of that of the first
  *   silent     more than .8 of the groups of the last ALARM_STEPS steps say nothing
- *   displaced  more than half of the decisions that were paid for became less likely at a second
- * look (LLDS, arXiv 2512.04220) coverage   a look at validation shows less than .7 of the items
- * that the first one showed in lists of ten
+ *   displaced  more than half of the decisions that were paid for became less likely when looked at
+ *              again (LLDS, arXiv 2512.04220)
+ *   coverage   lists of ten hold less than .7 of the items that they held at the first look
  *
- * Each is logged once a run; none stops anything.  What came before a resume is not
- * known to it.
+ * Each is logged once a run; none stops anything.  What came before a resume is not known to it.
  */
 #ifndef TRAIN_ALARMS_H
 #define TRAIN_ALARMS_H

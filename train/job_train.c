@@ -150,18 +150,18 @@ static bool look_at_names(struct training *t, double *value, struct err *err)
     const struct judging_options options = {.beam = 20, .history_max = t->job->train->window};
     if (!judge(&seen, &t->cases, t->snapshot, &options, t->job->pool, err))
         return false;
-    double name = training_ndcg(seen.rank[METHOD_NAME], t->cases.count);
     double find = training_ndcg(seen.rank[METHOD_FIND], t->cases.count);
-    struct ranking all;
-    ranking_measure(&all, seen.rank[METHOD_NAME], t->cases.count);
+    struct ranking name;
+    ranking_measure(&name, seen.rank[METHOD_NAME], t->cases.count);
     if (t->posttrains)
         alarms_look(&t->alarms, lists_coverage(seen.shown[METHOD_NAME], t->snapshot->rows),
                     t->trainer.step);
-    *value = t->trainer.sasrec ? find : t->posttrains ? name : (name + find) / 2;
+    *value = t->trainer.sasrec ? find : t->posttrains ? name.ndcg[2] : (name.ndcg[2] + find) / 2;
     judgement_release(&seen, t->cases.count);
     log_info("train.look epoch=%zu step=%zu name_ndcg10=%.4f find_ndcg10=%.4f name_hr1=%.4f "
              "name_hr20=%.4f",
-             trainer_epoch(&t->trainer), t->trainer.step, name, find, all.hr[0], all.hr[CUTS - 2]);
+             trainer_epoch(&t->trainer), t->trainer.step, name.ndcg[2], find, name.hr[0],
+             name.hr[3]);
     return true;
 }
 

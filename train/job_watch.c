@@ -33,13 +33,13 @@ bool job_watch(const struct job *job, struct err *err)
     while (fine) {
         uint64_t now = 0;
         fine = newest(&now, job, err);
-        if (!fine || now < done + s->watch_events) {
+        if (fine && now >= done + s->watch_events) {
+            done = now;
+            fine = job_train(job, err);
+            fflush(stdout); /* whoever watches wants to see it now */
+        } else if (fine) {
             nanosleep(&(struct timespec){.tv_sec = LOOK_EVERY_S}, NULL);
-            continue;
         }
-        done = now;
-        fine = job_train(job, err);
-        fflush(stdout); /* whoever watches wants to see it now */
     }
     return false;
 }

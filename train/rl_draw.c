@@ -1,8 +1,9 @@
 /*
  * rl_draw.c: the rollouts of a part of a step.
  *
- *   pick prompts ─► pack ─► forward ─► draw names ─► hints where nobody hit ─► other prompts for
- * groups that say nothing ─► … └─► or lists, a rank at a time
+ *   names   pick prompts ─► forward ─► draw ─► hints where nobody hit ─┐
+ *                ▲ other prompts for groups that say nothing ───────────┘─► anchors ─► scores
+ *   lists   pick prompts ─► forward ─► a rank at a time ─► scores
  */
 #include "train/rl.h"
 
@@ -122,13 +123,12 @@ static bool hits(const struct rl *rl, const struct rl_part *p, size_t row)
     return p->names.item[row] == target_of(rl, p, p->of_row[row]);
 }
 
-/* Whether a prompt has rows of its own that were drawn, and none of them hit. */
 static bool all_missed(const struct rl *rl, const struct rl_part *p, size_t prompt)
 {
-    bool any = false;
     for (size_t r = 0; r < rl->drawn_a_prompt; r++)
-        any = any || hits(rl, p, prompt * rl->rows_a_prompt + r);
-    return !any;
+        if (hits(rl, p, prompt * rl->rows_a_prompt + r))
+            return false;
+    return true;
 }
 
 /* How many first tiles of the target a hint gives away: never none, never the whole name. */
@@ -140,7 +140,7 @@ static unsigned char hint_of(const struct rl *rl, struct rng *rng)
     return (unsigned char)fmin(tiles - 1, fmax(1, round(share * tiles)));
 }
 
-/* Draws the rows of the prompts in p->again; the others stand, and are scored again. */
+/* Draws the rows of the prompts in p->again; the others stand. */
 static void draw_again(struct rl *rl, struct rl_part *p, struct rng *rng)
 {
     for (size_t r = 0; r < p->names.rows; r++) {
@@ -153,7 +153,8 @@ static void draw_again(struct rl *rl, struct rl_part *p, struct rng *rng)
 
 /*
  * IGPO (arXiv 2509.10396) for names: where nobody found the target, some rows are drawn again with
- * its first tiles given; those that then hit stay, the others are what they were.
+ * its first tiles given; those that then hit stay, the others are what they were.  Leaves scores to
+ * the caller.
  */
 static void rescue(struct rl *rl, struct rl_part *p, struct rng *rng)
 {
@@ -181,18 +182,17 @@ static void rescue(struct rl *rl, struct rl_part *p, struct rng *rng)
         else
             p->names.item[row] = p->missed[row];
     }
-    sample_score(&p->sample, &p->names, rl->policy, p->z);
 }
 
 /* What a name is worth, as far as names differ by it. */
 static size_t worth(const struct rl *rl, const struct rl_part *p, size_t row)
 {
     uint32_t item = p->names.item[row];
-    if (item == NO_ITEM || hits(rl, p, row))
-        return item == NO_ITEM ? 0 : SIZE_MAX;
-    return strcmp(rl->objective.settings.reward, "rsvr") == 0
-               ? rl_tiles_shared(rl, item, target_of(rl, p, p->of_row[row]))
-               : 0;
+    if (hits(rl, p, row))
+        return SIZE_MAX;
+    if (item == NO_ITEM || strcmp(rl->objective.settings.reward, "rsvr") != 0)
+        return 0;
+    return rl_tiles_shared(rl, item, target_of(rl, p, p->of_row[row]));
 }
 
 /* Whether all rows of a prompt are worth the same, so that none has an advantage. */
@@ -259,7 +259,6 @@ static void find_anchors(struct rl *rl, struct rl_part *p)
                          all->history + history, all->first[p->picked[i] + 1] - history,
                          p->names.item[first + miss], p->skip + i * rl->words_a_mask);
     }
-    sample_score(&p->sample, &p->names, rl->policy, p->z);
 }
 
 void rl_draw(struct rl *rl, size_t part, size_t step, bool fresh)
@@ -277,8 +276,11 @@ void rl_draw(struct rl *rl, size_t part, size_t step, bool fresh)
         draw_lists(rl, p, &rng);
     } else {
         draw_names(rl, p, part, step, &rng);
-        if (rl->objective.needs & NEEDS_ANCHORS)
+        bool anchored = rl->objective.needs & NEEDS_ANCHORS;
+        if (anchored)
             find_anchors(rl, p);
+        if (anchored || *rl->objective.settings.rescue) /* names that were not drawn last */
+            sample_score(&p->sample, &p->names, rl->policy, p->z);
     }
     if (rl->objective.needs & NEEDS_REFERENCE) {
         forward(rl, p, &p->reference_work, &rl->reference, p->z_reference);

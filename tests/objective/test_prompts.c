@@ -60,7 +60,7 @@ static void a_prompt_is_expected_to_give_what_it_gave(void **state)
     b.expected[1] = 0.1;
     objective_prepare(&o, &b, &report);
     /* the second group has no hit, and yet says something */
-    double scale = (b.advantage[0] - b.advantage[2]) / 1;
+    double scale = b.advantage[0] - b.advantage[2]; /* of a reward of 1 */
     near(b.advantage[2] - b.advantage[8], scale * (-0.25 + 0.1), 1e-9);
     assert_true(b.advantage[8] < b.advantage[0] && b.advantage[8] != 0);
 }
