@@ -38,7 +38,7 @@ static void add_names(struct rl_prompts *p, const struct row_data *data, const s
                       size_t user, size_t history_max)
 {
     const struct histories *h = data->histories;
-    for (size_t e = data->split.train_end[user]; e < data->split.rl_end[user]; e++) {
+    for (size_t e = data->split.rl_first[user]; e < data->split.rl_end[user]; e++) {
         uint32_t *history = p->history + p->first[p->count];
         if (h->kind[e] != EVENT_POSITIVE)
             continue;
@@ -55,7 +55,7 @@ static void add_lists(struct rl_prompts *p, const struct row_data *data, const s
                       size_t user, size_t history_max, size_t ranks)
 {
     const struct histories *h = data->histories;
-    size_t begin = data->split.train_end[user];
+    size_t begin = data->split.rl_first[user];
     uint32_t *history = p->history + p->first[p->count];
     uint32_t *relevant = p->relevant + p->relevant_first[p->count];
     size_t found = 0;
@@ -75,7 +75,7 @@ static bool prompts_new(struct rl_prompts *p, const struct row_data *data, struc
     size_t events = 0;
     *p = (struct rl_prompts){0};
     for (size_t u = 0; u < h->users; u++) {
-        size_t kept = data->split.rl_end[u] - data->split.train_end[u];
+        size_t kept = data->split.rl_end[u] - data->split.rl_first[u];
         targets += kept;
         events += kept * (data->split.rl_end[u] - h->first[u]);
     }

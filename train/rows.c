@@ -122,7 +122,7 @@ static void keep_newer(struct split *split, const struct histories *now,
             old++;
         bool known = old < before->users && before->user[old] == now->user[u];
         size_t count = known ? before->first[old + 1] - before->first[old] : 0;
-        split->train_end[u] = now->first[u] + count;
+        split->train_end[u] = split->rl_first[u] = now->first[u] + count;
         split->rl_end[u] = now->first[u + 1];
     }
 }

@@ -116,10 +116,10 @@ const struct setting TRAIN_SETTINGS[] = {
     SETTING(TEXT, train_settings, init, "production", 0, 0,
             "version that the later stages start from"),
     SETTING(SIZE, train_settings, rl_steps, "400", 1, 10000000, "updates of the later stages"),
-    SETTING(
-        BOOL, train_settings, learn_kept, "false", 0, 0,
-        "stage lists learns from the events kept for post-training, too: its control, as continue "
-        "is of names"),
+    SETTING(BOOL, train_settings, learn_kept, "false", 0, 0,
+            "the supervised losses of stages lists and rl learn from the events kept for "
+            "post-training, "
+            "too, as those of continue do"),
     SETTING(SIZE, train_settings, list_items, "0", 0, LIST_RANKS_MAX,
             "ranks of a list, in lists and rl; 0: rl names single items"),
     SETTING(SIZE, train_settings, rl_prompts, "64", 4, 65536, "prompts sampled at a time"),

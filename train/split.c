@@ -58,14 +58,15 @@ bool split_make(struct split *split, const struct histories *h, const char *kind
         return err_set(err, ERR_INPUT, "split: expected leave_one_out, time or none, found '%.40s'",
                        kind);
     split->train_end = calloc(h->users + 1, sizeof *split->train_end);
+    split->rl_first = calloc(h->users + 1, sizeof *split->rl_first);
     split->rl_end = calloc(h->users + 1, sizeof *split->rl_end);
     split->target[0] = calloc(h->users + 1, sizeof *split->target[0]);
     split->target[1] = calloc(h->users + 1, sizeof *split->target[1]);
     split->end[0] = calloc(h->users + 1, sizeof *split->end[0]);
     split->end[1] = calloc(h->users + 1, sizeof *split->end[1]);
     int64_t *times = calloc(h->events + 1, sizeof *times);
-    bool fine = split->train_end && split->rl_end && split->target[0] && split->target[1] &&
-                split->end[0] && split->end[1] && times;
+    bool fine = split->train_end && split->rl_first && split->rl_end && split->target[0] &&
+                split->target[1] && split->end[0] && split->end[1] && times;
     if (!fine)
         err_set(err, ERR_SYSTEM, "no memory to split %zu events", h->events);
     int64_t cut[2] = {0, 0};
@@ -84,7 +85,7 @@ bool split_make(struct split *split, const struct histories *h, const char *kind
             leave_one_out(split, h, u);
     }
     for (size_t u = 0; fine && u < h->users; u++)
-        split->rl_end[u] = split->train_end[u];
+        split->rl_first[u] = split->rl_end[u] = split->train_end[u];
     free(times);
     if (!fine)
         split_release(split);
@@ -112,13 +113,14 @@ void split_keep_for_rl(struct split *split, const struct histories *h, double sh
             if (h->kind[e] == EVENT_POSITIVE && ++count == kept)
                 last = e;
         if (count >= kept + RL_HISTORY)
-            split->train_end[u] = last;
+            split->train_end[u] = split->rl_first[u] = last;
     }
 }
 
 void split_release(struct split *split)
 {
     free(split->train_end);
+    free(split->rl_first);
     free(split->rl_end);
     free(split->target[0]);
     free(split->target[1]);

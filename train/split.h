@@ -18,7 +18,8 @@ enum part { PART_VALIDATION, PART_TEST };
 struct split {
     size_t users;      /* as in the histories */
     size_t *train_end; /* [users] event index: positive events before it train */
-    size_t *rl_end;    /* [users] those from train_end up to here are kept for post-training */
+    size_t *rl_first;  /* [users] those from here up to rl_end are kept for post-training */
+    size_t *rl_end;    /* [users] */
     size_t *target[2]; /* [users] event index of the target of a part, or SIZE_MAX */
     size_t *end[2];    /* [users] where the part ends: events from the target up to there are its */
 };

@@ -33,12 +33,12 @@ bool stage_expand(struct training *t, struct train_settings *s, struct err *err)
     return true;
 }
 
-/* Controls learn from the events that were kept for rl. */
+/* Supervised losses that learn from the events kept for rl, too. */
 void stage_release_kept(struct training *t)
 {
     struct split *split = &t->data.split;
     const struct train_settings *s = t->job->train;
-    if (strcmp(s->stage, "continue") == 0 || (strcmp(s->stage, "lists") == 0 && s->learn_kept))
+    if (strcmp(s->stage, "continue") == 0 || s->learn_kept)
         memcpy(split->train_end, split->rl_end, split->users * sizeof *split->train_end);
 }
 
