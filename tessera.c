@@ -36,6 +36,7 @@ static const struct setting IMPORT_SETTINGS[] = {
 
 struct evaluate_settings {
     bool test, all, lists;
+    size_t reasons;
     char json[SETTING_TEXT_SIZE], targets[SETTING_TEXT_SIZE], runs[SETTING_TEXT_SIZE],
         ranks[SETTING_TEXT_SIZE], scores[SETTING_TEXT_SIZE], against[SETTING_TEXT_SIZE],
         label[SETTING_TEXT_SIZE], of[SETTING_TEXT_SIZE];
@@ -53,6 +54,8 @@ static const struct setting EVALUATE_SETTINGS[] = {
             "also: seen items not masked, rare and cold targets, search"),
     SETTING(BOOL, evaluate_settings, lists, "false", 0, 0,
             "also: ranked lists against all that a user took later (split time)"),
+    SETTING(SIZE, evaluate_settings, reasons, "0", 0, 10000000,
+            "also: chains of reasons of so many users, and what they answer"),
     SETTING(TEXT, evaluate_settings, of, "production", 0, 0, "version that is judged"),
     SETTING(TEXT, evaluate_settings, ranks, "", 0, 0,
             "file for the rank of each user's target in each list; of compare: such files"),
@@ -238,6 +241,7 @@ static bool do_evaluate(struct front *f, const struct job *job, struct err *err)
         .label = s->label,
         .version = s->of,
         .lists = s->lists,
+        .reasons = s->reasons,
     };
     return job_evaluate(job, &options, err);
 }

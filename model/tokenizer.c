@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const MARK_TEXTS[MARKS] = {"<item>",  "<list>",  "<query>", "<title>",
-                                       "<about>", "<likes>", "<end>"};
+const char *const MARK_TEXTS[MARKS] = {"<item>",  "<list>",  "<query>",  "<title>",   "<about>",
+                                       "<likes>", "<end>",   "<reason>", "<because>", "<next>",
+                                       "<plan>",  "<clean>", "<drop>"};
 
 enum { WORD_BYTES = 128 }; /* a longer word is cut: nobody says it */
 

@@ -22,7 +22,22 @@
 #include <stdint.h>
 
 /* Tokens that no text contains: they say what stands where. */
-enum mark { MARK_ITEM, MARK_LIST, MARK_QUERY, MARK_TITLE, MARK_ABOUT, MARK_LIKES, MARK_END, MARKS };
+enum mark {
+    MARK_ITEM,
+    MARK_LIST,
+    MARK_QUERY,
+    MARK_TITLE,
+    MARK_ABOUT,
+    MARK_LIKES,
+    MARK_END,
+    MARK_REASON, /* the parts of a chain of reasons: recommend/chain.h */
+    MARK_BECAUSE,
+    MARK_NEXT,
+    MARK_PLAN,
+    MARK_CLEAN,
+    MARK_DROP,
+    MARKS
+};
 extern const char *const MARK_TEXTS[MARKS]; /* "<item>", ... */
 
 enum { TOKENIZER_MARKS_AT = 256, TOKENIZER_LEAST = 256 + MARKS, TOKENIZER_MOST = 32768 };

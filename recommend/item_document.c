@@ -25,6 +25,17 @@ static void add_tag(struct tag_writer *writer, const char *format, ...)
     writer->used += (size_t)size + 1;
 }
 
+bool value_speaks(const char *value)
+{
+    size_t letters = 0;
+    size_t digits = 0;
+    for (const char *c = value; *c; c++) {
+        digits += *c >= '0' && *c <= '9';
+        letters += (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c & 0x80);
+    }
+    return letters > 2 * digits;
+}
+
 void item_document_make(struct item_document *out, const json_t *record)
 {
     struct tag_writer writer = {.out = out};

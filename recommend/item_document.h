@@ -19,4 +19,7 @@ struct item_document {
 
 void item_document_make(struct item_document *out, const json_t *record);
 
+/* False for a value of digits and signs (a number of an article): it says nothing. */
+bool value_speaks(const char *value);
+
 #endif

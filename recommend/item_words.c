@@ -1,6 +1,7 @@
 #include "recommend/item_words.h"
 
 #include "data/catalogue.h"
+#include "recommend/item_document.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,18 +16,6 @@ static bool tag_texts(const json_t *value, item_text_fn *fn, void *self, struct 
     return true;
 }
 
-/* An attribute that is one word of digits and signs alone (a number of an article) says nothing. */
-static bool speaks(const char *text)
-{
-    size_t letters = 0;
-    size_t digits = 0;
-    for (const char *c = text; *c; c++) {
-        digits += *c >= '0' && *c <= '9';
-        letters += (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c & 0x80);
-    }
-    return letters > 2 * digits;
-}
-
 bool item_texts(const json_t *record, item_text_fn *fn, void *self, struct err *err)
 {
     const char *title = json_string_value(json_object_get(record, "title"));
@@ -39,7 +28,7 @@ bool item_texts(const json_t *record, item_text_fn *fn, void *self, struct err *
     const char *key;
     json_t *value;
     json_object_foreach (json_object_get(record, "attributes"), key, value)
-        if (json_is_string(value) && speaks(json_string_value(value)) &&
+        if (json_is_string(value) && value_speaks(json_string_value(value)) &&
             !tag_texts(value, fn, self, err))
             return false;
     return true;

@@ -28,7 +28,8 @@ static void work_layout(struct slate_work *w, const struct snapshot *s, size_t w
 {
     const struct shape *shape = &s->version->policy.shape;
     size_t positions = w->history_max + 1 + QUERY_TOKENS_MAX;
-    policy_layout(&w->policy, shape, positions, positions, width, 0, false, arena);
+    size_t read = positions > PROMPT_MAX ? positions : PROMPT_MAX;
+    policy_layout(&w->policy, shape, read, read, width, 0, false, arena);
     decode_layout(&w->decode, shape, CANDIDATES_MAX, width, arena);
     w->skip = arena_take(arena, w->rows_max / 64 + 1, sizeof *w->skip);
     w->skip_new = arena_take(arena, w->rows_max / 64 + 1, sizeof *w->skip);
@@ -103,16 +104,6 @@ static size_t read_query(struct slate_work *w, const struct snapshot *s, size_t 
     return tokens ? count + 1 + tokens : count;
 }
 
-/* The version's policy, with the items that came after it. */
-static struct policy policy_of(const struct snapshot *s)
-{
-    struct policy policy = s->version->policy;
-    policy.items.late_content = s->late_content;
-    policy.items.late_codes = s->late_codes;
-    policy.items.late_find = s->late_find;
-    return policy;
-}
-
 /* The same, for naming newcomers among themselves: unless they are too many to look at each. */
 static struct policy policy_of_newcomers(const struct policy *policy, const struct slate_work *w,
                                          const struct snapshot *s)
@@ -124,12 +115,13 @@ static struct policy policy_of_newcomers(const struct policy *policy, const stru
     return fresh;
 }
 
-static const real *read_z(struct slate_work *w, const struct policy *policy, size_t count)
+static const real *read_z(struct slate_work *w, const struct policy *policy,
+                          const uint32_t *symbols, size_t count)
 {
     const uint32_t first[2] = {0, (uint32_t)count};
     const struct packed packed = {.positions = count, .sequences = 1, .first = first};
     const struct loss_options options = {0};
-    policy_forward(&w->policy, policy, &packed, w->history, &options);
+    policy_forward(&w->policy, policy, &packed, symbols, &options);
     return w->policy.trunk.z + (count - 1) * policy->shape.dim;
 }
 
@@ -456,7 +448,7 @@ bool slate_make(struct slate *slate, struct slate_work *w, const struct snapshot
     slate->log_normaliser = 0;
     slate->fallback = NULL;
     slate->name_ms = slate->find_ms = 0;
-    const struct policy policy = policy_of(s);
+    const struct policy policy = snapshot_policy(s);
     size_t history_count = read_history(w, request);
     size_t symbols = history_count;
     if (request->query)
@@ -473,7 +465,8 @@ bool slate_make(struct slate *slate, struct slate_work *w, const struct snapshot
                                        .skip = w->skip,
                                        .allowed_before = w->allowed_before};
         const struct legal_tiles legal = trie_legal(&mask);
-        const real *z = read_z(w, &policy, symbols);
+        const real *z = request->prompt ? read_z(w, &policy, request->prompt, request->prompt_count)
+                                        : read_z(w, &policy, w->history, symbols);
         double start = clock_s();
         w->name_count = name_beam(w->name_hits, request->beam, &w->decode, &policy, z, &legal);
         double named = clock_s();

@@ -36,7 +36,8 @@ enum {
     NEW_MAX = 20,
     COUNT_MAX = 100,
     CANDIDATES_MAX = 512,
-    QUERY_TOKENS_MAX = 32
+    QUERY_TOKENS_MAX = 32,
+    PROMPT_MAX = 128
 };
 
 enum slate_source {
@@ -61,6 +62,12 @@ struct slate_item {
 struct slate_request {
     const uint32_t *history; /* rows, oldest first */
     size_t history_count;
+    /*
+     * What the policy reads in place of the history, at most PROMPT_MAX symbols: a history and a
+     * chain of reasons (reason.h), or NULL.  Votes come from the history all the same.
+     */
+    const uint32_t *prompt;
+    size_t prompt_count;
     const char *query; /* what is asked for in words, after the history; NULL: nothing */
     size_t n;          /* 1 .. SLATE_MAX */
     size_t beam;

@@ -11,7 +11,9 @@
 /* What the catalogue says of one row, while the next snapshot is being put together. */
 struct row_facts {
     bool there, available;
-    json_t *categories; /* owned or NULL */
+    json_t *categories;   /* owned or NULL */
+    uint32_t *attributes; /* owned [attribute_count] or NULL */
+    size_t attribute_count;
 };
 
 struct builder {
@@ -192,6 +194,30 @@ static uint32_t row_in(const struct builder *b, uint32_t number)
 }
 
 /* record NULL: the item was deleted. */
+static void facts_release(struct row_facts *facts)
+{
+    json_decref(facts->categories);
+    free(facts->attributes);
+}
+
+static bool take_attributes(struct row_facts *facts, const uint32_t *ids, size_t count,
+                            struct err *err)
+{
+    facts->attributes = malloc((count + 1) * sizeof *ids);
+    if (!facts->attributes)
+        return err_set(err, ERR_SYSTEM, "no memory for the attributes of an item");
+    memcpy(facts->attributes, ids, count * sizeof *ids);
+    facts->attribute_count = count;
+    return true;
+}
+
+static bool note_attributes(struct row_facts *facts, const struct builder *b, const json_t *record,
+                            struct err *err)
+{
+    uint32_t ids[ATTRIBUTES_AN_ITEM];
+    return take_attributes(facts, ids, attributes_of(ids, b->version->attributes, record), err);
+}
+
 static bool note_item(struct builder *b, uint32_t number, const json_t *record, struct err *err)
 {
     uint32_t row = row_in(b, number);
@@ -217,10 +243,11 @@ static bool note_item(struct builder *b, uint32_t number, const json_t *record, 
         return false;
     const json_t *available = json_object_get(record, "available");
     struct row_facts *facts = &b->facts[row];
-    json_decref(facts->categories);
-    *facts = (struct row_facts){record != NULL, record && !json_is_false(available),
-                                json_incref(json_object_get(record, "categories"))};
-    return true;
+    facts_release(facts);
+    *facts = (struct row_facts){.there = record != NULL,
+                                .available = record && !json_is_false(available),
+                                .categories = json_incref(json_object_get(record, "categories"))};
+    return !record || !b->version->attributes || note_attributes(facts, b, record, err);
 }
 
 static int compare_names(const void *a, const void *b)
@@ -270,6 +297,28 @@ static bool gather_categories(struct builder *b, struct err *err)
     return fine || err_set(err, ERR_SYSTEM, "no memory for %zu categories", total);
 }
 
+static bool gather_attributes(struct builder *b, struct err *err)
+{
+    struct snapshot *s = b->out;
+    size_t total = 0;
+    if (!b->version->attributes)
+        return true;
+    for (size_t r = 0; r < s->rows; r++)
+        total += b->facts[r].attribute_count;
+    s->attribute_first = calloc(s->rows + 1, sizeof *s->attribute_first);
+    s->attribute = calloc(total + 1, sizeof *s->attribute);
+    if (!s->attribute_first || !s->attribute)
+        return err_set(err, ERR_SYSTEM, "no memory for the attributes of %zu items", s->rows);
+    for (size_t r = 0; r < s->rows; r++) {
+        const struct row_facts *facts = &b->facts[r];
+        if (facts->attribute_count)
+            memcpy(s->attribute + s->attribute_first[r], facts->attributes,
+                   facts->attribute_count * sizeof *s->attribute);
+        s->attribute_first[r + 1] = s->attribute_first[r] + (uint32_t)facts->attribute_count;
+    }
+    return true;
+}
+
 static int compare_late(const void *a, const void *b, void *levels)
 {
     const uint16_t *x = *(const uint16_t *const *)a;
@@ -313,7 +362,8 @@ static bool finish(struct builder *b, struct err *err)
             bit_set(s->hidden, r);
             s->hidden_count++;
         }
-    return gather_categories(b, err) && sort_late(s, b->version->trie.levels, err);
+    return gather_categories(b, err) && gather_attributes(b, err) &&
+           sort_late(s, b->version->trie.levels, err);
 }
 
 static bool builder_open(struct builder *b, struct version *version, struct store *store,
@@ -338,7 +388,7 @@ static struct snapshot *builder_close(struct builder *b, bool fine, struct err *
         fine = store_commit(&b->txn, err);
     store_abort(&b->txn);
     for (size_t r = 0; r < b->facts_room; r++)
-        json_decref(b->facts[r].categories);
+        facts_release(&b->facts[r]);
     free(b->facts);
     if (fine)
         return b->out;
@@ -410,8 +460,14 @@ struct snapshot *snapshot_update(const struct snapshot *old, struct store *store
     bool fine = builder_open(&b, version_hold(old->version), store, err) &&
                 facts_reserve(&b, old->rows + 1, err) &&
                 (old->late == 0 || copy_late(&b, old, err));
-    for (size_t r = 0; fine && r < old->rows; r++)
-        b.facts[r] = (struct row_facts){true, !bit_get(old->hidden, r), categories_of(old, r)};
+    for (size_t r = 0; fine && r < old->rows; r++) {
+        b.facts[r] = (struct row_facts){.there = true,
+                                        .available = !bit_get(old->hidden, r),
+                                        .categories = categories_of(old, r)};
+        if (old->attribute_first)
+            fine = take_attributes(&b.facts[r], old->attribute + old->attribute_first[r],
+                                   old->attribute_first[r + 1] - old->attribute_first[r], err);
+    }
     for (size_t i = 0; fine && i < count; i++) {
         json_t *record = catalogue_get(&b.txn, numbers[i], err);
         fine = err->code == ERR_NONE && note_item(&b, numbers[i], record, err);
@@ -444,6 +500,8 @@ void snapshot_drop(struct snapshot *s)
     for (size_t c = 0; c < s->categories; c++)
         free(s->category_names[c]);
     free(s->category_names);
+    free(s->attribute_first);
+    free(s->attribute);
     free(s);
 }
 
@@ -488,6 +546,15 @@ const float *snapshot_find_vector(const struct snapshot *s, uint32_t row)
                        : s->late_find + (row - items) * dim;
 }
 
+struct policy snapshot_policy(const struct snapshot *s)
+{
+    struct policy policy = s->version->policy;
+    policy.items.late_content = s->late_content;
+    policy.items.late_codes = s->late_codes;
+    policy.items.late_find = s->late_find;
+    return policy;
+}
+
 size_t snapshot_category(const struct snapshot *s, const char *name)
 {
     size_t low = 0;
@@ -508,6 +575,16 @@ bool snapshot_in_category(const struct snapshot *s, uint32_t row, size_t categor
 {
     for (size_t c = s->category_first[row]; c < s->category_first[row + 1]; c++)
         if (s->category[c] == category)
+            return true;
+    return false;
+}
+
+bool snapshot_has_attribute(const struct snapshot *s, uint32_t row, size_t attribute)
+{
+    if (!s->attribute_first)
+        return false;
+    for (size_t a = s->attribute_first[row]; a < s->attribute_first[row + 1]; a++)
+        if (s->attribute[a] == attribute)
             return true;
     return false;
 }

@@ -35,6 +35,8 @@ struct snapshot {
     uint32_t *category;       /* into category_names */
     char **category_names;    /* owned [categories] */
     size_t categories;
+    uint32_t *attribute_first; /* [rows + 1]; NULL: the version has no attributes */
+    uint32_t *attribute;       /* of each row, rising: numbers of version->attributes */
     atomic_uint uses;
 };
 
@@ -52,10 +54,15 @@ uint32_t snapshot_row(const struct snapshot *snapshot, uint32_t number);
 uint32_t snapshot_number(const struct snapshot *snapshot, uint32_t row);
 const uint16_t *snapshot_codes(const struct snapshot *snapshot, uint32_t row);
 const float *snapshot_content(const struct snapshot *snapshot, uint32_t row);
+/* The version's policy, with the items that came after it. */
+struct policy snapshot_policy(const struct snapshot *snapshot);
 const float *snapshot_find_vector(const struct snapshot *snapshot, uint32_t row);
 size_t snapshot_category(const struct snapshot *snapshot,
                          const char *name); /* SIZE_MAX: nobody has it */
 bool snapshot_in_category(const struct snapshot *snapshot, uint32_t row, size_t category);
+
+/* False, too, if the version has no attributes. */
+bool snapshot_has_attribute(const struct snapshot *snapshot, uint32_t row, size_t attribute);
 
 /* Sets the bits of items without training events: those of the version and all late ones. */
 void snapshot_mask_newcomers(uint64_t *skip, const struct snapshot *snapshot);

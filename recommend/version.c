@@ -128,14 +128,15 @@ static bool place(struct version *version, const struct shape *shape, struct err
     struct arena ruler = {0};
     unsigned char *seen;
     struct item_index *index = version->index;
+    size_t tokens =
+        tokenizer_size(version->tokenizer) + (version->attributes ? version->attributes->count : 0);
     if (shape->items != index->items || shape->levels + 1 != index->levels ||
         shape->content != index->quantiser.dims || shape->tiles != index->quantiser.tiles ||
-        shape->vocab != tokenizer_size(version->tokenizer))
+        shape->vocab != tokens)
         return err_set(
             err, ERR_FORMAT,
             "policy for %zu items of %zu + 1 tiles and %zu tokens, index has %zu of %zu and %zu",
-            shape->items, shape->levels, shape->vocab, index->items, index->levels,
-            tokenizer_size(version->tokenizer));
+            shape->items, shape->levels, shape->vocab, index->items, index->levels, tokens);
     version->policy.shape = *shape;
     version->policy.kernels = kernels_best();
     if (!trie_open(&version->trie, index->codes, NULL, index->items, index->levels, err) ||
@@ -204,8 +205,8 @@ void version_refresh(struct version *version)
 }
 
 struct version *version_from(struct item_index *index, struct tokenizer *tokenizer,
-                             const struct shape *shape, const struct params *params,
-                             struct store *store, struct err *err)
+                             struct attributes *attributes, const struct shape *shape,
+                             const struct params *params, struct store *store, struct err *err)
 {
     struct version *version = calloc(1, sizeof *version);
     if (!version) {
@@ -217,6 +218,7 @@ struct version *version_from(struct item_index *index, struct tokenizer *tokeniz
     version->serial = atomic_fetch_add(&opened, 1) + 1;
     version->index = index;
     version->tokenizer = tokenizer;
+    version->attributes = attributes;
     if (place(version, shape, err) && order_by_popularity(version, err) &&
         list_unseen(version, err) && map_numbers(version, store, err)) {
         if (params) {
@@ -230,6 +232,7 @@ struct version *version_from(struct item_index *index, struct tokenizer *tokeniz
     }
     version->index = NULL; /* they stay the caller's */
     version->tokenizer = NULL;
+    version->attributes = NULL;
     version_drop(version);
     return NULL;
 }
@@ -293,6 +296,19 @@ static bool read_version(struct version *version, const char *folder, size_t sca
     return version->find_index != NULL;
 }
 
+/* Of a version that was trained to reason; others have none. */
+static bool read_attributes(struct attributes **attributes, const char *folder,
+                            const struct tokenizer *tokenizer, struct err *err)
+{
+    char path[PATH_SIZE];
+    if (!path_make(path, err, "%s/attributes.json", folder))
+        return false;
+    if (!path_exists(path))
+        return true;
+    *attributes = attributes_read(path, tokenizer_size(tokenizer), err);
+    return *attributes != NULL;
+}
+
 struct version *version_open(const char *home, const char *name, struct store *store,
                              size_t scan_items_max, struct err *err)
 {
@@ -303,15 +319,20 @@ struct version *version_open(const char *home, const char *name, struct store *s
         return NULL;
     struct item_index *index = index_open(folder, err);
     struct tokenizer *tokenizer = NULL;
+    struct attributes *attributes = NULL;
     if (index && path_make(path, err, "%s/tokenizer.json", folder))
         tokenizer = tokenizer_read(path, err);
-    if (!tokenizer || !checkpoint_shape(&shape, folder, index->fingerprint, err)) {
+    bool fine = tokenizer && read_attributes(&attributes, folder, tokenizer, err) &&
+                checkpoint_shape(&shape, folder, index->fingerprint, err);
+    if (!fine) {
+        attributes_free(attributes);
         tokenizer_free(tokenizer);
         index_close(index);
         return NULL;
     }
-    struct version *version = version_from(index, tokenizer, &shape, NULL, store, err);
+    struct version *version = version_from(index, tokenizer, attributes, &shape, NULL, store, err);
     if (!version) {
+        attributes_free(attributes);
         tokenizer_free(tokenizer);
         index_close(index);
         err_prefix(err, "%s", folder);
@@ -338,6 +359,7 @@ void version_drop(struct version *version)
     trie_close(&version->trie);
     index_close(version->index);
     tokenizer_free(version->tokenizer);
+    attributes_free(version->attributes);
     free(version->unseen);
     free(version->unseen_row);
     free(version->node);

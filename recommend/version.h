@@ -17,6 +17,7 @@
 #include "index/trie.h"
 #include "model/decode.h"
 #include "model/tokenizer.h"
+#include "recommend/attributes.h"
 
 #include <stdatomic.h>
 
@@ -59,8 +60,9 @@ struct version {
     struct fusion fusion; /* of a history */
     struct fusion search; /* of a query */
     struct newcomers newcomers;
-    uint64_t *unseen;     /* owned: a bit per row without training events */
-    uint32_t *unseen_row; /* owned [unseen_count] */
+    struct attributes *attributes; /* owned; NULL: it was not trained to give reasons */
+    uint64_t *unseen;              /* owned: a bit per row without training events */
+    uint32_t *unseen_row;          /* owned [unseen_count] */
     size_t unseen_count;
     uint32_t *node;          /* owned [levels, items]: see item_table */
     uint32_t *popular;       /* [items] rows by falling training events */
@@ -79,12 +81,14 @@ struct version *version_hold(struct version *version);
 void version_drop(struct version *version); /* NULL is fine */
 
 /*
- * The same from files that are not published yet: an index folder and a policy in memory.  Index
- * and tokenizer become the version's own; on failure they stay the caller's.
+ * The same from files that are not published yet: an index folder and a policy in memory.  Index,
+ * tokenizer and attributes (NULL: none) become the version's own; on failure they stay the
+ * caller's.
  */
 struct version *version_from(struct item_index *index, struct tokenizer *tokenizer,
-                             const struct shape *shape, const struct params *params,
-                             struct store *store, struct err *err) MUST_CHECK;
+                             struct attributes *attributes, const struct shape *shape,
+                             const struct params *params, struct store *store,
+                             struct err *err) MUST_CHECK;
 /*
  * The find vector of a newcomer: the mean of those of its nearest texts with events, by likeness
  * squared; without any, that of all items with events.

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "data/catalogue.h"
 #include "index/cooccurrence.h"
+#include "train/chains.h"
 #include "train/judge.h"
 #include "train/lists.h"
 #include "train/report.h"
@@ -508,6 +509,8 @@ static bool print_all(struct evaluation *e, struct err *err)
     if (fine && (e->options->lists || e->options->scores_path))
         fine =
             lists_report(&e->report, &e->data, e->snapshot, e->part, e->options->scores_path, err);
+    if (fine && e->options->reasons)
+        fine = chains_report(&e->report, &e->data, e->snapshot, e->part, e->options->reasons, err);
     if (fine && e->options->json_path)
         fine = report_write(&e->report, e->options->json_path, err);
     report_close(&e->report);

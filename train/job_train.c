@@ -57,6 +57,8 @@ static bool save_state(struct training *t, struct err *err)
  * A table of steps, to be appended to.  Drops the rows of steps that the state does not know, so
  * that a resumed file is that of one run.
  */
+enum { LOOK_REASONS = 500 };
+
 static bool open_table(FILE **file, const char *path, size_t step, const char *head,
                        struct err *err)
 {
@@ -165,15 +167,39 @@ static bool look_at_names(struct training *t, double *value, struct err *err)
     return true;
 }
 
+/* The share of claims that hold; plans wait for an answer. */
+static bool look_at_reasons(struct training *t, double *value, struct err *err)
+{
+    struct chain_judgement seen;
+    struct cases some = t->cases;
+    size_t said = 0;
+    size_t held = 0;
+    some.count = some.count < LOOK_REASONS ? some.count : LOOK_REASONS;
+    const struct chain_judging options = {.quick = true};
+    if (!chains_judge(&seen, &some, t->snapshot, &options, t->job->pool, err))
+        return false;
+    for (size_t k = 0; k < CLAIM_KINDS; k++)
+        if (k != CLAIM_PLAN) {
+            said += seen.said[k];
+            held += seen.held[k];
+            log_info("train.look step=%zu claims=%s said=%zu held=%zu", t->trainer.step,
+                     CLAIM_NAMES[k], seen.said[k], seen.held[k]);
+        }
+    *value = said ? (double)held / (double)said : 0;
+    chain_judgement_free(&seen);
+    return true;
+}
+
 /*
  * On validation: the mean NDCG@10 of name and find, since both must be good when we stop; of later
- * stages, of what they train: name, or lists.
+ * stages, of what they train: name, lists, or claims that hold.
  */
 static bool look(struct training *t, double *value, struct err *err)
 {
     bool lists = t->list_cases.cases.count > 0;
     training_take_params(t, &t->trainer.average);
-    if (!(lists ? look_at_lists(t, value, err) : look_at_names(t, value, err)))
+    if (!(lists ? look_at_lists(t, value, err) : look_at_names(t, value, err)) ||
+        (t->reasons && !look_at_reasons(t, value, err)))
         return false;
     t->looks++;
     t->since_best++;
@@ -337,6 +363,11 @@ static bool open_training(struct training *t, struct err *err)
     struct tokenizer *tokenizer = tokenizer_read(path, err);
     if (!tokenizer)
         return false;
+    struct attributes *attributes;
+    if (!stage_open_start(t, &attributes, err)) {
+        tokenizer_free(tokenizer);
+        return false;
+    }
     const struct shape shape = {
         .dim = s->dim,
         .layers = s->layers,
@@ -347,15 +378,16 @@ static bool open_training(struct training *t, struct err *err)
         .items = index->items,
         .levels = index->quantiser.levels,
         .tiles = index->quantiser.tiles,
-        .vocab = tokenizer_size(tokenizer),
+        .vocab = tokenizer_size(tokenizer) + (attributes ? attributes->count : 0),
         /* m needs the find vectors of all items at every step */
         .node_vectors = index->items <= s->softmax_items && s->node_vectors,
         .rope_base = 10000,
         .norm_eps = 1e-5,
     };
     if (shape_check(&shape, "settings", err))
-        t->version = version_from(index, tokenizer, &shape, NULL, t->job->store, err);
+        t->version = version_from(index, tokenizer, attributes, &shape, NULL, t->job->store, err);
     if (!t->version) {
+        attributes_free(attributes);
         tokenizer_free(tokenizer);
         return false;
     }
@@ -481,6 +513,7 @@ bool job_train(const struct job *job_asked, struct err *err)
     anchors_free(&t.rl.anchors);
     list_examples_free(&t.lists);
     list_cases_free(&t.list_cases);
+    chains_free(&t.chains);
     version_drop(t.start);
     cases_release(&t.cases);
     trainer_close(&t.trainer);

@@ -34,6 +34,7 @@ struct train_settings {
     bool learn_kept, promote, node_vectors, texts, watch;
     char preset[SETTING_TEXT_SIZE], stage[SETTING_TEXT_SIZE], init[SETTING_TEXT_SIZE],
         rl_source[SETTING_TEXT_SIZE];
+    double reason_share, reason_weight;
     size_t watch_events, rl_steps, rl_prompts, rl_check_every, list_items;
     double rl_learning_rate, rl_temperature, rl_weight;
 };
@@ -76,6 +77,7 @@ struct evaluate_options {
     const char *version;     /* "production", or a version's name */
     bool all;                /* everything that can be asked */
     bool lists;              /* and ranked lists against all later targets of a user */
+    size_t reasons;          /* and chains of reasons of so many users; 0: none */
 };
 
 bool job_evaluate(const struct job *job, const struct evaluate_options *options,

@@ -75,6 +75,9 @@ static bool write_version(struct training *t, const char *folder, const struct j
                           err) ||
         !fusion_write(t->version, folder, err))
         return false;
+    if (t->version->attributes && (!path_make(path, err, "%s/attributes.json", folder) ||
+                                   !attributes_write(t->version->attributes, path, err)))
+        return false;
     fclose(t->steps);
     t->steps = NULL;
     if (!path_make(path, err, "%s/training.tsv", folder) || !file_copy(path, t->steps_path, err) ||

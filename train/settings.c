@@ -109,19 +109,19 @@ const struct setting TRAIN_SETTINGS[] = {
             "policy, or sasrec: a baseline, trunk and find over embeddings of items alone"),
     SETTING(
         TEXT, train_settings, stage, "sft", 0, 0,
-        "sft: from the start; lists: --init learns to write lists by imitation; rl: post-training "
-        "of "
-        "--init by --algo; continue: --init goes on with the same events and as many updates, the "
-        "control"),
+        "sft: from the start; lists: --init learns to write lists by imitation; reason: to give "
+        "reasons; rl: post-training of --init by --algo; continue: --init goes on with the same "
+        "events and as many updates, the control"),
     SETTING(TEXT, train_settings, init, "production", 0, 0,
             "version that the later stages start from"),
     SETTING(SIZE, train_settings, rl_steps, "400", 1, 10000000, "updates of the later stages"),
     SETTING(BOOL, train_settings, learn_kept, "false", 0, 0,
-            "the supervised losses of stages lists and rl learn from the events kept for "
-            "post-training, "
-            "too, as those of continue do"),
+            "the supervised losses of other later stages, too, learn from the events kept for rl"),
     SETTING(SIZE, train_settings, list_items, "0", 0, LIST_RANKS_MAX,
             "ranks of a list, in lists and rl; 0: rl names single items"),
+    SETTING(REAL, train_settings, reason_share, "0.5", 0.01, 1,
+            "chains among the tasks of stage reason"),
+    SETTING(REAL, train_settings, reason_weight, "0.3", 0, 100, "weight of a choice in a chain"),
     SETTING(SIZE, train_settings, rl_prompts, "64", 4, 65536, "prompts sampled at a time"),
     SETTING(SIZE, train_settings, rl_check_every, "100", 1, 1000000,
             "updates between looks at validation"),

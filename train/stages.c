@@ -14,8 +14,10 @@ bool stage_expand(struct training *t, struct train_settings *s, struct err *err)
     bool lists = strcmp(s->stage, "lists") == 0;
     if (strcmp(s->stage, "sft") == 0)
         return true;
-    if (!rl && !lists && strcmp(s->stage, "continue") != 0)
-        return err_set(err, ERR_INPUT, "stage: expected sft, lists, rl or continue, found '%.40s'",
+    t->reasons = strcmp(s->stage, "reason") == 0;
+    if (!rl && !lists && !t->reasons && strcmp(s->stage, "continue") != 0)
+        return err_set(err, ERR_INPUT,
+                       "stage: expected sft, lists, reason, rl or continue, found '%.40s'",
                        s->stage);
     if (lists && s->list_items == 0)
         return err_set(err, ERR_INPUT, "stage: lists needs their length: add --list-items 20");
@@ -42,18 +44,19 @@ void stage_release_kept(struct training *t)
         memcpy(split->train_end, split->rl_end, split->users * sizeof *split->train_end);
 }
 
-/* Params fit if each tensor has as many numbers and attention cuts them alike. */
-static bool same_shape(const struct shape *a, const struct shape *b)
+/*
+ * Params fit if each tensor has as many numbers and attention cuts them alike; tokens of attributes
+ * may be new.
+ */
+static bool fits(const struct shape *start, const struct shape *now)
 {
+    struct shape same = *now;
+    if (start->vocab < now->vocab)
+        same.vocab = start->vocab;
     for (size_t i = 0; i < PARAM_COUNT; i++)
-        if (param_count(&PARAMS[i], a) != param_count(&PARAMS[i], b))
+        if (param_count(&PARAMS[i], start) != param_count(&PARAMS[i], &same))
             return false;
-    return a->heads == b->heads && a->node_vectors == b->node_vectors;
-}
-
-static bool writes_lists(const struct training *t)
-{
-    return t->posttrains && t->job->train->list_items > 0;
+    return start->heads == now->heads && start->node_vectors == now->node_vectors;
 }
 
 static size_t list_history(const struct train_settings *s)
@@ -61,22 +64,75 @@ static size_t list_history(const struct train_settings *s)
     return s->window < LIST_HISTORY_MAX ? s->window : LIST_HISTORY_MAX;
 }
 
-/* The version that a later stage starts from. */
-static bool open_start(struct training *t, struct err *err)
+static bool writes_lists(const struct training *t)
+{
+    return t->posttrains && t->job->train->list_items > 0;
+}
+
+static bool not_alike(const struct training *t, struct err *err)
+{
+    return err_set(err, ERR_INPUT,
+                   "init: version %s was made from another index or with other sizes than these "
+                   "settings say",
+                   t->init);
+}
+
+/* The version that a later stage starts from; one that can reason goes on being one that can. */
+bool stage_open_start(struct training *t, struct attributes **attributes, struct err *err)
 {
     const struct train_settings *s = t->job->train;
+    char path[PATH_SIZE];
+    *attributes = NULL;
     if (!t->posttrains)
         return true;
     t->start = version_open(t->job->home, t->init, t->job->store, s->scan_items_max, err);
     if (!t->start)
         return false;
-    if (strcmp(t->start->index->fingerprint, t->version->index->fingerprint) == 0 &&
-        same_shape(&t->start->policy.shape, &t->version->policy.shape))
+    if (strcmp(t->start->index->fingerprint, t->data.index->fingerprint) != 0)
+        return not_alike(t, err);
+    if (!t->start->attributes && !t->reasons)
         return true;
-    return err_set(err, ERR_INPUT,
-                   "init: version %s was made from another index or with other sizes than these "
-                   "settings say",
-                   t->init);
+    if (!t->start->attributes)
+        *attributes = chains_attributes(t->start, t->job->store, err);
+    else if (path_make(path, err, "%s/models/%s/attributes.json", t->job->home, t->init))
+        *attributes = attributes_read(path, t->start->attributes->token, err);
+    return *attributes != NULL;
+}
+
+/* An attribute that is new begins as the mean of its words. */
+static bool begin_attributes(struct version *v, size_t known, struct err *err)
+{
+    enum { WORDS = 16 };
+    uint32_t symbols[WORDS];
+    size_t d = v->policy.shape.dim;
+    for (size_t token = known; token < v->policy.shape.vocab; token++) {
+        const char *text = v->attributes->text[token - v->attributes->token];
+        size_t count = text_symbols(symbols, WORDS, v->tokenizer, text, err);
+        real *row = v->policy.params.text + token * d;
+        if (err->code != ERR_NONE)
+            return false;
+        memset(row, 0, d * sizeof *row);
+        for (size_t i = 0; i < count; i++)
+            for (size_t k = 0; k < d; k++)
+                row[k] += v->policy.params.text[(symbols[i] - TOKEN) * d + k] / (real)count;
+    }
+    return true;
+}
+
+/* The version becomes what it starts from. */
+static bool take_start(struct training *t, struct err *err)
+{
+    if (!t->posttrains)
+        return true;
+    if (!fits(&t->start->policy.shape, &t->version->policy.shape))
+        return not_alike(t, err);
+    t->version->fusion = t->start->fusion;
+    t->version->newcomers = t->start->newcomers;
+    params_copy(&t->version->policy.params, &t->start->policy.params, &t->start->policy.shape);
+    if (!begin_attributes(t->version, t->start->policy.shape.vocab, err))
+        return false;
+    version_refresh(t->version);
+    return true;
 }
 
 /* Lists to imitate, in the place of tasks; they go on while lists are paid for. */
@@ -102,9 +158,28 @@ bool stage_reads_newer(const struct train_settings *s)
     return strcmp(s->stage, "rl") == 0 && strcmp(s->rl_source, "newer") == 0;
 }
 
+static bool open_chains(struct training *t, struct err *err)
+{
+    const struct train_settings *s = t->job->train;
+    if (!t->reasons)
+        return true;
+    if (t->tasks.per_epoch == 0)
+        return err_set(err, ERR_INPUT, "task_share: expected more than 0 in stage reason");
+    chains_count_next(t->version->attributes, t->snapshot, &t->data.sequences);
+    if (!chains_make(&t->chains, &t->data.sequences, t->snapshot, s->seed, t->job->pool, err))
+        return false;
+    log_info("train.chains count=%zu attributes=%zu", t->chains.count,
+             t->version->attributes->count);
+    t->tasks.chains = &t->chains;
+    t->tasks.reason_share = s->reason_share;
+    t->tasks.reason_weight = s->reason_weight;
+    t->tasks.steps = s->rl_steps;
+    return true;
+}
+
 bool stage_open(struct training *t, struct err *err)
 {
-    return open_start(t, err) && open_lists(t, err);
+    return take_start(t, err) && open_lists(t, err) && open_chains(t, err);
 }
 
 static bool make_prompts(struct training *t, struct err *err)
@@ -160,7 +235,7 @@ bool stage_go_on(struct training *t, struct err *err)
     if (!t->posttrains)
         return true;
     return (!rl || open_rl(t, err)) &&
-           trainer_continue(&t->trainer, &t->start->policy.params, rl ? &t->rl : NULL, err) &&
+           trainer_continue(&t->trainer, &t->version->policy.params, rl ? &t->rl : NULL, err) &&
            (!writes_lists(t) || list_cases_make(&t->list_cases, &t->data, PART_VALIDATION,
                                                 t->job->train->check_users, err));
 }

@@ -370,6 +370,30 @@ static bool list(const struct building *b, size_t number)
     return true;
 }
 
+/* Every choice of the chain, then what came next; what the grammar forces is not learnt. */
+static bool chain(const struct building *b)
+{
+    const struct tasks *t = b->tasks;
+    const struct chain_example *e = &t->chains->list[rng_below(b->rng, t->chains->count)];
+    struct task_sequence *out = b->out;
+    struct chain_writer w;
+    for (size_t i = 0; i < e->history_count; i++)
+        put(b, e->history[i]);
+    chain_begin(&w, t->chains->attributes, NULL, e->history, e->history_count);
+    while (w.choices) {
+        uint32_t symbol = chain_symbol(&w, &e->chain);
+        if (chain_decides(&w)) {
+            out->target[out->length - 1] = symbol;
+            out->weight[out->length - 1] = (real)t->reason_weight;
+        }
+        chain_take(&w, symbol);
+        put(b, symbol);
+    }
+    out->target[out->length - 1] = e->next;
+    out->weight[out->length - 1] = 1;
+    return true;
+}
+
 size_t tasks_per_step(const struct tasks *tasks, size_t steps_per_epoch)
 {
     return (tasks->per_epoch + steps_per_epoch - 1) / steps_per_epoch;
@@ -381,6 +405,7 @@ size_t tasks_make(struct task_sequence *out, size_t count, const struct tasks *t
     size_t shares = 0;
     for (size_t i = 0; i < COUNT(TASKS); i++)
         shares += TASKS[i].share;
+    double density = tasks->chains ? chains_density(tasks->reason_share, step, tasks->steps) : 0;
     for (size_t k = 0; k < count; k++) {
         struct rng rng = rng_stream(tasks->seed ^ 0x7a5c, step, k);
         const struct building b = {&out[made], tasks, &rng};
@@ -389,7 +414,10 @@ size_t tasks_make(struct task_sequence *out, size_t count, const struct tasks *t
         while (pick >= TASKS[i].share)
             pick -= TASKS[i++].share;
         out[made].length = 0;
-        made += tasks->lists ? list(&b, step * count + k) : TASKS[i].build(&b);
+        bool reasons = tasks->chains && rng_uniform(&rng) < density;
+        made += tasks->lists ? list(&b, step * count + k)
+                : reasons    ? chain(&b)
+                             : TASKS[i].build(&b);
     }
     return made;
 }

@@ -13,7 +13,8 @@
  * tags that a history's items share, and words of the target's title and tags.  Where a large model
  * was asked (told.h), every other one is in its words.
  *
- * In the stage that imitates lists (lists.h) a sequence is history, <list>, and the list's items.
+ * In the stage that imitates lists (lists.h) a sequence is history, <list>, and the list's items;
+ * in that of reasons (chains.h) some are history, chain, and then the next item.
  *
  * Of one item in SEARCH_HOLDOUT a few title words are kept out of every sequence: with them the
  * search is judged (recommend/search_queries).
@@ -24,11 +25,12 @@
 #define TRAIN_TASKS_H
 
 #include "recommend/item_words.h"
+#include "train/chains.h"
 #include "train/lists.h"
 #include "train/split.h"
 #include "train/told.h"
 
-enum { TASK_LENGTH = 64, SEARCH_HOLDOUT = 20, HELD_WORDS = 3 };
+enum { TASK_LENGTH = 96, SEARCH_HOLDOUT = 20, HELD_WORDS = 3 };
 
 struct task_sequence {
     uint32_t input[TASK_LENGTH], target[TASK_LENGTH];
@@ -38,10 +40,13 @@ struct task_sequence {
 
 struct tasks {
     const struct item_words *words;
-    const struct told *told;           /* NULL: no large model was asked */
-    const struct sequences *sequences; /* training events, rows */
-    const struct list_examples *lists; /* NULL, or these in place of all tasks */
-    const unsigned char *seen;         /* [items]: only those are targets */
+    const struct told *told;             /* NULL: no large model was asked */
+    const struct sequences *sequences;   /* training events, rows */
+    const struct list_examples *lists;   /* NULL, or these in place of all tasks */
+    const struct chain_examples *chains; /* NULL, or these among them, chains_density() */
+    double reason_share, reason_weight;
+    size_t steps;              /* of the stage */
+    const unsigned char *seen; /* [items]: only those are targets */
     size_t per_epoch;
     double item_weight, word_weight; /* of a target's loss, beside 1 for a window's */
     uint64_t seed;

@@ -28,11 +28,13 @@ struct training {
     uint64_t newer_upto;     /* the last event that rl_source newer reads; 0: it does not */
     struct tasks tasks;
     struct list_examples lists;   /* of stage lists */
+    struct chain_examples chains; /* of stage reason */
     struct list_cases list_cases; /* validation, of stages that write lists */
     struct version *start;        /* the version that a later stage starts from */
     struct trainer trainer;
     struct rl rl;    /* of stage rl */
     bool posttrains; /* a later stage than sft */
+    bool reasons;    /* it is stage reason */
     char init[64];   /* the version it starts from */
     FILE *rollouts;  /* rollouts.tsv, of stage rl */
     struct alarms alarms;
@@ -51,6 +53,8 @@ struct training {
 bool stage_expand(struct training *training, struct train_settings *settings,
                   struct err *err) MUST_CHECK;
 void stage_release_kept(struct training *training);
+bool stage_open_start(struct training *training, struct attributes **attributes,
+                      struct err *err) MUST_CHECK;
 bool stage_open(struct training *training, struct err *err) MUST_CHECK;
 bool stage_go_on(struct training *training, struct err *err) MUST_CHECK;
 bool stage_reads_newer(const struct train_settings *settings);

@@ -116,7 +116,7 @@ int main(int argc, char **argv)
         .rope_base = 10000,
         .norm_eps = 1e-5,
     };
-    struct version *version = version_from(data.index, tokenizer, &shape, NULL, store, &err);
+    struct version *version = version_from(data.index, tokenizer, NULL, &shape, NULL, store, &err);
     struct snapshot *snapshot = version ? snapshot_open(version, store, &err) : NULL;
     if (!snapshot || !rows_name(&data, snapshot, &err) ||
         !trainer_open(&trainer, &train, version, &data.sequences, NULL, pool, &err))

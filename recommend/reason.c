@@ -1,0 +1,229 @@
+#include "recommend/reason.h"
+
+#include "model/decode.h"
+
+#include <assert.h>
+#include <cblas.h>
+#include <math.h>
+#include <string.h>
+
+enum { PLAIN_POSITIONS = CHAIN_HISTORY + 1, DROPS_TRIED = 3 };
+
+static void work_layout(struct reason_work *w, const struct snapshot *s, size_t width,
+                        struct arena *arena)
+{
+    const struct shape *shape = &s->version->policy.shape;
+    size_t positions = CHAIN_HISTORY + CHAIN_SYMBOLS;
+    /* a work that learns keeps all layers, which is what a cache of keys and values is */
+    policy_layout(&w->policy, shape, positions, positions, width, 1, true, arena);
+    policy_layout(&w->plain, shape, PLAIN_POSITIONS, PLAIN_POSITIONS, width, 0, false, arena);
+    decode_layout(&w->decode, shape, 1, width, arena);
+    w->input = arena_take(arena, positions, sizeof *w->input);
+    w->query = arena_take(arena, shape->dim, sizeof *w->query);
+    w->logits = arena_take(arena, ATTRIBUTES_MAX + 2, sizeof *w->logits);
+}
+
+bool reason_work_open(struct reason_work *w, const struct snapshot *s, size_t late_max,
+                      struct err *err)
+{
+    struct arena ruler = {0};
+    size_t width = s->version->trie.width + s->late_trie.width + late_max + 1;
+    *w = (struct reason_work){0};
+    work_layout(w, s, width, &ruler);
+    if (!arena_open(&w->arena, ruler.used, err))
+        return false;
+    work_layout(w, s, width, &w->arena);
+    policy_prepare(&w->policy, &s->version->policy.shape);
+    policy_prepare(&w->plain, &s->version->policy.shape);
+    decode_prepare(&w->decode, &s->version->policy.shape);
+    return true;
+}
+
+void reason_work_close(struct reason_work *w)
+{
+    arena_close(&w->arena);
+}
+
+/* ---- how likely the rest is ---- */
+
+static double log_name(struct reason_work *w, const struct snapshot *s, const struct policy *policy,
+                       size_t position, uint32_t row)
+{
+    const struct trie_mask mask = {.base = &s->version->trie, .late = &s->late_trie};
+    const struct legal_tiles legal = trie_legal(&mask);
+    float score;
+    name_score(&score, &row, 1, &w->decode, policy, w->plain.trunk.z + position * policy->shape.dim,
+               &legal);
+    return (double)score;
+}
+
+static void read_plain(struct reason_work *w, const struct policy *policy, const uint32_t *rows,
+                       size_t count)
+{
+    const uint32_t first[2] = {0, (uint32_t)count};
+    const struct packed packed = {.positions = count, .sequences = 1, .first = first};
+    const struct loss_options options = {0};
+    assert(count > 0 && count <= PLAIN_POSITIONS);
+    policy_forward(&w->plain, policy, &packed, rows, &options);
+}
+
+double reason_log_name(struct reason_work *w, const struct snapshot *s, const uint32_t *before,
+                       size_t count, uint32_t row)
+{
+    const struct policy policy = snapshot_policy(s);
+    read_plain(w, &policy, before, count);
+    return log_name(w, s, &policy, count - 1, row);
+}
+
+double reason_gain(struct reason_work *w, const struct snapshot *s, const uint32_t *history,
+                   size_t count, size_t place)
+{
+    const struct policy policy = snapshot_policy(s);
+    uint32_t without[CHAIN_HISTORY];
+    size_t from = place ? place + 1 : 2; /* the first of the rest that has a past both ways */
+    double gain = 0;
+    if (from >= count)
+        return 0;
+    read_plain(w, &policy, history, count);
+    for (size_t i = from; i < count; i++)
+        gain -= log_name(w, s, &policy, i - 1, history[i]);
+    memcpy(without, history, place * sizeof *without);
+    memcpy(without + place, history + place + 1, (count - place - 1) * sizeof *without);
+    read_plain(w, &policy, without, count - 1);
+    for (size_t i = from; i < count; i++)
+        gain += log_name(w, s, &policy, i - 2, history[i]);
+    return gain / (double)(count - from);
+}
+
+/* ---- writing ---- */
+
+void reason_logits(real *logits, real *query, const struct chain_writer *writer,
+                   const struct policy *policy, const real *z)
+{
+    int dim = (int)policy->shape.dim;
+    bool items = !is_token(writer->choice[0]);
+    if (items)
+        product_nt(query, z, policy->params.find_query, 1, (size_t)dim, (size_t)dim, 0);
+    for (size_t i = 0; i < writer->choices; i++) {
+        uint32_t symbol = writer->choice[i];
+        logits[i] =
+            items ? cblas_sdot(dim, query, 1, policy_find_vector(policy, symbol), 1)
+                  : cblas_sdot(dim, z, 1,
+                               policy->params.text + (size_t)(symbol - TOKEN) * (size_t)dim, 1);
+    }
+}
+
+/* Which of the choices; adds its log-probability. */
+static size_t choose(struct reasoned *out, struct reason_work *w, const struct policy *policy,
+                     const real *z, double temperature, struct rng *rng)
+{
+    size_t count = out->writer.choices;
+    size_t best = 0;
+    double total = 0;
+    if (count == 1)
+        return 0;
+    reason_logits(w->logits, w->query, &out->writer, policy, z);
+    for (size_t i = 1; i < count; i++)
+        best = w->logits[i] > w->logits[best] ? i : best;
+    double scale = temperature > 0 ? 1 / temperature : 1;
+    double top = (double)w->logits[best];
+    for (size_t i = 0; i < count; i++)
+        total += exp(((double)w->logits[i] - top) * scale);
+    if (temperature > 0) {
+        double left = rng_uniform(rng) * total;
+        size_t at = 0;
+        for (; at + 1 < count; at++) {
+            left -= exp(((double)w->logits[at] - top) * scale);
+            if (left < 0)
+                break;
+        }
+        best = at;
+    }
+    out->log_probability += ((double)w->logits[best] - top) * scale - log(total);
+    return best;
+}
+
+static double gain_without(struct reason_work *w, const struct snapshot *s,
+                           const struct chain_writer *writer, uint32_t row)
+{
+    size_t place = writer->history_count - 1; /* its newest place */
+    while (place > 0 && writer->history[place] != row)
+        place--;
+    return reason_gain(w, s, writer->history, writer->history_count, place);
+}
+
+/* What was to be dropped stays, unless the rest is likelier without it. */
+static void check_drops(struct reasoned *out, struct reason_work *w, const struct snapshot *s)
+{
+    struct chain_writer *writer = &out->writer;
+    for (size_t d = 0; d < writer->chain.drop_count; d++) {
+        out->gains[d] = gain_without(w, s, writer, writer->chain.drop[d]);
+        if (out->gains[d] <= 0)
+            chain_keep(writer, writer->chain.drop[d]);
+    }
+}
+
+/* The likeliest few to be dropped, in turn: the first that the rest is likelier without. */
+static bool find_drop(uint32_t *row, const struct reasoned *out, struct reason_work *w,
+                      const struct snapshot *s, const struct policy *policy, const real *z)
+{
+    const struct chain_writer *writer = &out->writer;
+    reason_logits(w->logits, w->query, writer, policy, z);
+    for (size_t tries = 0; tries < DROPS_TRIED && tries < writer->choices; tries++) {
+        size_t best = 0;
+        for (size_t i = 1; i < writer->choices; i++)
+            best = w->logits[i] > w->logits[best] ? i : best;
+        *row = writer->choice[best];
+        if (gain_without(w, s, writer, *row) > 0)
+            return true;
+        w->logits[best] = -INFINITY;
+    }
+    return false;
+}
+
+void reason_write(struct reasoned *out, struct reason_work *w, const struct snapshot *s,
+                  const uint32_t *history, size_t count, const struct reason_options *options,
+                  struct rng *rng)
+{
+    const struct policy policy = snapshot_policy(s);
+    struct chain_writer *writer = &out->writer;
+    chain_begin(writer, s->version->attributes, options->facts ? s : NULL, history, count);
+    size_t read = writer->history_count;
+    const uint32_t first[2] = {0, (uint32_t)read};
+    const uint32_t prefix[1] = {0};
+    const struct packed packed = {.positions = read + CHAIN_SYMBOLS,
+                                  .sequences = 1,
+                                  .first = first,
+                                  .suffixes = 1,
+                                  .steps = CHAIN_SYMBOLS,
+                                  .prefix = prefix};
+    out->log_probability = 0;
+    out->count = read;
+    memcpy(w->input, writer->history, read * sizeof *w->input);
+    policy_forward_prefixes(&w->policy, &policy, &packed, w->input);
+    while (writer->state != CHAIN_COPY) {
+        const real *z = w->policy.trunk.z + (out->count - 1) * policy.shape.dim;
+        uint32_t symbol = NO_ITEM;
+        if (options->facts && writer->state == CHAIN_DROPPED) {
+            if (!find_drop(&symbol, out, w, s, &policy, z)) {
+                chain_refuse(writer);
+                out->count--;
+                continue;
+            }
+        } else {
+            symbol = writer->choice[choose(out, w, &policy, z, options->temperature, rng)];
+        }
+        chain_take(writer, symbol);
+        w->input[out->count] = symbol;
+        policy_forward_step(&w->policy, &policy, &packed, w->input, out->count - read);
+        out->count++;
+    }
+    check_drops(out, w, s);
+    while (writer->choices) { /* the copy is not chosen */
+        w->input[out->count++] = writer->choice[0];
+        chain_take(writer, writer->choice[0]);
+    }
+    assert(out->count <= read + CHAIN_SYMBOLS);
+    memcpy(out->symbols, w->input, out->count * sizeof *w->input);
+    out->kept_count = chain_kept(out->kept, writer);
+}

@@ -1,0 +1,70 @@
+/*
+ * reason.h: the policy writes a chain of reasons (chain.h), whose symbols then stand before the
+ * answer in what it reads.
+ *
+ *     history ─► z ─► a choice of the grammar ─► read as the next position ─► z ─► ...  ─► slate
+ *
+ *     p(token | choices) = softmax(text z / T)      p(item | choices) = softmax((find_query z) . f
+ * / T)
+ *
+ * What is dropped from the history is checked on the way: an item stays if the rest is not likelier
+ * without it, so that the answer never rests on a claim that does not hold.  With facts the
+ * policy's next choices are tried before nothing is dropped.
+ *
+ * Threads   one reason_work per thread.
+ * Cost      the history, then a position a symbol; for each dropped item two plain histories.
+ */
+#ifndef RECOMMEND_REASON_H
+#define RECOMMEND_REASON_H
+
+#include "base/rng.h"
+#include "recommend/claims.h"
+
+struct reason_work {
+    struct arena arena; /* owned; everything below lies in it */
+    struct policy_work policy, plain;
+    struct decode_work decode;
+    uint32_t *input; /* [CHAIN_HISTORY + CHAIN_SYMBOLS] */
+    real *query;     /* [dim] */
+    real *logits;    /* [choices] */
+};
+
+struct reasoned {
+    struct chain_writer writer;                      /* done */
+    uint32_t symbols[CHAIN_HISTORY + CHAIN_SYMBOLS]; /* history and chain: what the answer reads */
+    size_t count;
+    uint32_t kept[CHAIN_HISTORY]; /* the cleaned history, oldest first */
+    size_t kept_count;
+    double gains[CHAIN_DROPS]; /* of what was to be dropped */
+    double log_probability;    /* of all choices but of what to drop, with facts */
+};
+
+struct reason_options {
+    double temperature; /* 0: the likeliest choice, of equal ones the first */
+    bool facts;         /* the grammar is given the catalogue (chain.h) */
+};
+
+bool reason_work_open(struct reason_work *work, const struct snapshot *snapshot, size_t late_max,
+                      struct err *err) MUST_CHECK;
+void reason_work_close(struct reason_work *work);
+
+/* The version has attributes, the history one item or more. */
+void reason_write(struct reasoned *out, struct reason_work *work, const struct snapshot *snapshot,
+                  const uint32_t *history, size_t count, const struct reason_options *options,
+                  struct rng *rng);
+
+/* Logits of the writer's choices from z [dim], divided by nothing. */
+void reason_logits(real *logits, real *query, const struct chain_writer *writer,
+                   const struct policy *policy, const real *z);
+
+/* log p(name of row | the rows before it), by the whole trie. */
+double reason_log_name(struct reason_work *work, const struct snapshot *snapshot,
+                       const uint32_t *before, size_t count, uint32_t row);
+/*
+ * How many nats an item after `place` is likelier, on average, without the one there; 0 where none
+ * comes after it that has something before it both ways.
+ */
+double reason_gain(struct reason_work *work, const struct snapshot *snapshot,
+                   const uint32_t *history, size_t count, size_t place);
+
+#endif
