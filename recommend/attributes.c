@@ -14,14 +14,17 @@ static bool speaks(const char *tag)
     return value ? value_speaks(value + 1) : strchr(tag, '~') != NULL;
 }
 
+/* What may follow "is": "Drama", "from the 1990s", "brand OPI". */
 static void put_text(struct text *text, const char *tag)
 {
     const char *tens = strchr(tag, '~');
     const char *value = strchr(tag, '=');
-    if (value)
+    if (strncmp(tag, "category=", 9) == 0)
         text_addf(text, "%s", value + 1);
+    else if (value)
+        text_addf(text, "%.*s %s", (int)(value - tag), tag, value + 1);
     else if (strncmp(tag, "year~", 5) == 0)
-        text_addf(text, "%s0s", tens + 1);
+        text_addf(text, "from the %s0s", tens + 1);
     else
         text_addf(text, "%.*s %s0 to %s9", (int)(tens - tag), tag, tens + 1, tens + 1);
 }

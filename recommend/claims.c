@@ -124,14 +124,14 @@ void claim_text(struct text *text, const struct claim *claim, const struct attri
     int percent = (int)lround(claim->found * 100);
     switch (claim->kind) {
     case CLAIM_EVIDENCE:
-        text_addf(text, "%s and %s have %s in common.", titles[0], titles[1], what);
+        text_addf(text, "%s and %s are both %s.", titles[0], titles[1], what);
         break;
     case CLAIM_PREFERENCE:
         text_addf(text, "%d %% of what you liked lately is %s.", percent, what);
         break;
     case CLAIM_INTENT:
-        text_addf(text, "After histories like this one, %s came next in %d of 100 cases.", what,
-                  percent);
+        text_addf(text, "After histories like this one, what came next was %s in %d of 100 cases.",
+                  what, percent);
         break;
     case CLAIM_PLAN:
         text_addf(text, "So %d %% of this list is %s.", percent, what);

@@ -87,7 +87,7 @@ void committed_item_delete(struct call *call)
         call_problem(call, 404, "not_found", "item_id", "there is no such item");
 }
 
-void answer_item(struct call *call, struct slate_work *work, struct snapshot *snapshot)
+void answer_item(struct call *call, struct scratch *work, struct snapshot *snapshot)
 {
     struct err err = {0};
     struct store_txn txn = {0};
@@ -187,7 +187,7 @@ static void split_words(struct search *s, char *text)
         snprintf(s->words[s->count++], sizeof s->words[0], "%s", word);
 }
 
-void answer_search(struct call *call, struct slate_work *work, struct snapshot *snapshot)
+void answer_search(struct call *call, struct scratch *work, struct snapshot *snapshot)
 {
     struct err err = {0};
     struct store_txn txn = {0};

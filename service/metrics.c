@@ -70,6 +70,13 @@ void metrics_print(struct text *text, const struct metrics *m, const char *const
                   atomic_load(&m->slates_dropped));
     print_counter(text, "tessera_fallbacks_total", "Slates that needed the fallback.",
                   atomic_load(&m->fallbacks));
+    text_addf(text,
+              "# HELP tessera_claims_total Claims of reasons, by kind and whether they held.\n"
+              "# TYPE tessera_claims_total counter\n");
+    for (size_t k = 0; k < CLAIM_KINDS; k++)
+        for (size_t held = 0; held < 2; held++)
+            text_addf(text, "tessera_claims_total{kind=\"%s\",held=\"%s\"} %lu\n", CLAIM_NAMES[k],
+                      held ? "true" : "false", atomic_load(&m->claims[k][held]));
     print_counter(text, "tessera_reloads_total", "Versions taken into service.",
                   atomic_load(&m->reloads));
     print_counter(text, "tessera_reload_failures_total", "Versions that could not be opened.",

@@ -6,7 +6,7 @@
 #ifndef SERVICE_METRICS_H
 #define SERVICE_METRICS_H
 
-#include "base/text.h"
+#include "recommend/claims.h"
 
 #include <stdatomic.h>
 
@@ -19,6 +19,7 @@ struct metrics {
     atomic_ulong events_accepted, events_duplicate, events_rejected;
     atomic_ulong commits, slates_written, slates_dropped, reloads, reload_failures, overloads;
     atomic_ulong fallbacks;
+    atomic_ulong claims[CLAIM_KINDS][2]; /* of reasons: that did not hold, and that did */
 };
 
 void metrics_note(struct metrics *metrics, size_t route, unsigned status, double seconds);

@@ -7,14 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-void answer_healthz(struct call *call, struct slate_work *work, struct snapshot *snapshot)
+void answer_healthz(struct call *call, struct scratch *work, struct snapshot *snapshot)
 {
     (void)work;
     (void)snapshot;
     call_reply_json(call, 200, json_pack("{s:s}", "status", "ok"));
 }
 
-void answer_readyz(struct call *call, struct slate_work *work, struct snapshot *snapshot)
+void answer_readyz(struct call *call, struct scratch *work, struct snapshot *snapshot)
 {
     struct service *service = call->service;
     char error[sizeof service->reload_error];
@@ -33,7 +33,7 @@ void answer_readyz(struct call *call, struct slate_work *work, struct snapshot *
     snapshot_drop(current);
 }
 
-void answer_metrics(struct call *call, struct slate_work *work, struct snapshot *snapshot)
+void answer_metrics(struct call *call, struct scratch *work, struct snapshot *snapshot)
 {
     struct service *service = call->service;
     struct snapshot *current = service_snapshot(service);
@@ -54,10 +54,6 @@ void answer_metrics(struct call *call, struct slate_work *work, struct snapshot 
     call->status = 200;
     snapshot_drop(current);
 }
-
-static const char *const SCHEMAS =
-#include "service/schemas.inc"
-    ;
 
 static json_t *content_of(const char *schema)
 {
@@ -107,7 +103,7 @@ static json_t *operation_of(const struct route *route)
     return operation;
 }
 
-void answer_openapi(struct call *call, struct slate_work *work, struct snapshot *snapshot)
+void answer_openapi(struct call *call, struct scratch *work, struct snapshot *snapshot)
 {
     (void)work;
     (void)snapshot;
@@ -123,7 +119,8 @@ void answer_openapi(struct call *call, struct slate_work *work, struct snapshot 
         }
         json_object_set_new(path, method, operation_of(&ROUTES[i]));
     }
-    json_t *schemas = json_loads(SCHEMAS, 0, NULL);
+    json_t *schemas =
+        json_loadb((const char *)web_schemas, (size_t)(web_schemas_end - web_schemas), 0, NULL);
     json_t *components =
         json_pack("{s:o?, s:{s:{s:s, s:s}, s:{s:s, s:s, s:s}}}", "schemas", schemas,
                   "securitySchemes", "bearer", "type", "http", "scheme", "bearer", "header", "type",
@@ -134,7 +131,7 @@ void answer_openapi(struct call *call, struct slate_work *work, struct snapshot 
                               components));
 }
 
-void answer_page(struct call *call, struct slate_work *work, struct snapshot *snapshot)
+void answer_page(struct call *call, struct scratch *work, struct snapshot *snapshot)
 {
     (void)work;
     (void)snapshot;

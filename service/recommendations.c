@@ -24,7 +24,7 @@ struct query {
     double temperature, mmr;
     size_t category_max;
     enum seen_rule seen_rule;
-    bool seeded;
+    bool seeded, reasons; /* mode: reason */
 };
 
 static bool parse_exclude(struct query *q, const json_t *body, struct err *err)
@@ -63,10 +63,24 @@ static bool parse_diversity(struct query *q, const json_t *body, struct err *err
            err_prefix(err, "diversity");
 }
 
+static bool parse_mode(struct query *q, const json_t *body, struct err *err)
+{
+    const char *mode = "direct";
+    if (!json_text(&mode, body, "mode", err))
+        return false;
+    q->reasons = strcmp(mode, "reason") == 0;
+    if (!q->reasons && strcmp(mode, "direct") != 0)
+        return err_set(err, ERR_INPUT, "mode: expected direct or reason, found '%.40s'", mode);
+    if (q->reasons && q->words)
+        return err_set(err, ERR_INPUT,
+                       "mode: reasons are found in a history; expected no query with them");
+    return true;
+}
+
 static bool parse_query(struct query *q, const json_t *body, struct err *err)
 {
-    static const char *const fields[] = {"user_id",    "history", "query",     "n",   "exclude",
-                                         "categories", "explore", "diversity", "seed"};
+    static const char *const fields[] = {"user_id",    "history", "query",     "n",    "exclude",
+                                         "categories", "explore", "diversity", "seed", "mode"};
     static const char *const explore_fields[] = {"temperature"};
     *q = (struct query){.n = 10};
     if (!json_fields(body, fields, COUNT(fields), err) ||
@@ -75,7 +89,8 @@ static bool parse_query(struct query *q, const json_t *body, struct err *err)
         !json_text(&q->words, body, "query", err) || !parse_diversity(q, body, err) ||
         !json_size(&q->n, body, "n", 1, SLATE_MAX, err) ||
         !json_list(&q->categories, body, "categories", err) ||
-        !json_size(&q->seed, body, "seed", 0, UINT32_MAX, err) || !parse_exclude(q, body, err))
+        !json_size(&q->seed, body, "seed", 0, UINT32_MAX, err) || !parse_exclude(q, body, err) ||
+        !parse_mode(q, body, err))
         return false;
     q->seeded = json_is_integer(json_object_get(body, "seed"));
     const json_t *explore = json_object_get(body, "explore");
@@ -106,6 +121,7 @@ struct filtered {
 
 struct gathering {
     struct slate_work *work;
+    struct scratch *scratch;
     const struct snapshot *snapshot;
     const struct store_txn *txn;
     uint32_t history[HISTORY_MAX];
@@ -324,13 +340,17 @@ static json_t *slate_json(const struct gathering *g, const struct query *q,
                   "deterministic", !explores, "temperature", q->temperature, "candidates",
                   (json_int_t)slate->candidates, "log_normaliser", slate->log_normaliser, "seed",
                   (json_int_t)seed);
+    json_t *modes = json_pack("[s]", "direct");
+    if (g->snapshot->version->attributes)
+        json_array_append_new(modes, json_string("reason"));
     json_t *out = json_pack(
-        "{s:s, s:{s:s, s:s}, s:o, s:o, s:{s:b, s:s?}, s:{s:I, s:I, s:I, s:I}, s:{s:O}}",
+        "{s:s, s:{s:s, s:s, s:o}, s:s, s:o, s:o, s:{s:b, s:s?}, s:{s:I, s:I, s:I, s:I}, s:{s:O}}",
         "request_id", request_id, "model", "id", "recommend", "version", g->snapshot->version->name,
-        "policy", policy, "items", items, "fallback", "used", slate->fallback != NULL, "reason",
-        slate->fallback, "filtered", "seen", (json_int_t)g->filtered.seen, "excluded",
-        (json_int_t)g->filtered.excluded, "category", (json_int_t)g->filtered.category,
-        "unavailable", (json_int_t)g->snapshot->hidden_count, "ignored", "item_ids", g->ignored);
+        "modes", modes, "mode", q->reasons ? "reason" : "direct", "policy", policy, "items", items,
+        "fallback", "used", slate->fallback != NULL, "reason", slate->fallback, "filtered", "seen",
+        (json_int_t)g->filtered.seen, "excluded", (json_int_t)g->filtered.excluded, "category",
+        (json_int_t)g->filtered.category, "unavailable", (json_int_t)g->snapshot->hidden_count,
+        "ignored", "item_ids", g->ignored);
     return out;
 }
 
@@ -369,13 +389,20 @@ static bool make_slate(struct call *call, struct gathering *g, const struct quer
                        struct slate *slate, struct err *err)
 {
     const struct serve_settings *settings = call->service->settings;
+    struct reasoned *reasoned = &g->scratch->reasoned;
+    double reason_ms = 0;
+    if (q->reasons && !g->snapshot->version->attributes)
+        return err_set(err, ERR_INPUT,
+                       "mode: the version in service (%s) gives no reasons: train one with --stage "
+                       "reason, or ask for direct",
+                       g->snapshot->version->name);
     slate_begin(g->work, g->snapshot);
     if (!add_user(g, q, call->service, err) || !add_history(g, q, err) || !add_exclude(g, q, err) ||
         !add_categories(g, q, err))
         return false;
     uint32_t random;
     randombytes_buf(&random, sizeof random);
-    const struct slate_request request = {
+    struct slate_request request = {
         .history = g->history,
         .history_count = g->count,
         .query = q->words,
@@ -386,12 +413,27 @@ static bool make_slate(struct call *call, struct gathering *g, const struct quer
         .category_max = q->category_max,
         .seed = q->seeded ? q->seed : random,
     };
+    bool reasons = q->reasons && g->count > 0; /* nothing follows from nothing */
+    if (reasons) {
+        double start = clock_s();
+        const struct reason_options options = {.facts = true};
+        reason_write(reasoned, &g->scratch->reason, g->snapshot, g->history, g->count, &options,
+                     NULL);
+        request.history = reasoned->kept;
+        request.history_count = reasoned->kept_count;
+        request.prompt = reasoned->symbols;
+        request.prompt_count = reasoned->count;
+        reason_ms = (clock_s() - start) * 1000;
+    }
     if (!slate_make(slate, g->work, g->snapshot, NULL, &request, err))
         return false;
     char request_id[64];
     id_make(request_id, sizeof request_id, "rec_");
     json_t *reply = slate_json(g, q, slate, request.seed, request_id, err);
-    if (err->code != ERR_NONE) {
+    bool fine = err->code == ERR_NONE &&
+                (!reasons || reasons_reply(reply, &call->service->metrics, reasoned, g->snapshot,
+                                           g->txn, slate, err));
+    if (!fine) {
         json_decref(reply);
         return false;
     }
@@ -399,13 +441,14 @@ static bool make_slate(struct call *call, struct gathering *g, const struct quer
         atomic_fetch_add(&call->service->metrics.fallbacks, 1);
     log_slate(call, q, request_id, reply);
     json_object_set_new(reply, "timing_ms",
-                        json_pack("{s:f, s:f, s:f}", "total", (clock_s() - call->begin_s) * 1000,
-                                  "name", slate->name_ms, "find", slate->find_ms));
+                        json_pack("{s:f, s:f, s:f, s:f}", "total",
+                                  (clock_s() - call->begin_s) * 1000, "name", slate->name_ms,
+                                  "find", slate->find_ms, "reason", reason_ms));
     call_reply_json(call, 200, reply);
     return true;
 }
 
-void answer_recommendations(struct call *call, struct slate_work *work, struct snapshot *snapshot)
+void answer_recommendations(struct call *call, struct scratch *work, struct snapshot *snapshot)
 {
     struct err err = {0};
     struct query query;
@@ -418,7 +461,8 @@ void answer_recommendations(struct call *call, struct slate_work *work, struct s
     fine = fine && parse_query(&query, call->json, &err) &&
            store_begin(&txn, call->service->store, false, &err);
     if (fine) {
-        *g = (struct gathering){.work = work,
+        *g = (struct gathering){.work = &work->slate,
+                                .scratch = work,
                                 .snapshot = snapshot,
                                 .txn = &txn,
                                 .ignored = json_array(),
@@ -433,7 +477,7 @@ void answer_recommendations(struct call *call, struct slate_work *work, struct s
     free(g);
 }
 
-void answer_slate(struct call *call, struct slate_work *work, struct snapshot *snapshot)
+void answer_slate(struct call *call, struct scratch *work, struct snapshot *snapshot)
 {
     struct err err = {0};
     struct store_txn txn;
@@ -452,7 +496,7 @@ void answer_slate(struct call *call, struct slate_work *work, struct snapshot *s
         call_problem(call, 404, "not_found", "request_id", "no slate of that request_id is kept");
 }
 
-void answer_similar(struct call *call, struct slate_work *work, struct snapshot *snapshot)
+void answer_similar(struct call *call, struct scratch *work, struct snapshot *snapshot)
 {
     struct err err = {0};
     struct store_txn txn = {0};
@@ -467,14 +511,14 @@ void answer_similar(struct call *call, struct slate_work *work, struct snapshot 
     bool fine = g && err.code == ERR_NONE && store_begin(&txn, call->service->store, false, &err);
     uint32_t row = NO_ITEM;
     if (fine) {
-        *g = (struct gathering){.work = work, .snapshot = snapshot, .txn = &txn};
+        *g = (struct gathering){.work = &work->slate, .snapshot = snapshot, .txn = &txn};
         row = row_of(g, call->segment[2], &err);
         if (row == NO_ITEM)
             fine = err_set(&err, ERR_MISSING, "item_id: no item '%.80s'", call->segment[2]);
     }
     if (fine) {
-        slate_begin(work, snapshot);
-        size_t count = slate_similar(hits, n, work, snapshot, row);
+        slate_begin(&work->slate, snapshot);
+        size_t count = slate_similar(hits, n, &work->slate, snapshot, row);
         json_t *items = json_array();
         for (size_t i = 0; i < count; i++) {
             char id[ID_SIZE_MAX + 1];

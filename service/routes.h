@@ -18,7 +18,7 @@ struct route {
     const char *method, *path;
     const char *scope; /* NULL: no key needed; "": any key */
     enum route_kind kind;
-    void (*answer)(struct call *call, struct slate_work *work, struct snapshot *snapshot);
+    void (*answer)(struct call *call, struct scratch *work, struct snapshot *snapshot);
     /* ROUTE_WRITE: false means the reply is already there (refused) */
     bool (*prepare)(struct call *call);
     bool (*apply)(struct call *call, const struct store_txn *txn, struct err *err);
@@ -33,10 +33,10 @@ extern const size_t ROUTES_COUNT;
 const struct route *route_find(struct call *call, const char *method);
 
 /* handlers, by file */
-void answer_recommendations(struct call *call, struct slate_work *work, struct snapshot *snapshot);
-void answer_similar(struct call *call, struct slate_work *work, struct snapshot *snapshot);
-void answer_item(struct call *call, struct slate_work *work, struct snapshot *snapshot);
-void answer_search(struct call *call, struct slate_work *work, struct snapshot *snapshot);
+void answer_recommendations(struct call *call, struct scratch *work, struct snapshot *snapshot);
+void answer_similar(struct call *call, struct scratch *work, struct snapshot *snapshot);
+void answer_item(struct call *call, struct scratch *work, struct snapshot *snapshot);
+void answer_search(struct call *call, struct scratch *work, struct snapshot *snapshot);
 bool prepare_item_put(struct call *call);
 bool apply_item_put(struct call *call, const struct store_txn *txn, struct err *err);
 void committed_item_put(struct call *call);
@@ -46,15 +46,22 @@ void committed_item_delete(struct call *call);
 bool prepare_events(struct call *call);
 bool apply_events(struct call *call, const struct store_txn *txn, struct err *err);
 void committed_events(struct call *call);
-void answer_slate(struct call *call, struct slate_work *work, struct snapshot *snapshot);
-void answer_healthz(struct call *call, struct slate_work *work, struct snapshot *snapshot);
-void answer_readyz(struct call *call, struct slate_work *work, struct snapshot *snapshot);
-void answer_metrics(struct call *call, struct slate_work *work, struct snapshot *snapshot);
-void answer_openapi(struct call *call, struct slate_work *work, struct snapshot *snapshot);
-void answer_page(struct call *call, struct slate_work *work, struct snapshot *snapshot);
+void answer_slate(struct call *call, struct scratch *work, struct snapshot *snapshot);
+void answer_healthz(struct call *call, struct scratch *work, struct snapshot *snapshot);
+void answer_readyz(struct call *call, struct scratch *work, struct snapshot *snapshot);
+void answer_metrics(struct call *call, struct scratch *work, struct snapshot *snapshot);
+void answer_openapi(struct call *call, struct scratch *work, struct snapshot *snapshot);
+void answer_page(struct call *call, struct scratch *work, struct snapshot *snapshot);
 
 /* The item a write changed, for the next snapshot; false: none. */
 bool call_changed_item(const struct call *call, uint32_t *number);
+
+/*
+ * Adds "reasons", "reasoning" and "claims" to the reply of a reasoned slate, and counts the claims.
+ */
+bool reasons_reply(json_t *reply, struct metrics *metrics, const struct reasoned *reasoned,
+                   const struct snapshot *snapshot, const struct store_txn *txn,
+                   const struct slate *slate, struct err *err) MUST_CHECK;
 
 /* The public form of a record: {"item_id", "title", "categories", "attributes", ...}. */
 json_t *item_json(const char *id, json_t *record);

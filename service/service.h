@@ -18,6 +18,7 @@
 #define SERVICE_SERVICE_H
 
 #include "data/events.h"
+#include "recommend/reason.h"
 #include "recommend/slate.h"
 #include "service/call.h"
 #include "service/metrics.h"
@@ -51,6 +52,14 @@ struct call *queue_take(struct call_queue *queue); /* NULL: closed and empty */
 struct call *queue_take_all(struct call_queue *queue, int wait_ms,
                             bool *closed); /* a chain by call->next */
 void queue_close(struct call_queue *queue);
+
+/* A worker's own, laid out for one version. */
+struct scratch {
+    struct slate_work slate;
+    struct reason_work reason; /* only if the version gives reasons */
+    struct reasoned reasoned;
+    unsigned long laid_out; /* serial of the version; 0: none */
+};
 
 struct slate_note { /* a served slate on its way to disk */
     struct slate_note *next;

@@ -38,30 +38,36 @@ static void set_snapshot(struct service *service, struct snapshot *next)
 
 /* ---- model workers: one call at a time each, in scratch of their own ---- */
 
-static bool work_ready(struct slate_work *work, unsigned long *laid_out, struct service *service,
-                       const struct snapshot *snapshot, struct err *err)
+static void scratch_close(struct scratch *work)
 {
-    if (*laid_out == snapshot->version->serial && slate_work_fits(work, snapshot))
+    slate_work_close(&work->slate);
+    reason_work_close(&work->reason);
+    work->laid_out = 0;
+}
+
+static bool scratch_ready(struct scratch *work, struct service *service,
+                          const struct snapshot *snapshot, struct err *err)
+{
+    size_t late_max = service->settings->late_items_max;
+    if (work->laid_out == snapshot->version->serial && slate_work_fits(&work->slate, snapshot))
         return true;
-    slate_work_close(work);
-    *laid_out = 0;
-    if (!slate_work_open(work, snapshot, service->settings->late_items_max,
-                         service->settings->history_max, err))
+    scratch_close(work);
+    if (!slate_work_open(&work->slate, snapshot, late_max, service->settings->history_max, err) ||
+        (snapshot->version->attributes &&
+         !reason_work_open(&work->reason, snapshot, late_max, err)))
         return false;
-    *laid_out = snapshot->version->serial;
+    work->laid_out = snapshot->version->serial;
     return true;
 }
 
 void *worker_main(void *self)
 {
     struct service *service = self;
-    struct slate_work work = {0};
-    unsigned long laid_out = 0; /* serial of the version that `work` fits */
+    struct scratch work = {0};
     struct call *call;
     struct err first = {0};
     struct snapshot *ready = service_snapshot(service);
-    if (ready && !work_ready(&work, &laid_out, service, ready,
-                             &first)) /* before the first request needs it */
+    if (ready && !scratch_ready(&work, service, ready, &first)) /* before a request needs it */
         log_error("worker.start why=\"%s\"", first.text);
     snapshot_drop(ready);
     while ((call = queue_take(&service->model_queue))) {
@@ -69,14 +75,14 @@ void *worker_main(void *self)
         struct snapshot *snapshot = service_snapshot(service);
         if (!snapshot)
             call_problem(call, 503, "not_ready", NULL, "no model version is in service yet");
-        else if (!work_ready(&work, &laid_out, service, snapshot, &err))
+        else if (!scratch_ready(&work, service, snapshot, &err))
             call_fail(call, &err);
         else
             call->route->answer(call, &work, snapshot);
         snapshot_drop(snapshot);
         call_done(call);
     }
-    slate_work_close(&work);
+    scratch_close(&work);
     return NULL;
 }
 

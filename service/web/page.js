@@ -85,26 +85,52 @@ async function seen(entry, requestId) {
   return refresh();
 }
 
+const KINDS = {evidence: "In common", preference: "Your taste", intent: "What comes next", plan: "This list", cleaned: "Left out"};
+function showReasons(slate) {
+  const reasons = slate.reasons || [];
+  $("reasoning").hidden = !reasons.length;
+  $("reasons").replaceChildren(...reasons.map((reason) => element("li", {className: reason.kind},
+    element("b", {}, KINDS[reason.kind] + ": "), reason.text)));
+  if (!reasons.length) return;
+  const dropped = slate.claims.dropped;
+  $("claims").textContent = `${reasons.length} claims, each checked` + (dropped ? `; ${dropped} more did not hold and ${dropped === 1 ? "is" : "are"} not shown.` : ".");
+}
+
+let canReason = false; // whether the version in service gives reasons: every slate says it
 let turn = 0;
 async function refresh() {
   const mine = ++turn;
   const mood = $("mood").value.trim();
+  const thinks = !mood && canReason && $("reason").checked;
   if (!liked.length && !mood) {
     $("slate").replaceChildren();
+    $("reasoning").hidden = true;
     say("Like something, or say what it should be about, and a list appears here.");
     return;
   }
   try {
     const body = {user_id: user, history: liked.map((item) => item.item_id), n: 10};
     if (mood) body.query = mood;
+    if (thinks) body.mode = "reason";
     if ($("genre").value) body.categories = [$("genre").value];
     const slate = await call("POST", "/v1/recommendations", body);
     if (mine !== turn) return;
     $("slate").replaceChildren(...slate.items.map((entry) => showItem(entry, slate.request_id)));
+    if (slate.model.modes.includes("reason") !== canReason) {
+      canReason = !canReason;
+      $("explain").hidden = !canReason;
+      if (canReason && $("reason").checked && !mood) return refresh();
+    }
+    showReasons(slate);
     $("version").textContent = `version ${slate.model.version}, ${slate.timing_ms.total.toFixed(1)} ms`;
     say(slate.items.length < 10 ? "No more films fit." : "");
     for (const entry of slate.items) for (const genre of entry.item.categories || []) addGenre(genre);
   } catch (error) {
+    if (thinks && /^mode:/.test(error.message)) { // a version came into service that gives none
+      canReason = false;
+      $("explain").hidden = true;
+      return refresh();
+    }
     say("The service says: " + error.message);
   }
 }
@@ -136,6 +162,7 @@ $("mood").addEventListener("input", () => {
   thinking = setTimeout(refresh, 200);
 });
 $("genre").addEventListener("change", refresh);
+$("reason").addEventListener("change", refresh);
 $("forget").addEventListener("click", () => {
   liked = [];
   $("mood").value = "";
