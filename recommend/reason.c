@@ -3,7 +3,6 @@
 #include "model/decode.h"
 
 #include <assert.h>
-#include <cblas.h>
 #include <math.h>
 #include <string.h>
 
@@ -97,50 +96,29 @@ double reason_gain(struct reason_work *w, const struct snapshot *s, const uint32
 
 /* ---- writing ---- */
 
-void reason_logits(real *logits, real *query, const struct chain_writer *writer,
-                   const struct policy *policy, const real *z)
-{
-    int dim = (int)policy->shape.dim;
-    bool items = !is_token(writer->choice[0]);
-    if (items)
-        product_nt(query, z, policy->params.find_query, 1, (size_t)dim, (size_t)dim, 0);
-    for (size_t i = 0; i < writer->choices; i++) {
-        uint32_t symbol = writer->choice[i];
-        logits[i] =
-            items ? cblas_sdot(dim, query, 1, policy_find_vector(policy, symbol), 1)
-                  : cblas_sdot(dim, z, 1,
-                               policy->params.text + (size_t)(symbol - TOKEN) * (size_t)dim, 1);
-    }
-}
-
 /* Which of the choices; adds its log-probability. */
 static size_t choose(struct reasoned *out, struct reason_work *w, const struct policy *policy,
-                     const real *z, double temperature, struct rng *rng)
+                     const real *z, const struct reason_options *options, struct rng *rng)
 {
     size_t count = out->writer.choices;
-    size_t best = 0;
-    double total = 0;
+    struct choice choice = {out->writer.choice, count, 0};
+    double scale = options->temperature > 0 ? options->temperature : 1;
+    double lp;
+    double entropy;
     if (count == 1)
         return 0;
-    reason_logits(w->logits, w->query, &out->writer, policy, z);
-    for (size_t i = 1; i < count; i++)
-        best = w->logits[i] > w->logits[best] ? i : best;
-    double scale = temperature > 0 ? 1 / temperature : 1;
-    double top = (double)w->logits[best];
-    for (size_t i = 0; i < count; i++)
-        total += exp(((double)w->logits[i] - top) * scale);
-    if (temperature > 0) {
-        double left = rng_uniform(rng) * total;
-        size_t at = 0;
-        for (; at + 1 < count; at++) {
-            left -= exp(((double)w->logits[at] - top) * scale);
-            if (left < 0)
-                break;
-        }
-        best = at;
+    choice_logits(w->logits, w->query, policy, z, choice.symbols, count);
+    choice_score(&lp, &entropy, w->logits, &choice, scale);
+    if (options->temperature > 0) {
+        double left = rng_uniform(rng);
+        while (choice.chosen + 1 < count && (left -= (double)w->logits[choice.chosen]) >= 0)
+            choice.chosen++;
+    } else {
+        for (size_t i = 1; i < count; i++)
+            choice.chosen = w->logits[i] > w->logits[choice.chosen] ? i : choice.chosen;
     }
-    out->log_probability += ((double)w->logits[best] - top) * scale - log(total);
-    return best;
+    out->log_probability += log((double)w->logits[choice.chosen]);
+    return choice.chosen;
 }
 
 static double gain_without(struct reason_work *w, const struct snapshot *s,
@@ -168,7 +146,7 @@ static bool find_drop(uint32_t *row, const struct reasoned *out, struct reason_w
                       const struct snapshot *s, const struct policy *policy, const real *z)
 {
     const struct chain_writer *writer = &out->writer;
-    reason_logits(w->logits, w->query, writer, policy, z);
+    choice_logits(w->logits, w->query, policy, z, writer->choice, writer->choices);
     for (size_t tries = 0; tries < DROPS_TRIED && tries < writer->choices; tries++) {
         size_t best = 0;
         for (size_t i = 1; i < writer->choices; i++)
@@ -211,7 +189,7 @@ void reason_write(struct reasoned *out, struct reason_work *w, const struct snap
                 continue;
             }
         } else {
-            symbol = writer->choice[choose(out, w, &policy, z, options->temperature, rng)];
+            symbol = writer->choice[choose(out, w, &policy, z, options, rng)];
         }
         chain_take(writer, symbol);
         w->input[out->count] = symbol;

@@ -4,8 +4,7 @@
  *
  *     history ─► z ─► a choice of the grammar ─► read as the next position ─► z ─► ...  ─► slate
  *
- *     p(token | choices) = softmax(text z / T)      p(item | choices) = softmax((find_query z) . f
- * / T)
+ * A choice is one of model/choice.h.
  *
  * What is dropped from the history is checked on the way: an item stays if the rest is not likelier
  * without it, so that the answer never rests on a claim that does not hold.  With facts the
@@ -18,6 +17,7 @@
 #define RECOMMEND_REASON_H
 
 #include "base/rng.h"
+#include "model/choice.h"
 #include "recommend/claims.h"
 
 struct reason_work {
@@ -52,10 +52,6 @@ void reason_work_close(struct reason_work *work);
 void reason_write(struct reasoned *out, struct reason_work *work, const struct snapshot *snapshot,
                   const uint32_t *history, size_t count, const struct reason_options *options,
                   struct rng *rng);
-
-/* Logits of the writer's choices from z [dim], divided by nothing. */
-void reason_logits(real *logits, real *query, const struct chain_writer *writer,
-                   const struct policy *policy, const real *z);
 
 /* log p(name of row | the rows before it), by the whole trie. */
 double reason_log_name(struct reason_work *work, const struct snapshot *snapshot,

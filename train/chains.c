@@ -15,7 +15,7 @@ enum { CHAINS_A_PIECE = 16 };
 double chains_density(double share, size_t step, size_t steps)
 {
     size_t third = (steps + 2) / 3;
-    if (step >= 2 * third)
+    if (steps == 0 || step >= 2 * third)
         return share;
     return fmin(1, 2 * share * (double)(step % third + 1) / (double)third);
 }

@@ -73,8 +73,9 @@ void chains_free(struct chain_examples *chains);
 
 /*
  * The share of chains among the tasks of a step: in the first two thirds it grows from none to
- * twice `share`, in the last it is `share` (GREAM's code cuts the data into three passes, its
- * transform.py: chains come in with a chance that grows through a pass, what is left at its end).
+ * twice `share`, in the last, and with steps 0, it is `share` (GREAM's code cuts the data into
+ * three passes, its transform.py: chains come in with a chance that grows through a pass, what is
+ * left at its end).
  */
 double chains_density(double share, size_t step, size_t steps);
 

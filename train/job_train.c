@@ -190,6 +190,26 @@ static bool look_at_reasons(struct training *t, double *value, struct err *err)
     return true;
 }
 
+/* NDCG@10 of names after a chain. */
+static bool look_at_reasoned(struct training *t, double *value, struct err *err)
+{
+    struct chain_judgement seen;
+    struct ranking direct;
+    struct ranking reasoned;
+    const struct chain_judging options = {
+        .beam = 20, .history_max = t->job->train->window, .facts = true};
+    if (!chains_judge(&seen, &t->cases, t->snapshot, &options, t->job->pool, err))
+        return false;
+    ranking_measure(&direct, seen.rank[CHAINS_DIRECT][CHAINS_NAME], t->cases.count);
+    ranking_measure(&reasoned, seen.rank[CHAINS_REASONED][CHAINS_NAME], t->cases.count);
+    *value = reasoned.ndcg[2];
+    chain_judgement_free(&seen);
+    log_info("train.look step=%zu reasoned_ndcg10=%.4f direct_ndcg10=%.4f reasoned_hr1=%.4f "
+             "direct_hr1=%.4f",
+             t->trainer.step, reasoned.ndcg[2], direct.ndcg[2], reasoned.hr[0], direct.hr[0]);
+    return true;
+}
+
 /*
  * On validation: the mean NDCG@10 of name and find, since both must be good when we stop; of later
  * stages, of what they train: name, lists, or claims that hold.
@@ -199,7 +219,8 @@ static bool look(struct training *t, double *value, struct err *err)
     bool lists = t->list_cases.cases.count > 0;
     training_take_params(t, &t->trainer.average);
     if (!(lists ? look_at_lists(t, value, err) : look_at_names(t, value, err)) ||
-        (t->reasons && !look_at_reasons(t, value, err)))
+        (t->reasons && !look_at_reasons(t, value, err)) ||
+        (t->rl.reasons && !look_at_reasoned(t, value, err)))
         return false;
     t->looks++;
     t->since_best++;

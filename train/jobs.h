@@ -31,7 +31,7 @@ struct train_settings {
         adam_beta2, average_decay, name_teach, smoothing, task_share, task_weight, say_weight,
         newcomer_loss;
     size_t softmax_items, negatives;
-    bool learn_kept, promote, node_vectors, texts, watch;
+    bool learn_kept, rl_reasons, promote, node_vectors, texts, watch;
     char preset[SETTING_TEXT_SIZE], stage[SETTING_TEXT_SIZE], init[SETTING_TEXT_SIZE],
         rl_source[SETTING_TEXT_SIZE];
     double reason_share, reason_weight;

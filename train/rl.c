@@ -11,7 +11,7 @@
 static size_t contexts_of(const struct rl *rl)
 {
     size_t rows = rl->prompts_a_part * rl->rows_a_prompt;
-    return rl->lists ? rows * rl->ranks : rl->prompts_a_part;
+    return rl_rows_have_z(rl) ? rows * rl->ranks : rl->prompts_a_part;
 }
 
 static void masks_layout(struct rl *rl, struct rl_part *p, struct arena *arena)
@@ -31,8 +31,9 @@ static void part_layout(struct rl *rl, struct rl_part *p, const struct shape *s,
     size_t rows = prompts * rl->rows_a_prompt;
     size_t names = rows * rl->ranks;
     size_t tiles = names * (s->levels + 1);
-    size_t suffixes = rl->lists ? names : 0;
-    size_t length = rl->settings->window + (rl->lists ? rl->ranks : 0);
+    size_t steps = rl->reasons ? CHAIN_SYMBOLS : rl->lists ? rl->ranks : 0;
+    size_t suffixes = rows * steps;
+    size_t length = rl->settings->window + steps;
     size_t positions = prompts * rl->settings->window + suffixes;
     policy_layout(&p->work, s, positions, length, width, 1, true, arena);
     policy_layout(&p->reference_work, s, positions, length, width, 1, false, arena);
@@ -51,6 +52,8 @@ static void part_layout(struct rl *rl, struct rl_part *p, const struct shape *s,
     p->others = arena_take(arena, prompts, sizeof *p->others);
     p->missed = arena_take(arena, rows, sizeof *p->missed);
     masks_layout(rl, p, arena);
+    if (rl->reasons)
+        rl_chains_layout(p, rows, s, arena);
     real **of_contexts[] = {&p->z, &p->z_reference, &p->dz};
     for (size_t i = 0; i < COUNT(of_contexts); i++)
         *of_contexts[i] = arena_take(arena, contexts_of(rl) * s->dim, sizeof(real));
@@ -77,7 +80,7 @@ void rl_layout(struct rl *rl, const struct shape *s, size_t width, struct arena 
     for (size_t g = 0; g < GRADIENTS; g++)
         part_layout(rl, &rl->parts[g], s, width, arena);
     rollouts_layout(&rl->rollouts, GRADIENTS * rl->prompts_a_part, rows, units,
-                    units * (s->levels + 1), arena);
+                    units * (s->levels + 1 + (rl->reasons ? CHAIN_SYMBOLS : 0)), arena);
     prompts_layout(&rl->past, rl->prompts.count, arena);
     rl->asked = arena_take(arena, GRADIENTS * rl->prompts_a_part, sizeof *rl->asked);
     params_layout(&rl->reference.params, s, arena);
@@ -91,9 +94,10 @@ static void set_masks(struct rl *rl, struct rl_part *p)
 {
     size_t rows = rl->prompts_a_part * rl->rows_a_prompt;
     for (size_t c = 0; c < contexts_of(rl); c++) {
-        size_t row = rl->lists ? c % rows : 0;
-        size_t rank = rl->lists ? c / rows : 0;
-        size_t prompt = rl->lists ? p->of_row[row] : c;
+        bool own = rl_rows_have_z(rl);
+        size_t row = own ? c % rows : 0;
+        size_t rank = own ? c / rows : 0;
+        size_t prompt = own ? p->of_row[row] : c;
         p->mask[c] =
             (struct trie_mask){.base = rl->trie,
                                .late = rl->no_late,
@@ -115,7 +119,7 @@ static void part_start(struct rl *rl, struct rl_part *p, const struct shape *s)
     for (size_t r = 0; r < rows; r++)
         p->of_row[r] = (uint32_t)(r / rl->rows_a_prompt);
     for (size_t n = 0; n < rows * rl->ranks; n++) {
-        p->context[n] = rl->lists ? (uint32_t)n : p->of_row[n];
+        p->context[n] = rl_rows_have_z(rl) ? (uint32_t)n : p->of_row[n];
         p->hint[n] = p->forced[n] = 0;
     }
     p->names.rows = rows * rl->ranks;
@@ -197,6 +201,27 @@ static void judge_unit(struct rl *rl, size_t unit, uint32_t item, size_t prompt)
     }
 }
 
+/* The decisions of a row's chain become tokens, before those of its name. */
+static void gather_chain(struct rl *rl, const struct rl_part *p, size_t row, bool fresh)
+{
+    struct rollouts *b = &rl->rollouts;
+    size_t start = p->first[rl->prompts_a_part];
+    for (size_t t = 0; t < CHAIN_SYMBOLS; t++) {
+        size_t at = row * CHAIN_SYMBOLS + t;
+        if (!p->chain_decided[at])
+            continue;
+        b->tile[b->tokens] = p->input[start + t * p->names.rows + row];
+        b->hint[b->tokens] = 0;
+        b->lp[b->tokens] = p->chain_lp[at];
+        b->entropy[b->tokens] = p->chain_entropy[at];
+        if (fresh) {
+            b->lp_old[b->tokens] = b->lp[b->tokens];
+            b->lp_ref[b->tokens] = p->chain_lp_ref[at];
+        }
+        b->tokens++;
+    }
+}
+
 /* The decisions of one name become tokens. */
 static void gather_tokens(struct rl *rl, const struct rl_part *p, size_t name, bool fresh)
 {
@@ -236,6 +261,8 @@ static void gather_row(struct rl *rl, const struct rl_part *p, size_t row, bool 
         b->valid[b->rows] &= p->names.item[name] != NO_ITEM;
         if (fresh)
             judge_unit(rl, b->units, p->names.item[name], p->picked[p->of_row[row]]);
+        if (rl->reasons)
+            gather_chain(rl, p, row, fresh);
         gather_tokens(rl, p, name, fresh);
         b->units++;
     }
@@ -263,6 +290,12 @@ static size_t hand_back_row(struct rl *rl, struct rl_part *p, size_t row, size_t
     const struct rollouts *b = &rl->rollouts;
     size_t tiles = rl->policy->shape.levels + 1;
     double weight = rl->settings->rl_weight;
+    for (size_t at = row * CHAIN_SYMBOLS; rl->reasons && at < (row + 1) * CHAIN_SYMBOLS; at++)
+        if (p->chain_decided[at]) {
+            p->chain_g_lp[at] = weight * b->g_lp[token];
+            p->chain_g_entropy[at] = weight * b->g_entropy[token];
+            token++;
+        }
     for (size_t k = 0; k < rl->ranks; k++) {
         size_t name = rl_name_at(p, rl, row, k);
         for (size_t l = 0; l < tiles && p->names.item[name] != NO_ITEM; l++)
@@ -302,8 +335,12 @@ static void learn_piece(void *self, size_t piece, size_t worker)
     if (rl->lists)
         memcpy(p->work.dz + p->first[rl->prompts_a_part] * d, p->dz,
                p->names.rows * d * sizeof *p->dz);
-    for (size_t i = 0; !rl->lists && i < rl->prompts_a_part; i++)
+    for (size_t r = 0; rl->reasons && r < p->names.rows; r++)
+        memcpy(p->work.dz + rl_answer_at(rl, p, r) * d, p->dz + r * d, d * sizeof *p->dz);
+    for (size_t i = 0; !rl_rows_have_z(rl) && i < rl->prompts_a_part; i++)
         memcpy(p->work.dz + (p->first[i + 1] - 1) * d, p->dz + i * d, d * sizeof *p->dz);
+    if (rl->reasons)
+        rl_chains_backward(rl, p);
     policy_backward(&p->work, &rl->gradients[piece], rl->policy, &p->packed, p->input, 0);
 }
 

@@ -9,6 +9,9 @@
  * unit with credit of its own (Rank-GRPO, arXiv 2510.20150), and relevant is all that the user took
  * next.  The lists of a prompt share it in sampling, scoring and on the way back (trunk.h).
  *
+ * In reasoning mode a row is a chain of reasons and then a name (rl_chains.c); what the chain says
+ * is paid by what the name is worth, as in GREAM, whose format is here the grammar's.
+ *
  * A prompt whose names are all worth the same says nothing: igpo gives some of its rows the
  * target's first tiles, and other prompts take the places of those that stay silent
  * (max_num_gen_batches).
@@ -31,6 +34,7 @@
 #include "model/sample.h"
 #include "objective/prompts.h"
 #include "recommend/item_words.h"
+#include "recommend/reason.h"
 #include "train/batch.h"
 #include "train/lists.h"
 #include "train/rl_anchors.h"
@@ -67,6 +71,12 @@ struct rl_part {
     struct legal_tiles *legal;  /* [contexts] */
     real *z, *z_reference, *dz; /* [contexts, dim] */
     real *g_lp, *g_entropy;     /* [names, levels + 1] */
+    /* in reasoning mode: of each row's chain, a place a symbol [rows, CHAIN_SYMBOLS] */
+    double *chain_lp, *chain_entropy, *chain_lp_ref, *chain_g_lp, *chain_g_entropy;
+    unsigned char *chain_decided;
+    uint32_t *chain_length;       /* [rows] symbols */
+    struct chain_writer *writers; /* [rows] */
+    real *logits, *query;         /* of one choice */
 };
 
 struct rl {
@@ -79,11 +89,12 @@ struct rl {
     const struct trie *no_late;
     const uint64_t *unseen; /* rows that no mask allows */
     struct rl_prompts prompts;
-    struct anchors anchors; /* owned; of NEEDS_ANCHORS */
-    struct prompts past;    /* what rollouts said of them */
-    uint32_t *asked;        /* [groups] which prompt each is of */
-    bool lists;
-    size_t ranks; /* of a list; 1 without */
+    struct anchors anchors;       /* owned; of NEEDS_ANCHORS */
+    struct prompts past;          /* what rollouts said of them */
+    uint32_t *asked;              /* [groups] which prompt each is of */
+    bool lists, reasons;          /* what a row is: a list, or a chain and a name; or a name */
+    const struct snapshot *facts; /* of chains */
+    size_t ranks;                 /* of a list; 1 without */
     struct rl_part parts[GRADIENTS];
     struct rollouts rollouts;
     struct thread_pool *pool;
@@ -132,6 +143,21 @@ static inline enum row_kind rl_kind(const struct rl *rl, size_t row)
            : last && (rl->objective.needs & NEEDS_ANCHORS) ? ROW_ANCHOR
                                                            : ROW_LOGGED;
 }
+
+/* Whether each name is read from a z of its own, not from its prompt's. */
+static inline bool rl_rows_have_z(const struct rl *rl)
+{
+    return rl->lists || rl->reasons;
+}
+
+/* rl_chains.c: chains of a part; pack_prompts() came before.  Scores go by the z of all positions.
+ */
+void rl_chains_layout(struct rl_part *part, size_t rows, const struct shape *shape,
+                      struct arena *arena);
+void rl_chains_draw(struct rl *rl, struct rl_part *part, struct rng *rng);
+void rl_chains_score(struct rl *rl, struct rl_part *part, bool by_reference);
+void rl_chains_backward(struct rl *rl, struct rl_part *part); /* adds to work.dz and gradients */
+size_t rl_answer_at(const struct rl *rl, const struct rl_part *part, size_t row);
 
 size_t rl_tiles_shared(const struct rl *rl, uint32_t item, uint32_t target);
 

@@ -4,6 +4,7 @@
  *   names   pick prompts ─► forward ─► draw ─► hints where nobody hit ─┐
  *                ▲ other prompts for groups that say nothing ───────────┘─► anchors ─► scores
  *   lists   pick prompts ─► forward ─► a rank at a time ─► scores
+ *   reasons pick prompts ─► forward ─► a symbol at a time ─► names ─► scores   (rl_chains.c)
  */
 #include "train/rl.h"
 
@@ -45,11 +46,11 @@ static void pack_prompts(struct rl *rl, struct rl_part *p)
         trie_count_allowed(p->allowed_before + i * rl->words_a_mask, skip, rl->policy->shape.items);
     }
     p->packed = (struct packed){.positions = at, .sequences = prompts, .first = p->first};
-    if (rl->lists) {
+    if (rl_rows_have_z(rl)) {
         p->packed.suffixes = p->names.rows / rl->ranks;
-        p->packed.steps = rl->ranks;
+        p->packed.steps = rl->reasons ? CHAIN_SYMBOLS : rl->ranks;
         p->packed.prefix = p->of_row;
-        p->packed.positions += p->names.rows;
+        p->packed.positions += p->packed.suffixes * p->packed.steps;
     }
     for (size_t n = 0; n < p->names.rows; n++)
         if (rl_kind(rl, n) != ROW_ROLLOUT) /* what the log says came next; anchors follow misses */
@@ -67,7 +68,9 @@ static void read_z(real *z, const struct rl *rl, const struct rl_part *p,
                p->names.rows * d * sizeof(real));
         return;
     }
-    for (size_t i = 0; i < rl->prompts_a_part; i++)
+    for (size_t r = 0; rl->reasons && r < p->names.rows; r++)
+        memcpy(z + r * d, work->trunk.z + rl_answer_at(rl, p, r) * d, d * sizeof(real));
+    for (size_t i = 0; !rl->reasons && i < rl->prompts_a_part; i++)
         memcpy(z + i * d, work->trunk.z + (p->first[i + 1] - 1) * d, d * sizeof(real));
 }
 
@@ -267,6 +270,8 @@ void rl_draw(struct rl *rl, size_t part, size_t step, bool fresh)
     if (!fresh) {
         forward(rl, p, &p->work, rl->policy, p->z);
         sample_score(&p->sample, &p->names, rl->policy, p->z);
+        if (rl->reasons)
+            rl_chains_score(rl, p, false);
         return;
     }
     struct rng rng = rng_stream(rl->settings->seed ^ 0xd4a3, step, part);
@@ -274,6 +279,12 @@ void rl_draw(struct rl *rl, size_t part, size_t step, bool fresh)
     if (rl->lists) {
         pack_prompts(rl, p);
         draw_lists(rl, p, &rng);
+    } else if (rl->reasons) {
+        pack_prompts(rl, p);
+        rl_chains_draw(rl, p, &rng);
+        read_z(p->z, rl, p, &p->work);
+        sample_names(&p->sample, &p->names, rl->policy, p->z, &rng);
+        rl_chains_score(rl, p, false);
     } else {
         draw_names(rl, p, part, step, &rng);
         bool anchored = rl->objective.needs & NEEDS_ANCHORS;
@@ -285,5 +296,7 @@ void rl_draw(struct rl *rl, size_t part, size_t step, bool fresh)
     if (rl->objective.needs & NEEDS_REFERENCE) {
         forward(rl, p, &p->reference_work, &rl->reference, p->z_reference);
         sample_score(&p->reference_sample, &p->reference_names, &rl->reference, p->z_reference);
+        if (rl->reasons)
+            rl_chains_score(rl, p, true);
     }
 }

@@ -119,6 +119,8 @@ const struct setting TRAIN_SETTINGS[] = {
             "the supervised losses of other later stages, too, learn from the events kept for rl"),
     SETTING(SIZE, train_settings, list_items, "0", 0, LIST_RANKS_MAX,
             "ranks of a list, in lists and rl; 0: rl names single items"),
+    SETTING(BOOL, train_settings, rl_reasons, "false", 0, 0,
+            "stage rl pays for a chain of reasons and the name after it, not for a name alone"),
     SETTING(REAL, train_settings, reason_share, "0.5", 0.01, 1,
             "chains among the tasks of stage reason"),
     SETTING(REAL, train_settings, reason_weight, "0.3", 0, 100, "weight of a choice in a chain"),

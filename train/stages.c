@@ -161,10 +161,13 @@ bool stage_reads_newer(const struct train_settings *s)
 static bool open_chains(struct training *t, struct err *err)
 {
     const struct train_settings *s = t->job->train;
-    if (!t->reasons)
+    if (!t->reasons && !s->rl_reasons)
         return true;
+    if (!t->version->attributes)
+        return true; /* may_reason() says so */
     if (t->tasks.per_epoch == 0)
-        return err_set(err, ERR_INPUT, "task_share: expected more than 0 in stage reason");
+        return err_set(err, ERR_INPUT,
+                       "task_share: expected more than 0 where chains of reasons are learnt");
     chains_count_next(t->version->attributes, t->snapshot, &t->data.sequences);
     if (!chains_make(&t->chains, &t->data.sequences, t->snapshot, s->seed, t->job->pool, err))
         return false;
@@ -173,7 +176,7 @@ static bool open_chains(struct training *t, struct err *err)
     t->tasks.chains = &t->chains;
     t->tasks.reason_share = s->reason_share;
     t->tasks.reason_weight = s->reason_weight;
-    t->tasks.steps = s->rl_steps;
+    t->tasks.steps = t->reasons ? s->rl_steps : 0;
     return true;
 }
 
@@ -185,7 +188,7 @@ bool stage_open(struct training *t, struct err *err)
 static bool make_prompts(struct training *t, struct err *err)
 {
     const struct train_settings *s = t->job->train;
-    size_t history = t->rl.lists ? list_history(s) : s->window;
+    size_t history = t->rl.lists ? list_history(s) : t->rl.reasons ? CHAIN_HISTORY : s->window;
     if (!stage_reads_newer(s))
         return rl_prompts_make(&t->rl.prompts, &t->data, t->version, history, s->list_items, err);
     struct row_data newer;
@@ -198,6 +201,23 @@ static bool make_prompts(struct training *t, struct err *err)
     return fine;
 }
 
+static bool may_reason(const struct training *t, struct err *err)
+{
+    if (!t->version->attributes)
+        return err_set(
+            err, ERR_INPUT,
+            "rl_reasons: version %s gives no reasons: train it with --stage reason first", t->init);
+    if (t->rl.lists)
+        return err_set(err, ERR_INPUT,
+                       "rl_reasons: a chain ends in one name, not in a list: leave "
+                       "--list-items out");
+    if (t->rl.objective.needs & (NEEDS_LOGGED | NEEDS_ANCHORS) || *t->job->objective->rescue)
+        return err_set(err, ERR_INPUT,
+                       "rl_reasons: this objective learns from names that were given, and nobody "
+                       "gave a chain with them");
+    return true;
+}
+
 static bool open_rl(struct training *t, struct err *err)
 {
     const struct train_settings *s = t->job->train;
@@ -205,6 +225,8 @@ static bool open_rl(struct training *t, struct err *err)
     text_init(&warnings, 1 << 16);
     t->rl.words = t->words;
     t->rl.lists = s->list_items > 0;
+    t->rl.reasons = s->rl_reasons;
+    t->rl.facts = t->snapshot;
     t->rl.ranks = t->rl.lists ? s->list_items : 1;
     bool fine = objective_open(&t->rl.objective, t->job->objective, &warnings, err);
     if (fine && !t->rl.lists && strcmp(t->job->objective->adv_scope, "rank") == 0)
@@ -217,7 +239,7 @@ static bool open_rl(struct training *t, struct err *err)
         fine = err_set(err, ERR_INPUT,
                        "rescue: a hint is the beginning of one item's name, not of a list: leave "
                        "--list-items out");
-    fine = fine && make_prompts(t, err);
+    fine = fine && (!s->rl_reasons || may_reason(t, err)) && make_prompts(t, err);
     if (fine && t->rl.objective.needs & NEEDS_ANCHORS)
         fine = anchors_make(&t->rl.anchors, &t->version->policy, &t->data.sequences, err);
     for (char *at = warnings.bytes; at && *at; at += strcspn(at, "\n"), at += *at == '\n')

@@ -45,7 +45,7 @@ struct tasks {
     const struct list_examples *lists;   /* NULL, or these in place of all tasks */
     const struct chain_examples *chains; /* NULL, or these among them, chains_density() */
     double reason_share, reason_weight;
-    size_t steps;              /* of the stage */
+    size_t steps;              /* of the stage; 0: no curriculum */
     const unsigned char *seen; /* [items]: only those are targets */
     size_t per_epoch;
     double item_weight, word_weight; /* of a target's loss, beside 1 for a window's */

@@ -4,6 +4,7 @@
  */
 #include "tests/test.h"
 
+#include "model/choice.h"
 #include "model/sample.h"
 #include "tests/model/toy.h"
 
@@ -242,6 +243,66 @@ static void nothing_legal_names_nothing(void **state)
     legal[1] = toy_legal(hidden[1]);
 }
 
+/* ---- a choice among few symbols ---- */
+
+static double choice_value(const struct choice *c, const real *at, double g_lp, double g_entropy)
+{
+    real logits[8];
+    real query[16];
+    double one;
+    double spread;
+    choice_logits(logits, query, &toy.policy, at, c->symbols, c->count);
+    choice_score(&one, &spread, logits, c, 1.3);
+    return g_lp * one + g_entropy * spread;
+}
+
+static void derivatives_of_choice(const char *name, const struct choice *c, real *data,
+                                  const real *found, size_t count)
+{
+    static const double h = 1e-6;
+    for (size_t k = 0; k < count; k++) {
+        real kept = data[k];
+        data[k] = kept + h;
+        double above = choice_value(c, z, 0.7, -0.4);
+        data[k] = kept - h;
+        double below = choice_value(c, z, 0.7, -0.4);
+        data[k] = kept;
+        near(name, k, found[k], (above - below) / (2 * h));
+    }
+}
+
+static void choices_are_a_distribution_with_its_derivatives(void **state)
+{
+    static const uint32_t tokens[] = {TOKEN + 1, TOKEN + 4, TOKEN + 6};
+    static const uint32_t items[] = {0, 5, 7, 11};
+    const struct choice choices[] = {{tokens, 3, 1}, {items, 4, 2}};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        const struct choice *c = &choices[i];
+        real dz[16] = {0};
+        real logits[8];
+        real query[16];
+        double lp_of;
+        double spread;
+        double sum = 0;
+        for (size_t k = 0; k < c->count; k++) {
+            const struct choice other = {c->symbols, c->count, k};
+            sum += exp(choice_value(&other, z, 1, 0));
+        }
+        near("sum", i, sum, 1);
+        for (size_t k = 0; k < PARAM_COUNT; k++)
+            memset(*param_slot(&grads, &PARAMS[k]), 0,
+                   param_count(&PARAMS[k], &TOY_SHAPE) * sizeof(real));
+        choice_logits(logits, query, &toy.policy, z, c->symbols, c->count);
+        choice_score(&lp_of, &spread, logits, c, 1.3);
+        choice_backward(&grads, dz, logits, query, &toy.policy, z, c, 1.3, 0.7, -0.4);
+        derivatives_of_choice("z", c, z, dz, 16);
+        derivatives_of_choice("text", c, toy.policy.params.text, grads.text, TOY_VOCAB * 16);
+        derivatives_of_choice("find_query", c, toy.policy.params.find_query, grads.find_query,
+                              16 * 16);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -251,6 +312,7 @@ int main(void)
         TEST(gradients_are_derivatives),
         TEST(rows_of_a_prompt_sum_into_its_z),
         TEST(nothing_legal_names_nothing),
+        TEST(choices_are_a_distribution_with_its_derivatives),
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }
