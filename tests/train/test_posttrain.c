@@ -290,15 +290,25 @@ static void a_preset_is_a_stage(void **state)
 static void the_control_goes_on(void **state)
 {
     char home[600];
-    char before[2][SHA256_TEXT];
-    char after[2][SHA256_TEXT];
+    char before[64];
+    char after[64];
+    char path[PATH_SIZE];
+    char line[512];
+    size_t steps = 0;
     (void)state;
     home_clone(home, sizeof home, base, "control");
-    home_weights(before, home);
+    home_newest(before, home);
     tessera_fine(home,
                  "train --stage continue --rl-steps 6 --rl-check-every 3 --promote false" SMALL);
-    home_weights(after, home);
-    assert_string_not_equal(before[0], after[0]);
+    home_newest(after, home);
+    assert_string_not_equal(before, after);
+    snprintf(path, sizeof path, "%.500s/models/%s/training.tsv", home, after);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file))
+        steps += line[0] != 's'; /* the head */
+    fclose(file);
+    assert_int_equal(steps, 6);
     scratch_drop(home);
 }
 
@@ -311,7 +321,7 @@ static void what_cannot_be_is_said(void **state)
         {"--algo gspo+salt", "average away"},
         {"--init 0009-none", "0009-none"},
         {"--dim 64", "init: version"},
-        {"--stage later", "stage: expected sft, lists, rl or continue, found 'later'"},
+        {"--stage later", "stage: expected sft, lists, reason, rl or continue, found 'later'"},
         {"--preset sasrec", "goes on from a policy"},
         {"--algo rank_grpo", "adv_scope: rank is for lists: add --list-items 20"},
         {"--list-items 20", "rl_events: expected users with 3 or more kept items"},
