@@ -38,7 +38,7 @@ struct evaluate_settings {
     bool test, all, lists;
     size_t reasons;
     char json[SETTING_TEXT_SIZE], targets[SETTING_TEXT_SIZE], runs[SETTING_TEXT_SIZE],
-        ranks[SETTING_TEXT_SIZE], scores[SETTING_TEXT_SIZE], against[SETTING_TEXT_SIZE],
+        ranks[SETTING_TEXT_SIZE], reason_ranks[SETTING_TEXT_SIZE], scores[SETTING_TEXT_SIZE], against[SETTING_TEXT_SIZE],
         label[SETTING_TEXT_SIZE], of[SETTING_TEXT_SIZE];
 };
 
@@ -59,6 +59,8 @@ static const struct setting EVALUATE_SETTINGS[] = {
     SETTING(TEXT, evaluate_settings, of, "production", 0, 0, "version that is judged"),
     SETTING(TEXT, evaluate_settings, ranks, "", 0, 0,
             "file for the rank of each user's target in each list; of compare: such files"),
+    SETTING(TEXT, evaluate_settings, reason_ranks, "", 0, 0,
+            "file for the same of --reasons, direct and reasoned"),
     SETTING(TEXT, evaluate_settings, scores, "", 0, 0,
             "file for what each user's ranked list is worth; of compare: such files"),
     SETTING(TEXT, evaluate_settings, against, "", 0, 0,
@@ -242,6 +244,7 @@ static bool do_evaluate(struct front *f, const struct job *job, struct err *err)
         .version = s->of,
         .lists = s->lists,
         .reasons = s->reasons,
+        .reason_ranks_path = *s->reason_ranks ? s->reason_ranks : NULL,
     };
     return job_evaluate(job, &options, err);
 }

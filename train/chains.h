@@ -102,9 +102,12 @@ struct chain_judging {
 bool chains_judge(struct chain_judgement *out, const struct cases *cases,
                   const struct snapshot *snapshot, const struct chain_judging *options,
                   struct thread_pool *pool, struct err *err) MUST_CHECK;
-/* The table of a part, of a fixed sample of `most` users. */
+/*
+ * The table of a part, of a fixed sample of `most` users; with a path, the rank of each user's
+ * target in each list.
+ */
 bool chains_report(struct report *report, struct row_data *data, const struct snapshot *snapshot,
-                   enum part part, size_t most, struct err *err) MUST_CHECK;
+                   enum part part, size_t most, const char *ranks_path, struct err *err) MUST_CHECK;
 void chain_judgement_free(struct chain_judgement *judgement);
 
 #endif

@@ -1,6 +1,8 @@
 #include "train/chains.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 static double share_or_0(size_t part, size_t whole)
 {
@@ -65,8 +67,23 @@ static void print_answers(struct report *report, const struct chain_judgement *j
     }
 }
 
+static bool write_ranks(const struct chain_judgement *j, const struct cases *cases,
+                        const char *path, struct err *err)
+{
+    FILE *file = fopen(path, "w");
+    if (!file)
+        return err_set(err, ERR_SYSTEM, "%s: %s", path, strerror(errno));
+    fputs("user\tdirect name\tdirect slate\treasoned name\treasoned slate\n", file);
+    for (size_t i = 0; i < cases->count; i++)
+        fprintf(file, "%u\t%u\t%u\t%u\t%u\n", cases->user[i],
+                j->rank[CHAINS_DIRECT][CHAINS_NAME][i], j->rank[CHAINS_DIRECT][CHAINS_SLATE][i],
+                j->rank[CHAINS_REASONED][CHAINS_NAME][i],
+                j->rank[CHAINS_REASONED][CHAINS_SLATE][i]);
+    return fclose(file) == 0 || err_set(err, ERR_FULL, "%s: cannot write", path);
+}
+
 bool chains_report(struct report *report, struct row_data *data, const struct snapshot *snapshot,
-                   enum part part, size_t most, struct err *err)
+                   enum part part, size_t most, const char *ranks_path, struct err *err)
 {
     struct cases cases = {0};
     const struct train_settings *s = data->job->train;
@@ -88,6 +105,8 @@ bool chains_report(struct report *report, struct row_data *data, const struct sn
         print_claims(report, &seen, facts ? "served" : "grammar alone");
         if (facts)
             print_answers(report, &seen, cases.count);
+        if (facts && ranks_path)
+            fine = write_ranks(&seen, &cases, ranks_path, err);
         chain_judgement_free(&seen);
     }
     cases_release(&cases);

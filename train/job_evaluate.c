@@ -510,7 +510,8 @@ static bool print_all(struct evaluation *e, struct err *err)
         fine =
             lists_report(&e->report, &e->data, e->snapshot, e->part, e->options->scores_path, err);
     if (fine && e->options->reasons)
-        fine = chains_report(&e->report, &e->data, e->snapshot, e->part, e->options->reasons, err);
+        fine = chains_report(&e->report, &e->data, e->snapshot, e->part, e->options->reasons,
+                             e->options->reason_ranks_path, err);
     if (fine && e->options->json_path)
         fine = report_write(&e->report, e->options->json_path, err);
     report_close(&e->report);

@@ -72,6 +72,7 @@ struct evaluate_options {
     const char *targets_path;
     const char *runs_path;   /* NULL: none */
     const char *ranks_path;  /* NULL: none; the rank of each case's target in each list */
+    const char *reason_ranks_path; /* NULL: none; the same of reasons */
     const char *scores_path; /* NULL: none; what each case's written list is worth (lists) */
     const char *label;       /* what data it is, for the row of a test run */
     const char *version;     /* "production", or a version's name */

@@ -10,8 +10,25 @@ from report import fill, svg
 
 FIGURES = {
     "names": ("name R@1", "name R@10", "name N@10", "name R@50", "fused N@10"),
+    "ablation": ("name R@1", "name R@10", "name N@10", "name R@50", "fused N@10"),
     "lists": ("NDCG@5", "NDCG@10", "NDCG@20", "recall@20"),
+    "reasons": ("reasoned name R@1", "direct name N@10", "reasoned name N@10", "direct slate N@10", "reasoned slate N@10"),
 }
+HONEST = (
+    "served: precision before dropping, evidence",
+    "served: precision before dropping, preference",
+    "served: precision before dropping, intent",
+    "served: precision before dropping, plan",
+    "served: precision before dropping, cleaned",
+    "served: precision before dropping",
+    "grammar alone: precision before dropping",
+    "served: claims an answer keeps",
+    "served: answers with two claims of two kinds",
+    "cited items matter more",
+    "calibration error of intent",
+    "time of a reasoned slate",
+    "time of a direct slate",
+)
 CONTROLS = ("start", "continue", "grpo", "gspo")
 
 
@@ -48,7 +65,8 @@ def table(folder, group):
     figures = FIGURES[kind]
     main = figures[2]
     controls = [c for c in CONTROLS if c in methods]
-    out = [f"| method | {' | '.join(figures)} | {' | '.join(f'{main} minus {c}' for c in controls)} |", "|---" * (1 + len(figures) + len(controls)) + "|"]
+    seeds = sum(1 for _ in open(os.path.join(folder, f"{group}.start.files"), encoding="utf-8"))
+    out = [f"| method ({seeds} seeds) | {' | '.join(figures)} | {' | '.join(f'{main} minus {c}' for c in controls)} |", "|---" * (1 + len(figures) + len(controls)) + "|"]
     for method in methods:
         own = means(folder, group, method, methods)
         row = [method] + [f"{own[f]['mean']:.4f}" if f in own else "-" for f in figures]
@@ -62,6 +80,28 @@ def table(folder, group):
             row.append(f"[{low:+.4f}, {high:+.4f}]")
         out.append("| " + " | ".join(row) + " |")
     return "\n".join(out)
+
+
+def honesty(folder, group):
+    """What chains were worth, the mean over seeds, a column a method."""
+    methods = methods_of(folder, group)
+    figures = {}
+    seeds = 0
+    for method in methods:
+        names = sorted(n for n in os.listdir(folder) if n.startswith(f"{group}.{method}.") and n.endswith(".reasons.json"))
+        seeds = max(seeds, len(names))
+        for name in names:
+            for row in json.load(open(os.path.join(folder, name), encoding="utf-8")):
+                what = row["what"].replace("reasons, ", "").replace("reasons: ", "")
+                if what in HONEST and row["what"].startswith("reasons"):
+                    figures.setdefault((what, method), []).append(row["figure"])
+    if not figures:
+        return ""
+    out = [f"| reasons ({seeds} seeds) | {' | '.join(methods)} |", "|---" * (1 + len(methods)) + "|"]
+    for what in HONEST:
+        cells = [figures.get((what, method)) for method in methods]
+        out.append(f"| {what} | " + " | ".join(f"{sum(c) / len(c):.3f}" if c else "-" for c in cells) + " |")
+    return "\n".join(out) + "\n"
 
 
 def rollouts_of(folder, group, method):
@@ -107,14 +147,12 @@ def signal(folder, group):
 def main():
     folder, docs = sys.argv[1:]
     groups = sorted({name.split(".")[0] for name in os.listdir(folder)}) if os.path.isdir(folder) else []
-    parts = []
     for group in groups:
-        parts.append(f"### {group}, test part\n\n{table(folder, group)}\n")
+        parts = [f"### {group}, test part\n\n{table(folder, group)}\n", honesty(folder, group)]
         rollouts = signal(folder, group)
         if rollouts:
             parts.append(f"What the rollouts did, from the first to the last tenth of a run:\n\n{rollouts}\n")
             parts.append(draw(folder, docs, group, "rank_grpo" if group.endswith("lists") else "srpo"))
-    fill(os.path.join(docs, "QUALITY.md"), "posttrain", "\n".join(parts))
-
+        fill(os.path.join(docs, "QUALITY.md"), f"posttrain {group}", "\n".join(p for p in parts if p))
 
 main()
