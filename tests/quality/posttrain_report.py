@@ -39,7 +39,7 @@ def load(folder, group, method, control):
         return None
     out = {}
     for row in json.load(open(path, encoding="utf-8")):
-        what, kind = row["what"].split(": ", 1)[1].rsplit(", ", 1)
+        what, kind = row["what"].rsplit(": ", 1)[1].rsplit(", ", 1)
         out.setdefault(what, {})[kind] = row["figure"]
     return out
 
