@@ -32,7 +32,7 @@ struct objective_settings {
         regress_beta, dpo_beta, asymre_shift;
     double beta, kl_hinge_delta, kl_hinge_beta, entropy_coef, llds_coef, sft_coef, k2_coef,
         token_share, gigpo_omega, decay_selected, decay_idle, decay_past, mix_ratio, prdc_coef,
-        prdc_beta, rescue_share, hint_min, hint_max, hint_share;
+        prdc_beta, feedback_coef, feedback_value, rescue_share, hint_min, hint_max, hint_share;
     char kl_estimator[SETTING_TEXT_SIZE], kl_anchor[SETTING_TEXT_SIZE];
 };
 
@@ -59,6 +59,7 @@ enum {
     NEEDS_LOGGED = 8,    /* rows of the log */
     NEEDS_ANCHORS = 32,  /* rows of the nearest thing in the log */
     NEEDS_PAST = 16,     /* what earlier rollouts say of a prompt (prompts.h) */
+    NEEDS_DISLIKES = 64, /* rows of the log that were not liked, too */
 };
 
 struct objective;

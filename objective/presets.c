@@ -100,6 +100,7 @@ static const struct preset {
     {"vade", false, "selector=vade", "arXiv 2511.18902"},
     {"vas", false, "selector=vas", "arXiv 2509.21268"},
     {"llds", false, "reg=llds", "arXiv 2512.04220"},
+    {"feedback", false, "reg=feedback", "arXiv 2506.20520, over logged rows"},
     {"prdc", false, "reg=prdc", "arXiv 2306.06569"},
     {"entropy", false, "reg=entropy", "Williams and Peng 1991"},
 };

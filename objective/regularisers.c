@@ -105,6 +105,29 @@ static double imitate(struct rollouts *b, enum row_kind kind, double coef)
     return loss;
 }
 
+/*
+ * What the log says was liked (worth 1) becomes likelier, what was not (worth 0) less likely: no
+ * probability of whoever showed it is asked for.
+ */
+static double feedback(const struct objective *o, struct rollouts *b)
+{
+    double loss = 0;
+    double rows = 0;
+    for (size_t r = 0; r < b->rows; r++)
+        rows += b->kind[r] == ROW_LOGGED;
+    for (size_t r = 0; r < b->rows; r++) {
+        double push = o->settings.feedback_coef *
+                      (b->reward[b->row_unit[r]] - o->settings.feedback_value) / rows;
+        for (size_t t = row_first_token(b, r); b->kind[r] == ROW_LOGGED && t < row_last_token(b, r);
+             t++) {
+            loss -= push * b->lp[t];
+            b->g_lp[t] -= push;
+        }
+    }
+    return loss;
+}
+
+/* Every logged row is one that was liked: without NEEDS_DISLIKES there are no others. */
 static double sft(const struct objective *o, struct rollouts *b)
 {
     return imitate(b, ROW_LOGGED, o->settings.sft_coef);
@@ -130,6 +153,9 @@ const struct objective_part REGULARISER_PARTS[] = {
      "LLDS, arXiv 2512.04220, action gate"},
     {STAGE_REGULARISER, "sft", NEEDS_LOGGED, sft, "sft_coef", "-coef mean over logged rows of lp",
      "RPO, arXiv 2405.16436"},
+    {STAGE_REGULARISER, "feedback", NEEDS_LOGGED | NEEDS_DISLIKES, feedback,
+     "feedback_coef feedback_value", "-coef mean over logged rows of (r - value) lp",
+     "AsymRE over the log, arXiv 2506.20520"},
     {STAGE_REGULARISER, "prdc", NEEDS_ANCHORS, prdc, "prdc_coef prdc_beta",
      "-coef mean over groups of lp of what is nearest in the log to a miss: beta^2 |state|^2 + "
      "|item|^2",

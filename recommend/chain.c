@@ -345,15 +345,6 @@ void chain_keep(struct chain_writer *w, uint32_t row)
     offer_next(w);
 }
 
-size_t chain_kept(uint32_t rows[CHAIN_HISTORY], const struct chain_writer *w)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < w->history_count; i++)
-        if (w->kept[i])
-            rows[count++] = w->history[i];
-    return count;
-}
-
 /* ---- following a chain ---- */
 
 static uint32_t attribute_symbol(const struct chain_writer *w, uint32_t id)

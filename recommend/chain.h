@@ -99,8 +99,6 @@ void chain_take(struct chain_writer *writer, uint32_t symbol); /* one of the cho
 void chain_refuse(struct chain_writer *writer);
 /* Before the copy has begun: what was dropped stays after all. */
 void chain_keep(struct chain_writer *writer, uint32_t row);
-/* The rows that are not dropped, oldest first; returns how many. */
-size_t chain_kept(uint32_t rows[CHAIN_HISTORY], const struct chain_writer *writer);
 
 /* What a chain says next in this state. */
 uint32_t chain_symbol(const struct chain_writer *writer, const struct chain *chain);

@@ -203,5 +203,19 @@ void reason_write(struct reasoned *out, struct reason_work *w, const struct snap
     }
     assert(out->count <= read + CHAIN_SYMBOLS);
     memcpy(out->symbols, w->input, out->count * sizeof *w->input);
-    out->kept_count = chain_kept(out->kept, writer);
+}
+
+size_t reason_clean(uint32_t *cleaned, const struct reasoned *reasoned, const uint32_t *history,
+                    size_t count)
+{
+    const struct chain_writer *w = &reasoned->writer;
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool out = false;
+        for (size_t k = 0; k < w->history_count; k++)
+            out = out || (!w->kept[k] && w->history[k] == history[i]);
+        if (!out)
+            cleaned[kept++] = history[i];
+    }
+    return kept;
 }

@@ -33,8 +33,6 @@ struct reasoned {
     struct chain_writer writer;                      /* done */
     uint32_t symbols[CHAIN_HISTORY + CHAIN_SYMBOLS]; /* history and chain: what the answer reads */
     size_t count;
-    uint32_t kept[CHAIN_HISTORY]; /* the cleaned history, oldest first */
-    size_t kept_count;
     double gains[CHAIN_DROPS]; /* of what was to be dropped */
     double log_probability;    /* of all choices but of what to drop, with facts */
 };
@@ -52,6 +50,10 @@ void reason_work_close(struct reason_work *work);
 void reason_write(struct reasoned *out, struct reason_work *work, const struct snapshot *snapshot,
                   const uint32_t *history, size_t count, const struct reason_options *options,
                   struct rng *rng);
+
+/* The whole history without what the chain left out of it; returns how many.  cleaned [count]. */
+size_t reason_clean(uint32_t *cleaned, const struct reasoned *reasoned, const uint32_t *history,
+                    size_t count);
 
 /* log p(name of row | the rows before it), by the whole trie. */
 double reason_log_name(struct reason_work *work, const struct snapshot *snapshot,

@@ -419,8 +419,7 @@ static bool make_slate(struct call *call, struct gathering *g, const struct quer
         const struct reason_options options = {.facts = true};
         reason_write(reasoned, &g->scratch->reason, g->snapshot, g->history, g->count, &options,
                      NULL);
-        request.history = reasoned->kept;
-        request.history_count = reasoned->kept_count;
+        request.history_count = reason_clean(g->history, reasoned, g->history, g->count);
         request.prompt = reasoned->symbols;
         request.prompt_count = reasoned->count;
         reason_ms = (clock_s() - start) * 1000;

@@ -127,8 +127,14 @@ bool chain_works_open(struct chain_works *w, const struct snapshot *snapshot, si
     w->slates = slates ? calloc(w->threads, sizeof *w->slates) : NULL;
     w->slate = calloc(w->threads, sizeof *w->slate);
     w->reasoned = calloc(w->threads, sizeof *w->reasoned);
+    w->cleaned = calloc(w->threads, sizeof *w->cleaned);
     w->errors = calloc(w->threads, sizeof *w->errors);
-    bool fine = w->reasons && (w->slates || !slates) && w->slate && w->reasoned && w->errors;
+    bool fine =
+        w->reasons && (w->slates || !slates) && w->slate && w->reasoned && w->cleaned && w->errors;
+    for (size_t t = 0; fine && t < w->threads; t++) {
+        w->cleaned[t] = calloc(history_max + 1, sizeof **w->cleaned);
+        fine = w->cleaned[t] != NULL;
+    }
     if (!fine)
         return err_set(err, ERR_SYSTEM, "no memory for chains");
     for (size_t t = 0; fine && t < w->threads; t++)
@@ -154,7 +160,10 @@ void chain_works_close(struct chain_works *w)
             reason_work_close(&w->reasons[t]);
         if (w->slates)
             slate_work_close(&w->slates[t]);
+        if (w->cleaned)
+            free(w->cleaned[t]);
     }
+    free(w->cleaned);
     free(w->reasons);
     free(w->slates);
     free(w->slate);

@@ -50,6 +50,7 @@ struct chain_works {
     struct slate_work *slates; /* or NULL */
     struct slate *slate;
     struct reasoned *reasoned;
+    uint32_t **cleaned; /* [threads][history_max] */
     struct err *errors;
     size_t threads;
 };

@@ -44,13 +44,14 @@ static bool judge_slate(struct judging *j, size_t at, size_t worker, int mode)
     size_t count = c->history_first[at + 1] - c->history_first[at];
     struct slate_request request = {
         .history = history, .history_count = count, .n = JUDGED_ITEMS, .beam = j->options->beam};
-    if (mode == CHAINS_REASONED)
-        request = (struct slate_request){.history = r->kept,
-                                         .history_count = r->kept_count,
-                                         .prompt = r->symbols,
-                                         .prompt_count = r->count,
-                                         .n = JUDGED_ITEMS,
-                                         .beam = j->options->beam};
+    uint32_t *cleaned = j->works.cleaned[worker];
+    if (mode == CHAINS_REASONED) {
+        size_t newest = count < j->options->history_max ? count : j->options->history_max;
+        request.history = cleaned;
+        request.history_count = reason_clean(cleaned, r, history + count - newest, newest);
+        request.prompt = r->symbols;
+        request.prompt_count = r->count;
+    }
     slate_begin(w, j->snapshot);
     for (size_t i = c->seen_first[at]; i < c->seen_first[at + 1]; i++)
         bit_set(w->skip, c->seen[i]);

@@ -34,7 +34,8 @@ struct train_settings {
     bool learn_kept, rl_reasons, promote, node_vectors, texts, watch;
     char preset[SETTING_TEXT_SIZE], stage[SETTING_TEXT_SIZE], init[SETTING_TEXT_SIZE],
         rl_source[SETTING_TEXT_SIZE];
-    double reason_share, reason_weight;
+    double reason_share, reason_weight, reason_learning_rate;
+    size_t reason_steps;
     size_t watch_events, rl_steps, rl_prompts, rl_check_every, list_items;
     double rl_learning_rate, rl_temperature, rl_weight;
 };
@@ -70,15 +71,15 @@ struct evaluate_options {
     bool test;             /* the test part; appends to runs_path */
     const char *json_path; /* NULL: none */
     const char *targets_path;
-    const char *runs_path;   /* NULL: none */
-    const char *ranks_path;  /* NULL: none; the rank of each case's target in each list */
+    const char *runs_path;         /* NULL: none */
+    const char *ranks_path;        /* NULL: none; the rank of each case's target in each list */
     const char *reason_ranks_path; /* NULL: none; the same of reasons */
-    const char *scores_path; /* NULL: none; what each case's written list is worth (lists) */
-    const char *label;       /* what data it is, for the row of a test run */
-    const char *version;     /* "production", or a version's name */
-    bool all;                /* everything that can be asked */
-    bool lists;              /* and ranked lists against all later targets of a user */
-    size_t reasons;          /* and chains of reasons of so many users; 0: none */
+    const char *scores_path;       /* NULL: none; what each case's written list is worth (lists) */
+    const char *label;             /* what data it is, for the row of a test run */
+    const char *version;           /* "production", or a version's name */
+    bool all;                      /* everything that can be asked */
+    bool lists;                    /* and ranked lists against all later targets of a user */
+    size_t reasons;                /* and chains of reasons of so many users; 0: none */
 };
 
 bool job_evaluate(const struct job *job, const struct evaluate_options *options,

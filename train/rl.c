@@ -355,7 +355,7 @@ static void report_rows(struct rl_report *report, const struct rl *rl)
         const struct rl_part *part = &rl->parts[r / in_part];
         const uint32_t *list = rl->lists ? part->listed + row * rl->ranks : &part->names.item[row];
         const size_t *relevant = p->relevant_first + part->picked[part->of_row[row]];
-        if (b->kind[r] != ROW_ROLLOUT)
+        if (b->kind[r] != ROW_ROLLOUT || relevant[0] == relevant[1])
             continue;
         for (size_t u = b->row_unit[r]; u < b->row_unit[r + 1]; u++, units++) {
             report->hit_rate += b->exact[u];
@@ -366,9 +366,9 @@ static void report_rows(struct rl_report *report, const struct rl *rl)
                             .ndcg;
         report->rows++;
     }
-    report->hit_rate /= (double)units;
-    report->prefix /= (double)units;
-    report->ndcg /= (double)report->rows;
+    report->hit_rate /= fmax(1, (double)units);
+    report->prefix /= fmax(1, (double)units);
+    report->ndcg /= fmax(1, (double)report->rows);
 }
 
 void rl_step(struct rl *rl, size_t step, struct rl_report *report)

@@ -41,9 +41,11 @@
 
 struct rl_prompts {
     size_t count, dropped;
+    size_t disliked;        /* prompts without anything relevant: what came next was not liked */
+    uint32_t *logged;       /* owned [count] what came next; of a list NO_ITEM */
     uint32_t *history;      /* owned, flat rows */
     size_t *first;          /* owned [count + 1] */
-    uint32_t *relevant;     /* owned, flat rows: of a name one */
+    uint32_t *relevant;     /* owned, flat rows: of a name one or none */
     size_t *relevant_first; /* owned [count + 1] */
 };
 
@@ -112,11 +114,12 @@ struct rl_report {
 
 /*
  * Prompts in the rows of this version; data->histories are renamed.  ranks 0: each kept event is a
- * target; else a user's kept events, LIST_RELEVANT_LEAST to `ranks` of them, are what is relevant.
- * An error if there are none.
+ * target, and with `dislikes` those that were not positive are prompts without one; else a user's
+ * kept events, LIST_RELEVANT_LEAST to `ranks` of them, are what is relevant. An error if there are
+ * none.
  */
 bool rl_prompts_make(struct rl_prompts *prompts, const struct row_data *data,
-                     const struct version *version, size_t history_max, size_t ranks,
+                     const struct version *version, size_t history_max, size_t ranks, bool dislikes,
                      struct err *err) MUST_CHECK;
 void rl_prompts_free(struct rl_prompts *prompts);
 

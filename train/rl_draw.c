@@ -11,10 +11,11 @@
 #include <math.h>
 #include <string.h>
 
-/* Of a prompt that asks for one item. */
+/* Of a prompt that asks for one item; NO_ITEM: what came next was not liked. */
 static uint32_t target_of(const struct rl *rl, const struct rl_part *p, size_t prompt)
 {
-    return rl->prompts.relevant[rl->prompts.relevant_first[p->picked[prompt]]];
+    const size_t *first = rl->prompts.relevant_first + p->picked[prompt];
+    return first[0] < first[1] ? rl->prompts.relevant[first[0]] : NO_ITEM;
 }
 
 size_t rl_tiles_shared(const struct rl *rl, uint32_t item, uint32_t target)
@@ -55,7 +56,7 @@ static void pack_prompts(struct rl *rl, struct rl_part *p)
     for (size_t n = 0; n < p->names.rows; n++)
         if (rl_kind(rl, n) != ROW_ROLLOUT) /* what the log says came next; anchors follow misses */
             p->names.item[n] =
-                rl_kind(rl, n) == ROW_LOGGED ? target_of(rl, p, p->context[n]) : NO_ITEM;
+                rl_kind(rl, n) == ROW_LOGGED ? all->logged[p->picked[p->context[n]]] : NO_ITEM;
 }
 
 /* z of every context, after a forward pass. */
@@ -123,7 +124,8 @@ static void draw_lists(struct rl *rl, struct rl_part *p, struct rng *rng)
 
 static bool hits(const struct rl *rl, const struct rl_part *p, size_t row)
 {
-    return p->names.item[row] == target_of(rl, p, p->of_row[row]);
+    uint32_t target = target_of(rl, p, p->of_row[row]);
+    return target != NO_ITEM && p->names.item[row] == target;
 }
 
 static bool all_missed(const struct rl *rl, const struct rl_part *p, size_t prompt)
@@ -166,7 +168,7 @@ static void rescue(struct rl *rl, struct rl_part *p, struct rng *rng)
     memcpy(p->missed, p->names.item, p->names.rows * sizeof *p->missed);
     memset(p->forced, FORCED_WHOLLY, p->names.rows);
     for (size_t i = 0; i < rl->prompts_a_part; i++) {
-        bool help = p->again[i] && all_missed(rl, p, i);
+        bool help = p->again[i] && target_of(rl, p, i) != NO_ITEM && all_missed(rl, p, i);
         for (size_t r = 0; help && r < helped; r++) {
             size_t row = i * rl->rows_a_prompt + r;
             p->forced[row] = hint_of(rl, rng);
@@ -193,9 +195,10 @@ static size_t worth(const struct rl *rl, const struct rl_part *p, size_t row)
     uint32_t item = p->names.item[row];
     if (hits(rl, p, row))
         return SIZE_MAX;
-    if (item == NO_ITEM || strcmp(rl->objective.settings.reward, "rsvr") != 0)
+    uint32_t target = target_of(rl, p, p->of_row[row]);
+    if (item == NO_ITEM || target == NO_ITEM || strcmp(rl->objective.settings.reward, "rsvr") != 0)
         return 0;
-    return rl_tiles_shared(rl, item, target_of(rl, p, p->of_row[row]));
+    return rl_tiles_shared(rl, item, target);
 }
 
 /* Whether all rows of a prompt are worth the same, so that none has an advantage. */

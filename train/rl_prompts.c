@@ -35,18 +35,21 @@ static void close_prompt(struct rl_prompts *p, size_t history, size_t relevant, 
 
 /* One prompt for each event that was kept: what came before it, and itself. */
 static void add_names(struct rl_prompts *p, const struct row_data *data, const struct version *v,
-                      size_t user, size_t history_max)
+                      size_t user, size_t history_max, bool dislikes)
 {
     const struct histories *h = data->histories;
     for (size_t e = data->split.rl_first[user]; e < data->split.rl_end[user]; e++) {
         uint32_t *history = p->history + p->first[p->count];
-        if (h->kind[e] != EVENT_POSITIVE)
+        bool liked = h->kind[e] == EVENT_POSITIVE;
+        if (!liked && !dislikes)
             continue;
         uint32_t *relevant = p->relevant + p->relevant_first[p->count];
         size_t count = put_history(history, h, v, user, e, history_max);
         size_t found =
             may_be_named(v, h->item[e]) ? row_append(relevant, 0, history, count, h->item[e]) : 0;
-        close_prompt(p, count, found, 1);
+        p->logged[p->count] = h->item[e];
+        p->disliked += !liked && found && count;
+        close_prompt(p, found ? count : 0, liked ? found : 0, liked);
     }
 }
 
@@ -83,16 +86,17 @@ static bool prompts_new(struct rl_prompts *p, const struct row_data *data, struc
         return err_set(err, ERR_INPUT,
                        "rl_share: expected events that were kept for post-training, found none: "
                        "index and train with --rl-share 0.2 first");
+    p->logged = calloc(targets + 1, sizeof *p->logged);
     p->history = calloc(events + 1, sizeof *p->history);
     p->first = calloc(targets + 2, sizeof *p->first);
     p->relevant = calloc(targets + 1, sizeof *p->relevant);
     p->relevant_first = calloc(targets + 2, sizeof *p->relevant_first);
-    return (p->history && p->first && p->relevant && p->relevant_first) ||
+    return (p->logged && p->history && p->first && p->relevant && p->relevant_first) ||
            err_set(err, ERR_SYSTEM, "no memory for %zu prompts", targets);
 }
 
 bool rl_prompts_make(struct rl_prompts *p, const struct row_data *data, const struct version *v,
-                     size_t history_max, size_t ranks, struct err *err)
+                     size_t history_max, size_t ranks, bool dislikes, struct err *err)
 {
     if (!prompts_new(p, data, err))
         return false;
@@ -100,7 +104,7 @@ bool rl_prompts_make(struct rl_prompts *p, const struct row_data *data, const st
         if (ranks)
             add_lists(p, data, v, u, history_max, ranks);
         else
-            add_names(p, data, v, u, history_max);
+            add_names(p, data, v, u, history_max, dislikes);
     if (p->count)
         return true;
     return ranks
@@ -116,6 +120,7 @@ bool rl_prompts_make(struct rl_prompts *p, const struct row_data *data, const st
 
 void rl_prompts_free(struct rl_prompts *p)
 {
+    free(p->logged);
     free(p->history);
     free(p->first);
     free(p->relevant);

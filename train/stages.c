@@ -28,7 +28,8 @@ bool stage_expand(struct training *t, struct train_settings *s, struct err *err)
         return err_set(err, ERR_INPUT, "stage: %s goes on from a policy, not from %s", s->stage,
                        s->preset);
     t->posttrains = true;
-    s->learning_rate = s->rl_learning_rate;
+    s->learning_rate = t->reasons ? s->reason_learning_rate : s->rl_learning_rate;
+    s->rl_steps = t->reasons ? s->reason_steps : s->rl_steps;
     if (strcmp(s->init, "production") == 0)
         return production_name(t->init, t->job->home, err);
     snprintf(t->init, sizeof t->init, "%.60s", s->init);
@@ -189,14 +190,17 @@ static bool make_prompts(struct training *t, struct err *err)
 {
     const struct train_settings *s = t->job->train;
     size_t history = t->rl.lists ? list_history(s) : t->rl.reasons ? CHAIN_HISTORY : s->window;
+    bool dislikes = t->rl.objective.needs & NEEDS_DISLIKES;
     if (!stage_reads_newer(s))
-        return rl_prompts_make(&t->rl.prompts, &t->data, t->version, history, s->list_items, err);
+        return rl_prompts_make(&t->rl.prompts, &t->data, t->version, history, s->list_items,
+                               dislikes, err);
     struct row_data newer;
     if (t->newer_upto == t->data.histories->upto)
         return err_set(err, ERR_INPUT,
                        "rl_source: expected events that are newer than the index, found none");
-    bool fine = rows_load_newer(&newer, &t->data, t->newer_upto, t->snapshot, err) &&
-                rl_prompts_make(&t->rl.prompts, &newer, t->version, history, s->list_items, err);
+    bool fine =
+        rows_load_newer(&newer, &t->data, t->newer_upto, t->snapshot, err) &&
+        rl_prompts_make(&t->rl.prompts, &newer, t->version, history, s->list_items, dislikes, err);
     rows_release(&newer);
     return fine;
 }
@@ -245,7 +249,8 @@ static bool open_rl(struct training *t, struct err *err)
     for (char *at = warnings.bytes; at && *at; at += strcspn(at, "\n"), at += *at == '\n')
         log_info("train.objective warning=\"%.*s\"", (int)strcspn(at, "\n"), at);
     if (fine)
-        log_info("train.prompts count=%zu dropped=%zu", t->rl.prompts.count, t->rl.prompts.dropped);
+        log_info("train.prompts count=%zu dropped=%zu disliked=%zu", t->rl.prompts.count,
+                 t->rl.prompts.dropped, t->rl.prompts.disliked);
     text_release(&warnings);
     return fine;
 }

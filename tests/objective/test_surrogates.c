@@ -78,6 +78,7 @@ static void gradients_are_derivatives(void **state)
     check_derivatives_of("disco_b", "kl_hinge_delta=0", 1);
     check_derivatives("grpo+llds", "num_iterations=2");
     check_derivatives("grpo+prdc", "prdc_coef=0.3");
+    check_derivatives("grpo+feedback", "feedback_coef=0.3");
     check_derivatives("grpo+entropy", "entropy_coef=0.3");
     for (int k = 1; k <= 3; k++)
         for (int a = 0; a < 2; a++) {

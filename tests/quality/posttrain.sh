@@ -111,7 +111,7 @@ ablation() { # group data
 }
 # start is the version of stage reason
 reasons() { # group data
-    stage="--stage reason --rl-steps $REASON_STEPS --rl-check-every 250 --rl-learning-rate 0.001 --reason-weight 1"
+    stage="--stage reason --reason-steps $REASON_STEPS --rl-check-every 250"
     rows "$1" "$2" reason "$NAMES" "$stage" "--reasons 20000 --json REASONS --reason-ranks RANKS" "start:" \
         "srpo:--stage rl --rl-reasons true --learn-kept true --rl-steps 100 --rl-check-every 25 --rl-prompts 32 --algo srpo"
 }

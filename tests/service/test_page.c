@@ -78,9 +78,10 @@ static int start(void **state)
     signal(SIGPIPE, SIG_IGN);
     curl_global_init(CURL_GLOBAL_ALL);
     home_copy(home, sizeof home, "page");
-    tessera_fine(home,
-                 "train --stage reason --rl-steps 60 --rl-check-every 60 --rl-learning-rate 0.002 "
-                 "--check_users 60 --dim 32 --heads 2 --kv_heads 2 --ffn 64");
+    tessera_fine(
+        home,
+        "train --stage reason --reason-steps 60 --rl-check-every 60 --reason-learning-rate 0.002 "
+        "--check_users 60 --dim 32 --heads 2 --kv_heads 2 --ffn 64");
     serve_newest();
     server = server_start(home, NULL, NULL);
     server_ready(&server);

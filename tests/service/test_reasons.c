@@ -9,7 +9,7 @@
 
 #define SMALL " --check_users 60 --dim 32 --heads 2 --kv_heads 2 --ffn 64 --judge_users 300 "
 #define REASON                                                                                     \
-    "train --stage reason --rl-steps 60 --rl-check-every 30 --rl-learning-rate 0.002 "             \
+    "train --stage reason --reason-steps 60 --rl-check-every 30 --reason-learning-rate 0.002 "     \
     "--state_every_steps 10" SMALL
 
 static char home[512];

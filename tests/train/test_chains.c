@@ -28,8 +28,8 @@ static int start(void **state)
     tessera_fine(base, "index --rl-share 0.5");
     tessera_fine(base, "train --epochs 2" SMALL);
     home_newest(plain, base);
-    tessera_fine(base, "train --stage reason --rl-steps 40 --rl-check-every 40 --rl-learning-rate "
-                       "0.003 --promote false" SMALL);
+    tessera_fine(base, "train --stage reason --reason-steps 40 --rl-check-every 40 "
+                       "--reason-learning-rate 0.003 --promote false" SMALL);
     home_newest(reasoner, base);
     return 0;
 }

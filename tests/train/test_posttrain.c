@@ -106,7 +106,8 @@ static void every_preset_takes_steps(void **state)
                                         "spo",
                                         "grpo+vas",
                                         "srpo+igpo",
-                                        "srpo+prdc+igpo"};
+                                        "srpo+prdc+igpo",
+                                        "asymre+feedback"};
     (void)state;
     for (size_t i = 0; i < sizeof algos / sizeof *algos; i++) {
         char home[600];
@@ -165,6 +166,29 @@ static void silent_groups_are_helped_or_replaced(void **state)
     assert_true(first_step(hinted, HITS) > 1.5 * first_step(plain, HITS));
     assert_true(first_step("--algo srpo --max-num-gen-batches 8", SILENT) <
                 0.7 * first_step(plain, SILENT));
+}
+
+/* What was not liked is a row of the log that is worth nothing; who asks for targets never sees it.
+ */
+static void dislikes_are_worth_nothing(void **state)
+{
+    static const char *const algos[] = {"srpo", "opmd+feedback"};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        char home[600];
+        char args[700];
+        char log[16000];
+        home_clone(home, sizeof home, base, "dislikes");
+        snprintf(args, sizeof args,
+                 "train --stage rl --algo %s --rl-steps 2 --rl-prompts 16 --rl-check-every 2 "
+                 "--promote false" SMALL,
+                 algos[i]);
+        assert_int_equal(tessera(log, sizeof log, home, args), 0);
+        const char *found = strstr(log, "disliked=");
+        assert_non_null(found);
+        assert_true((strtoul(found + 9, NULL, 10) > 20) == (i == 1));
+        scratch_drop(home);
+    }
 }
 
 /* New users of items that everybody knows: five events each, beginning with user `from`. */
@@ -362,6 +386,7 @@ int main(void)
         TEST(the_same_bytes_on_any_number_of_threads_and_after_a_kill),
         TEST(every_preset_takes_steps),
         TEST(silent_groups_are_helped_or_replaced),
+        TEST(dislikes_are_worth_nothing),
         TEST(a_log_of_nobody_and_of_one),
         TEST(newer_events_are_learned_from),
         TEST(a_preset_is_a_stage),
