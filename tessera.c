@@ -38,8 +38,8 @@ struct evaluate_settings {
     bool test, all, lists;
     size_t reasons;
     char json[SETTING_TEXT_SIZE], targets[SETTING_TEXT_SIZE], runs[SETTING_TEXT_SIZE],
-        ranks[SETTING_TEXT_SIZE], reason_ranks[SETTING_TEXT_SIZE], scores[SETTING_TEXT_SIZE], against[SETTING_TEXT_SIZE],
-        label[SETTING_TEXT_SIZE], of[SETTING_TEXT_SIZE];
+        ranks[SETTING_TEXT_SIZE], reason_ranks[SETTING_TEXT_SIZE], scores[SETTING_TEXT_SIZE],
+        against[SETTING_TEXT_SIZE], label[SETTING_TEXT_SIZE], of[SETTING_TEXT_SIZE];
 };
 
 static const struct setting EVALUATE_SETTINGS[] = {

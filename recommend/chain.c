@@ -124,16 +124,36 @@ static bool is_dropped(const struct chain *c, uint32_t row)
     return false;
 }
 
-/* Which rows of the history may stand here. */
+/* The first `most` places in the order of what the answer rests on. */
+static bool matters(const struct chain_writer *w, uint32_t row, size_t most)
+{
+    for (size_t i = 0; i < w->history_count; i++)
+        if (w->history[i] == row && w->idle[i] < most)
+            return true;
+    return false;
+}
+
+/* Whether another one that matters, too, may stand beside the first. */
+static bool has_second(const struct chain_writer *w, uint32_t first, size_t most)
+{
+    for (size_t i = 0; i < w->history_count; i++)
+        if (w->idle[i] < most && may_pair(w, first, w->history[i]))
+            return true;
+    return false;
+}
+
+/* First comes one of the third that matters most, then one of the half, if any goes with it. */
 static bool may_be_cited(const struct chain_writer *w, uint32_t row)
 {
     const struct chain *c = &w->chain;
     uint32_t first = c->evidence[c->evidence_count].item[0];
+    size_t third = (w->history_count + 2) / 3;
+    size_t half = (w->history_count + 1) / 2;
     if (w->state == CHAIN_DROPPED)
         return !is_dropped(c, row);
     if (w->state == CHAIN_SECOND_ITEM)
-        return may_pair(w, first, row);
-    return has_partner(w, row);
+        return may_pair(w, first, row) && (matters(w, row, half) || !has_second(w, first, half));
+    return matters(w, row, third) && has_partner(w, row);
 }
 
 /* Rows of the history, each once. */
@@ -147,7 +167,7 @@ static void offer_items(struct chain_writer *w)
 static bool any_partners(const struct chain_writer *w)
 {
     for (size_t i = 0; i < w->history_count; i++)
-        if (has_partner(w, w->history[i]))
+        if (w->idle[i] < (w->history_count + 2) / 3 && has_partner(w, w->history[i]))
             return true;
     return false;
 }

@@ -83,6 +83,8 @@ struct chain_writer {
     uint32_t history[CHAIN_HISTORY]; /* oldest first */
     size_t history_count;
     bool kept[CHAIN_HISTORY], no_more_drops;
+    /* How little the answer rests on an item, from 0: chain_begin() says 0, its caller more. */
+    unsigned char idle[CHAIN_HISTORY];
     struct chain chain; /* so far */
     enum chain_state state;
     size_t copied;

@@ -6,6 +6,8 @@
 const char *const CLAIM_NAMES[CLAIM_KINDS] = {"evidence", "preference", "intent", "plan",
                                               "cleaned"};
 
+const double PLAN_SHARE = 0.3;
+
 struct checking {
     struct claim *claims;
     size_t count;
@@ -92,7 +94,7 @@ static void check_plan(struct checking *c, uint32_t attribute, const uint32_t *a
                           .attribute = attribute,
                           .said = 1,
                           .found = count ? (double)found / (double)count : 0,
-                          .holds = count && 2 * found >= count});
+                          .holds = count && (double)found >= PLAN_SHARE * (double)count});
 }
 
 size_t claims_check(struct claim claims[CLAIMS_MAX], const struct chain_writer *w,

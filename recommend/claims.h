@@ -6,7 +6,7 @@
  *     preference   the attribute's share of the history, within a tenth     (catalogue, history)
  *     intent       how often the attribute came next after such histories,
  *                  within a tenth                                           (logs: attributes.next)
- *     plan         half or more of the answer has the attribute             (catalogue, answer)
+ *     plan         PLAN_SHARE or more of the answer has the attribute       (catalogue, answer)
  *     cleaned      without the item the rest of the history is likelier     (policy: reason.h)
  *
  * What is said twice does not hold the second time.
@@ -27,6 +27,8 @@ enum claim_kind {
     CLAIM_KINDS
 };
 extern const char *const CLAIM_NAMES[CLAIM_KINDS];
+
+extern const double PLAN_SHARE; /* 0.3 */
 
 enum { CLAIMS_MAX = CHAIN_EVIDENCE + CHAIN_LIKES + 2 + CHAIN_DROPS, NO_ATTRIBUTE = UINT32_MAX };
 

@@ -20,6 +20,8 @@ static void work_layout(struct reason_work *w, const struct snapshot *s, size_t 
     w->input = arena_take(arena, positions, sizeof *w->input);
     w->query = arena_take(arena, shape->dim, sizeof *w->query);
     w->logits = arena_take(arena, ATTRIBUTES_MAX + 2, sizeof *w->logits);
+    w->skip = arena_take(arena, w->rows_max / 64 + 1, sizeof *w->skip);
+    w->allowed_before = arena_take(arena, w->rows_max / 64 + 1, sizeof *w->allowed_before);
 }
 
 bool reason_work_open(struct reason_work *w, const struct snapshot *s, size_t late_max,
@@ -27,7 +29,7 @@ bool reason_work_open(struct reason_work *w, const struct snapshot *s, size_t la
 {
     struct arena ruler = {0};
     size_t width = s->version->trie.width + s->late_trie.width + late_max + 1;
-    *w = (struct reason_work){0};
+    *w = (struct reason_work){.rows_max = s->rows + late_max};
     work_layout(w, s, width, &ruler);
     if (!arena_open(&w->arena, ruler.used, err))
         return false;
@@ -92,6 +94,47 @@ double reason_gain(struct reason_work *w, const struct snapshot *s, const uint32
     for (size_t i = from; i < count; i++)
         gain += log_name(w, s, &policy, i - 2, history[i]);
     return gain / (double)(count - from);
+}
+
+/* The likeliest name after a plain history, none of it; NO_ITEM: there is none. */
+static uint32_t plain_answer(struct reason_work *w, const struct snapshot *s,
+                             const struct policy *policy, const uint32_t *history, size_t count)
+{
+    struct hit hit;
+    memcpy(w->skip, s->hidden, (s->rows / 64 + 1) * sizeof *w->skip);
+    for (size_t i = 0; i < count; i++)
+        bit_set(w->skip, history[i]);
+    trie_count_allowed(w->allowed_before, w->skip, s->rows);
+    const struct trie_mask mask = {.base = &s->version->trie,
+                                   .late = &s->late_trie,
+                                   .skip = w->skip,
+                                   .allowed_before = w->allowed_before};
+    const struct legal_tiles legal = trie_legal(&mask);
+    read_plain(w, policy, history, count);
+    return name_beam(&hit, 1, &w->decode, policy,
+                     w->plain.trunk.z + (count - 1) * policy->shape.dim, &legal)
+               ? hit.row
+               : NO_ITEM;
+}
+
+/* Orders the history by how much less likely the likeliest answer would be without each item. */
+static void find_idle(struct chain_writer *writer, struct reason_work *w, const struct snapshot *s,
+                      const struct policy *policy)
+{
+    size_t n = writer->history_count;
+    struct hit without[CHAIN_HISTORY];
+    uint32_t left[CHAIN_HISTORY];
+    uint32_t answer = n > 2 ? plain_answer(w, s, policy, writer->history, n) : NO_ITEM;
+    if (answer == NO_ITEM)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        memcpy(left, writer->history, i * sizeof *left);
+        memcpy(left + i, writer->history + i + 1, (n - i - 1) * sizeof *left);
+        without[i] = (struct hit){(uint32_t)i, -(float)reason_log_name(w, s, left, n - 1, answer)};
+    }
+    hits_sort(without, n); /* what makes it least likely first */
+    for (size_t k = 0; k < n; k++)
+        writer->idle[without[k].row] = (unsigned char)k;
 }
 
 /* ---- writing ---- */
@@ -166,6 +209,8 @@ void reason_write(struct reasoned *out, struct reason_work *w, const struct snap
     const struct policy policy = snapshot_policy(s);
     struct chain_writer *writer = &out->writer;
     chain_begin(writer, s->version->attributes, options->facts ? s : NULL, history, count);
+    if (options->facts)
+        find_idle(writer, w, s, &policy);
     size_t read = writer->history_count;
     const uint32_t first[2] = {0, (uint32_t)read};
     const uint32_t prefix[1] = {0};

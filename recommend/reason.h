@@ -10,8 +10,12 @@
  * without it, so that the answer never rests on a claim that does not hold.  With facts the
  * policy's next choices are tried before nothing is dropped.
  *
+ * With facts evidence begins with an item of the third that the likeliest plain answer would lose
+ * most without: it is what the answer rests on.
+ *
  * Threads   one reason_work per thread.
- * Cost      the history, then a position a symbol; for each dropped item two plain histories.
+ * Cost      the history, then a position a symbol; with facts a plain history for each item of it,
+ * and two for each item that might be dropped.
  */
 #ifndef RECOMMEND_REASON_H
 #define RECOMMEND_REASON_H
@@ -21,12 +25,15 @@
 #include "recommend/claims.h"
 
 struct reason_work {
+    size_t rows_max;
     struct arena arena; /* owned; everything below lies in it */
     struct policy_work policy, plain;
     struct decode_work decode;
     uint32_t *input; /* [CHAIN_HISTORY + CHAIN_SYMBOLS] */
     real *query;     /* [dim] */
     real *logits;    /* [choices] */
+    uint64_t *skip;  /* a bit per row, of a plain answer */
+    uint32_t *allowed_before;
 };
 
 struct reasoned {

@@ -86,7 +86,12 @@ struct chain_judgement {
     size_t answers; /* cases with a history */
     size_t said[CLAIM_KINDS], held[CLAIM_KINDS];
     size_t surviving, two_of_two; /* claims that hold; answers with two or more of two kinds */
-    size_t removals, lowered;     /* cases with uncited items; those where the cited count more */
+    /*
+     * Cases with uncited items, and those where the cited count more: for the likeliest name after
+     * the chain, the policy's own answer; for the first of the slate, that other sources had a say
+     * in.
+     */
+    size_t removals, lowered[2];
     double calibration; /* mean |confidence - share that came true| over tenths, weighed by cases */
     double reason_ms, direct_ms;
     uint32_t *rank[2][2]; /* owned [cases]: direct, reasoned; name, slate */

@@ -10,7 +10,7 @@ enum { JUDGED_AT_ONCE = 16, JUDGED_ITEMS = 50 };
 
 /* What one case showed. */
 struct seen_case {
-    bool answered, measured, lowered;
+    bool answered, measured, lowered[2]; /* of the policy's answer, of the slate's first */
     unsigned char said[CLAIM_KINDS], held[CLAIM_KINDS];
     unsigned char confidence; /* tenths */
     bool came_true;           /* what was said to come next did */
@@ -79,11 +79,12 @@ static double log_without(struct judging *j, size_t worker, const bool *out, uin
 
 /*
  * Whether the items that hold the claims up matter: without as many of the others the answer must
- * stay likelier.  Which of them goes by a fixed stream; with nothing else in the history, or
- * nothing cited, there is nothing to measure.
+ * stay likelier.  Of the others a fixed stream says which; of the cited, where there are more,
+ * those that were named first; with nothing else in the history, or nothing cited, there is nothing
+ * to measure.
  */
 static void judge_removal(struct judging *j, size_t at, size_t worker, const struct claim *claims,
-                          size_t count, uint32_t answer)
+                          size_t count, const uint32_t answer[2])
 {
     const struct chain_writer *w = &j->works.reasoned[worker].writer;
     bool is_cited[CHAIN_HISTORY] = {false};
@@ -92,24 +93,28 @@ static void judge_removal(struct judging *j, size_t at, size_t worker, const str
     size_t cited_count = 0;
     size_t other_count = 0;
     struct rng rng = rng_stream(0x5eed, at, 0);
+    for (size_t k = 0; k < count; k++)
+        for (size_t n = 0; n < claims[k].items; n++)
+            for (size_t i = 0; i < w->history_count; i++)
+                if (claims[k].kind == CLAIM_EVIDENCE && claims[k].holds && !is_cited[i] &&
+                    claims[k].item[n] == w->history[i]) {
+                    is_cited[i] = true;
+                    cited[cited_count++] = (uint32_t)i;
+                }
     for (size_t i = 0; i < w->history_count; i++)
-        for (size_t k = 0; k < count; k++)
-            for (size_t n = 0; n < claims[k].items; n++)
-                is_cited[i] = is_cited[i] || (claims[k].kind == CLAIM_EVIDENCE && claims[k].holds &&
-                                              claims[k].item[n] == w->history[i]);
-    for (size_t i = 0; i < w->history_count; i++)
-        *(is_cited[i] ? &cited[cited_count++] : &other[other_count++]) = (uint32_t)i;
+        if (!is_cited[i])
+            other[other_count++] = (uint32_t)i;
     size_t many = cited_count < other_count ? cited_count : other_count;
     if (many == 0)
         return;
-    rng_shuffle(&rng, cited, cited_count);
     rng_shuffle(&rng, other, other_count);
     bool without[2][CHAIN_HISTORY] = {{false}};
     for (size_t i = 0; i < many; i++)
         without[0][cited[i]] = without[1][other[i]] = true;
     j->seen[at].measured = true;
-    j->seen[at].lowered =
-        log_without(j, worker, without[0], answer) < log_without(j, worker, without[1], answer);
+    for (size_t k = 0; k < 2; k++)
+        j->seen[at].lowered[k] = log_without(j, worker, without[0], answer[k]) <
+                                 log_without(j, worker, without[1], answer[k]);
 }
 
 static void judge_answer(struct judging *j, size_t at, size_t worker)
@@ -129,8 +134,10 @@ static void judge_answer(struct judging *j, size_t at, size_t worker)
         seen->said[claims[k].kind]++;
         seen->held[claims[k].kind] += claims[k].holds;
     }
-    if (answers)
-        judge_removal(j, at, worker, claims, count, answer[0]);
+    if (answers && j->works.slates[worker].name_count) {
+        const uint32_t first[2] = {j->works.slates[worker].name_hits[0].row, answer[0]};
+        judge_removal(j, at, worker, claims, count, first);
+    }
     seen->confidence = (unsigned char)r->writer.chain.next.tenths;
     seen->came_true =
         j->cases->target[at] != NO_ITEM &&
@@ -187,7 +194,8 @@ static void sum_up(struct chain_judgement *out, const struct judging *j)
         out->surviving += held;
         out->two_of_two += held >= 2 && kinds >= 2;
         out->removals += s->measured;
-        out->lowered += s->measured && s->lowered;
+        for (size_t k = 0; k < 2; k++)
+            out->lowered[k] += s->measured && s->lowered[k];
         out->reason_ms += s->reason_ms;
         out->direct_ms += s->direct_ms;
         said[s->confidence]++;

@@ -42,13 +42,15 @@ static void print_answers(struct report *report, const struct chain_judgement *j
 {
     static const char *const lists[] = {"name", "slate"};
     char what[96];
-    double lowered = share_or_0(j->lowered, j->removals);
-    printf(
-        "  without what is cited the answer loses more than without as many others: %.3f of %zu "
-        "cases\n  confidence is off by %.3f on average; a reasoned slate takes %.2f ms, a direct "
-        "one %.2f\n",
-        lowered, j->removals, j->calibration, j->reason_ms, j->direct_ms);
-    report_add(report, "reasons: cited items matter more", lowered, "");
+    double own = share_or_0(j->lowered[0], j->removals);
+    double first = share_or_0(j->lowered[1], j->removals);
+    printf("  without what is cited the answer loses more than without as many others: %.3f of %zu "
+           "cases (the slate's first: %.3f)\n"
+           "  confidence is off by %.3f on average; a reasoned slate takes %.2f ms, a direct one "
+           "%.2f\n",
+           own, j->removals, first, j->calibration, j->reason_ms, j->direct_ms);
+    report_add(report, "reasons: cited items matter more", own, "");
+    report_add(report, "reasons: cited items matter more to the slate's first", first, "");
     report_add(report, "reasons: calibration error of intent", j->calibration, "");
     report_add(report, "reasons: time of a reasoned slate", j->reason_ms, "ms");
     report_add(report, "reasons: time of a direct slate", j->direct_ms, "ms");

@@ -25,6 +25,7 @@ HONEST = (
     "served: claims an answer keeps",
     "served: answers with two claims of two kinds",
     "cited items matter more",
+    "cited items matter more to the slate's first",
     "calibration error of intent",
     "time of a reasoned slate",
     "time of a direct slate",
