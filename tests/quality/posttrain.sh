@@ -111,7 +111,7 @@ ablation() { # group data
 }
 # start is the version of stage reason
 reasons() { # group data
-    stage="--stage reason --reason-steps $REASON_STEPS --rl-check-every 250"
+    stage="--stage reason --rl-check-every 200"
     rows "$1" "$2" reason "$NAMES" "$stage" "--reasons 20000 --json REASONS --reason-ranks RANKS" "start:" \
         "srpo:--stage rl --rl-reasons true --learn-kept true --rl-steps 100 --rl-check-every 25 --rl-prompts 32 --algo srpo"
 }
@@ -122,7 +122,7 @@ if wants beauty-ablation && have_beauty beauty-ablation; then
     ablation beauty-ablation beauty
 fi
 if wants beauty-reasons && have_beauty beauty-reasons; then
-    REASON_STEPS=1500 reasons beauty-reasons beauty
+    reasons beauty-reasons beauty
 fi
 if wants sample-names; then
     names sample-names sample
@@ -141,6 +141,6 @@ if wants sample-lists; then
         "$(list_rl gspo_2 'gspo --num-iterations 2')"
 fi
 if wants sample-reasons; then
-    REASON_STEPS=600 reasons sample-reasons sample
+    reasons sample-reasons sample
 fi
 python3 tests/quality/posttrain_report.py $root/posttrain docs
