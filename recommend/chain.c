@@ -142,6 +142,24 @@ static bool has_second(const struct chain_writer *w, uint32_t first, size_t most
     return false;
 }
 
+/* With facts nothing is left out that something was built on. */
+static bool may_be_dropped(const struct chain_writer *w, uint32_t row)
+{
+    const struct chain *c = &w->chain;
+    for (size_t i = 0; w->facts && i < c->evidence_count; i++)
+        if (c->evidence[i].item[0] == row || c->evidence[i].item[1] == row)
+            return false;
+    return !is_dropped(c, row);
+}
+
+static bool any_to_drop(const struct chain_writer *w)
+{
+    for (size_t i = 0; i < w->history_count; i++)
+        if (may_be_dropped(w, w->history[i]))
+            return true;
+    return false;
+}
+
 /* First comes one of the third that matters most, then one of the half, if any goes with it. */
 static bool may_be_cited(const struct chain_writer *w, uint32_t row)
 {
@@ -150,7 +168,7 @@ static bool may_be_cited(const struct chain_writer *w, uint32_t row)
     size_t third = (w->history_count + 2) / 3;
     size_t half = (w->history_count + 1) / 2;
     if (w->state == CHAIN_DROPPED)
-        return !is_dropped(c, row);
+        return may_be_dropped(w, row);
     if (w->state == CHAIN_SECOND_ITEM)
         return may_pair(w, first, row) && (matters(w, row, half) || !has_second(w, first, half));
     return matters(w, row, third) && has_partner(w, row);
@@ -243,7 +261,8 @@ static void offer_next(struct chain_writer *w)
         offer(w, mark(MARK_CLEAN));
         break;
     case CHAIN_MORE_DROPS:
-        if (!w->no_more_drops && c->drop_count < CHAIN_DROPS && different_left(w) > 1)
+        if (!w->no_more_drops && c->drop_count < CHAIN_DROPS && different_left(w) > 1 &&
+            any_to_drop(w))
             offer(w, mark(MARK_DROP));
         offer(w, mark(MARK_END));
         break;
