@@ -95,7 +95,7 @@ rows() {
 # Post-training learns the kept events by its supervised losses, too, as its control does; rate and
 # steps are those at which the control was best on validation.
 STEPS=${STEPS:-200}
-LATER="--rl-steps $STEPS --rl-check-every 50 --rl-learning-rate 0.0003"
+LATER="--rl-steps $STEPS --rl-check-every 50 --rl-learning-rate 0.0003 --judge_users 5000"
 rl() { echo "$1:--stage rl --learn-kept true $LATER --algo $2"; }
 
 names() { # group data
@@ -111,9 +111,9 @@ ablation() { # group data
 }
 # start is the version of stage reason
 reasons() { # group data
-    stage="--stage reason --rl-check-every 200"
-    rows "$1" "$2" reason "$NAMES" "$stage" "--reasons 20000 --json REASONS --reason-ranks RANKS" "start:" \
-        "srpo:--stage rl --rl-reasons true --learn-kept true --rl-steps 100 --rl-check-every 25 --rl-prompts 32 --algo srpo"
+    stage="--stage reason --rl-check-every 200 --judge_users 5000"
+    rows "$1" "$2" reason "$NAMES" "$stage" "--reasons 10000 --json REASONS --reason-ranks RANKS" "start:" \
+        "srpo:--stage rl --rl-reasons true --learn-kept true --rl-steps 100 --rl-check-every 25 --rl-prompts 32 --judge_users 5000 --algo srpo"
 }
 if wants beauty-names && have_beauty beauty-names; then
     names beauty-names beauty
