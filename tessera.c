@@ -97,10 +97,13 @@ static const struct setting OTHER_SETTINGS[] = {
 
 struct texts_settings {
     size_t texts_max;
+    bool chains;
 };
 
 static const struct setting TEXTS_SETTINGS[] = {
     SETTING(SIZE, texts_settings, texts_max, "0", 0, 1e9, "questions in this run; 0: all"),
+    SETTING(BOOL, texts_settings, chains, "false", 0, 0,
+            "also: how one would argue from what each user took to what came next (stage reason)"),
 };
 
 /* Everything a command may need; the tables point into it. */
@@ -226,7 +229,7 @@ static bool do_train(struct front *f, const struct job *job, struct err *err)
 
 static bool do_texts(struct front *f, const struct job *job, struct err *err)
 {
-    return job_texts(job, f->texts.texts_max, err);
+    return job_texts(job, f->texts.texts_max, f->texts.chains, err);
 }
 
 static bool do_evaluate(struct front *f, const struct job *job, struct err *err)

@@ -8,14 +8,13 @@
 #include <string.h>
 
 /* A number says nothing alone, but its tens do: item_document.h writes those with '~'. */
-static bool speaks(const char *tag)
+bool attribute_speaks(const char *tag)
 {
     const char *value = strchr(tag, '=');
     return value ? value_speaks(value + 1) : strchr(tag, '~') != NULL;
 }
 
-/* What may follow "is": "Drama", "from the 1990s", "brand OPI". */
-static void put_text(struct text *text, const char *tag)
+void attribute_text(struct text *text, const char *tag)
 {
     const char *tens = strchr(tag, '~');
     const char *value = strchr(tag, '=');
@@ -42,7 +41,7 @@ bool attribute_counts_add(struct attribute_counts *c, const json_t *record, stru
         return err_set(err, ERR_SYSTEM, "no memory for the attributes of an item");
     item_document_make(d, record);
     for (size_t t = 0; t < d->document.tag_count; t++)
-        if (speaks(d->tags[t])) {
+        if (attribute_speaks(d->tags[t])) {
             json_int_t before = json_integer_value(json_object_get(c->tags, d->tags[t]));
             json_object_set_new(c->tags, d->tags[t], json_integer(before + 1));
         }
@@ -91,7 +90,7 @@ static bool table_fill(struct attributes *a, const struct entry *entries, size_t
     for (size_t i = 0; i < count; i++) {
         struct text text;
         text_init(&text, 1024);
-        put_text(&text, entries[i].tag);
+        attribute_text(&text, entries[i].tag);
         a->text[i] = text.bytes; /* the table's own from here on */
         a->tag[i] = strdup(entries[i].tag);
         a->items[i] = (uint32_t)entries[i].items;

@@ -14,7 +14,7 @@
 #ifndef RECOMMEND_ATTRIBUTES_H
 #define RECOMMEND_ATTRIBUTES_H
 
-#include "base/err.h"
+#include "base/text.h"
 
 #include <jansson.h>
 #include <stdint.h>
@@ -34,6 +34,10 @@ struct attributes {
     uint32_t *items; /* [count] that have it */
     double *next;    /* [count, SHARES] */
 };
+
+bool attribute_speaks(const char *tag); /* false: it says nothing in words */
+/* What may follow "is": "Drama", "from the 1990s", "brand OPI". */
+void attribute_text(struct text *text, const char *tag);
 
 /* Counts what may become attributes, record by record. */
 struct attribute_counts {

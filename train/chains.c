@@ -332,6 +332,47 @@ static void build_intent(struct moment *m)
     m->e->chain.next = (struct chain_degree){best, tenths_of(came_next(m, best))};
 }
 
+static bool both_have(const struct moment *m, const struct chain_evidence *e)
+{
+    bool there[2] = {false, false};
+    for (size_t i = 0; i < m->e->history_count; i++)
+        for (size_t k = 0; k < 2; k++)
+            there[k] = there[k] || m->e->history[i] == e->item[k];
+    return there[0] && there[1] && snapshot_has_attribute(m->s, e->item[0], e->attribute) &&
+           snapshot_has_attribute(m->s, e->item[1], e->attribute);
+}
+
+/* What a large model would say takes the place of what was counted, as far as it is true. */
+static void take_wish(struct moment *m, struct reason_work *w)
+{
+    struct chain *c = &m->e->chain;
+    const struct chain *wish = &m->e->wish->chain;
+    size_t kept = 0;
+    for (size_t i = 0; i < wish->drop_count && !c->drop_count; i++)
+        for (size_t k = 0; k + 1 < m->e->history_count; k++)
+            if (m->e->history[k] == wish->drop[i] && m->e->history_count > 3 &&
+                reason_gain(w, m->s, m->e->history, m->e->history_count, k) > 0 && !c->drop_count) {
+                c->drop[c->drop_count++] = wish->drop[i];
+                m->dropped[k] = true;
+            }
+    for (size_t i = 0; i < wish->evidence_count; i++)
+        if (both_have(m, &wish->evidence[i]))
+            c->evidence[kept++] = wish->evidence[i];
+    c->evidence_count = kept ? kept : c->evidence_count;
+    kept = 0;
+    for (size_t i = 0; i < wish->likes_count; i++) {
+        uint32_t id = wish->likes[i].attribute;
+        if (m->counts[id])
+            c->likes[kept++] = (struct chain_degree){
+                id, tenths_of((double)m->counts[id] / (double)m->e->history_count)};
+    }
+    c->likes_count = kept ? kept : c->likes_count;
+    if (wish->next.attribute != NO_ATTRIBUTE &&
+        snapshot_has_attribute(m->s, m->e->next, wish->next.attribute))
+        c->next = (struct chain_degree){wish->next.attribute,
+                                        tenths_of(came_next(m, wish->next.attribute))};
+}
+
 /* What most of the slate has that the start makes of this history; of equal ones the rarer. */
 static bool build_plan(struct moment *m, struct slate *slate, struct slate_work *w, struct err *err)
 {
@@ -375,6 +416,8 @@ static bool build(struct moment *m, struct chain_works *works, size_t worker)
     build_evidence(m);
     build_likes(m);
     build_intent(m);
+    if (e->wish)
+        take_wish(m, w);
     return build_plan(m, &works->slate[worker], &works->slates[worker], &works->errors[worker]);
 }
 
@@ -390,7 +433,19 @@ static void build_piece(void *self, size_t piece, size_t worker)
     }
 }
 
-static void draw_places(struct chain_examples *x, const struct sequences *s, uint64_t seed)
+static void add_place(struct chain_examples *x, const struct sequences *s, size_t user, size_t at,
+                      const struct chain_wish *wish)
+{
+    size_t before = at - s->first[user];
+    size_t count = before < CHAIN_HISTORY ? before : CHAIN_HISTORY;
+    struct chain_example *e = &x->list[x->count++];
+    *e = (struct chain_example){.history_count = count, .next = s->item[at], .wish = wish};
+    memcpy(e->history, s->item + at - count, count * sizeof *e->history);
+}
+
+/* Where a large model argued, too: towards the last event. */
+static void draw_places(struct chain_examples *x, const struct sequences *s,
+                        const struct chain_teacher *teacher, uint64_t seed)
 {
     for (size_t u = 0; u < s->users; u++) {
         struct rng rng = rng_stream(seed, 0xc4a1, u);
@@ -399,22 +454,19 @@ static void draw_places(struct chain_examples *x, const struct sequences *s, uin
         for (size_t k = 0, left = CHAINS_A_USER; k < places && left; k++) {
             if (rng_below(&rng, places - k) >= left)
                 continue;
-            size_t at = s->first[u] + 2 + k;
-            size_t count = at - s->first[u] < CHAIN_HISTORY ? at - s->first[u] : CHAIN_HISTORY;
-            struct chain_example *e = &x->list[x->count++];
-            memcpy(e->history, s->item + at - count, count * sizeof *e->history);
-            e->history_count = count;
-            e->next = s->item[at];
+            add_place(x, s, u, s->first[u] + 2 + k, NULL);
             left--;
         }
+        if (places && teacher->wishes && teacher->wishes[u].there)
+            add_place(x, s, u, s->first[u + 1] - 1, &teacher->wishes[u]);
     }
 }
 
 bool chains_make(struct chain_examples *x, const struct sequences *sequences,
-                 const struct snapshot *snapshot, uint64_t seed, struct thread_pool *pool,
-                 struct err *err)
+                 const struct snapshot *snapshot, const struct chain_teacher *teacher,
+                 uint64_t seed, struct thread_pool *pool, struct err *err)
 {
-    size_t room = sequences->users * CHAINS_A_USER;
+    size_t room = sequences->users * (CHAINS_A_USER + 1);
     *x = (struct chain_examples){.attributes = snapshot->version->attributes};
     struct chain_works works;
     struct building b = {.out = x, .snapshot = snapshot, .works = &works};
@@ -424,7 +476,7 @@ bool chains_make(struct chain_examples *x, const struct sequences *sequences,
     if (!x->list || !b.good)
         err_set(err, ERR_SYSTEM, "no memory for %zu chains", room);
     if (open && err->code == ERR_NONE) {
-        draw_places(x, sequences, seed);
+        draw_places(x, sequences, teacher, seed);
         thread_pool_run(pool, (x->count + CHAINS_A_PIECE - 1) / CHAINS_A_PIECE, build_piece, &b);
         size_t kept = 0;
         for (size_t i = 0; i < x->count; i++)

@@ -20,6 +20,7 @@
 
 #include "base/threads.h"
 #include "recommend/reason.h"
+#include "train/chain_teacher.h"
 #include "train/judge.h"
 #include "train/report.h"
 #include "train/rows.h"
@@ -30,6 +31,7 @@ struct chain_example {
     size_t history_count;
     uint32_t next;
     struct chain chain;
+    const struct chain_wish *wish; /* what a large model would say here, or NULL */
 };
 
 struct chain_examples {
@@ -68,8 +70,8 @@ enum { PLAN_ITEMS = 10 }; /* first items of an answer that a plan is about */
  */
 enum { CHAINS_A_USER = 4 };
 bool chains_make(struct chain_examples *chains, const struct sequences *sequences,
-                 const struct snapshot *snapshot, uint64_t seed, struct thread_pool *pool,
-                 struct err *err) MUST_CHECK;
+                 const struct snapshot *snapshot, const struct chain_teacher *teacher,
+                 uint64_t seed, struct thread_pool *pool, struct err *err) MUST_CHECK;
 void chains_free(struct chain_examples *chains);
 
 /*

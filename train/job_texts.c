@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "data/catalogue.h"
 #include "recommend/item_words.h"
+#include "train/chain_teacher.h"
 #include "train/told.h"
 
 #include <stdatomic.h>
@@ -15,7 +16,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-enum { BATCH = 64, ANSWER_TOKENS = 120, LINE_MAX_BYTES = 200 };
+enum { BATCH = 64, ANSWER_TOKENS = 160, LINE_MAX_BYTES = 200 };
 
 static const char ITEM_ASKS[] =
     "You help a search engine. You are shown one item of a catalogue. Write three short searches "
@@ -41,6 +42,7 @@ struct asking {
     struct question *questions;
     size_t count, room, answered_before, answered, refused;
     struct err first_refusal;
+    bool chains;
     atomic_bool stopped;
     const struct question *batch;
     json_t *answers[BATCH];
@@ -114,13 +116,22 @@ static bool gather_user(struct asking *a, size_t user, struct err *err)
     return fine;
 }
 
+static bool gather_chain(struct asking *a, size_t user, struct err *err)
+{
+    struct chain_question about;
+    if (!chain_question_make(&about, &a->data, user))
+        return true;
+    struct question q = {TEXT_OF_CHAIN, a->data.histories->user[user], user, about.of};
+    return add_question(a, &q, err);
+}
+
 static bool gather(struct asking *a, struct err *err)
 {
     if (!store_begin(&a->txn, a->job->store, false, err))
         return false;
     bool fine = catalogue_each(&a->txn, gather_item, a, err);
     for (size_t u = 0; fine && u < a->data.histories->users; u++)
-        fine = gather_user(a, u, err);
+        fine = gather_user(a, u, err) && (!a->chains || gather_chain(a, u, err));
     store_abort(&a->txn);
     return fine;
 }
@@ -132,7 +143,11 @@ static bool message_of(struct text *message, const struct asking *a, const struc
     bool fine = store_begin(&txn, a->job->store, false, err);
     if (!fine)
         return false;
-    if (q->owner == TEXT_OF_USER) {
+    struct chain_question about;
+    if (q->owner == TEXT_OF_CHAIN) {
+        fine = chain_question_make(&about, &a->data, q->user) &&
+               chain_question_text(message, &about, &txn, err);
+    } else if (q->owner == TEXT_OF_USER) {
         fine = user_message(message, a, &txn, q->user, err);
     } else {
         json_t *record = catalogue_get(&txn, q->number, err);
@@ -154,10 +169,10 @@ static const char *after_bullet(const char *at)
 }
 
 /* The first lines of an answer that say something: not marks of a model's own, no headings. */
-static json_t *lines_of(const char *answer)
+static json_t *lines_of(const char *answer, size_t most)
 {
     json_t *lines = json_array();
-    for (const char *at = answer; *at && json_array_size(lines) < TOLD_LINES;) {
+    for (const char *at = answer; *at && json_array_size(lines) < most;) {
         at = after_bullet(at);
         size_t size = strcspn(at, "\r\n");
         size_t kept = size < LINE_MAX_BYTES ? size : LINE_MAX_BYTES;
@@ -179,13 +194,17 @@ static void ask_piece(void *self, size_t piece, size_t worker)
     struct err *err = &a->errors[piece];
     struct text message;
     char *answer = NULL;
+    const char *asks = q->owner == TEXT_OF_ITEM   ? ITEM_ASKS
+                       : q->owner == TEXT_OF_USER ? USER_ASKS
+                                                  : CHAIN_ASKS;
     if (atomic_load(&a->stopped))
         return;
     text_init(&message, 1 << 16);
     if (message_of(&message, a, q, err) &&
-        endpoint_ask(&answer, a->endpoint, worker, q->owner == TEXT_OF_ITEM ? ITEM_ASKS : USER_ASKS,
-                     message.bytes ? message.bytes : "", ANSWER_TOKENS, err))
-        a->answers[piece] = lines_of(answer);
+        endpoint_ask(&answer, a->endpoint, worker, asks, message.bytes ? message.bytes : "",
+                     ANSWER_TOKENS, err))
+        a->answers[piece] =
+            lines_of(answer, q->owner == TEXT_OF_CHAIN ? CHAIN_ANSWER_LINES : TOLD_LINES);
     if (a->answers[piece] && json_array_size(a->answers[piece]) == 0)
         err_set(err, ERR_INPUT, "expected lines of words, found '%.80s'", answer);
     if (err->code != ERR_NONE && err->code != ERR_INPUT)
@@ -244,13 +263,14 @@ static bool ask_all(struct asking *a, size_t wanted, struct thread_pool *pool, s
     return err->code == ERR_NONE;
 }
 
-bool job_texts(const struct job *job, size_t most, struct err *err)
+bool job_texts(const struct job *job, size_t most, bool chains, struct err *err)
 {
     struct asking *a = calloc(1, sizeof *a);
     struct thread_pool *pool = NULL;
     if (!a)
         return err_set(err, ERR_SYSTEM, "no memory for questions");
     a->job = job;
+    a->chains = chains;
     a->endpoint = endpoint_open(job->endpoint, err);
     bool fine = a->endpoint != NULL && rows_load_events(&a->data, job, 0, err) && gather(a, err);
     size_t wanted = most && most < a->count ? most : a->count;

@@ -535,6 +535,7 @@ bool job_train(const struct job *job_asked, struct err *err)
     list_examples_free(&t.lists);
     list_cases_free(&t.list_cases);
     chains_free(&t.chains);
+    chain_teacher_free(&t.teacher);
     version_drop(t.start);
     cases_release(&t.cases);
     trainer_close(&t.trainer);

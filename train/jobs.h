@@ -64,8 +64,11 @@ bool job_train(const struct job *job, struct err *err) MUST_CHECK;
  */
 bool job_watch(const struct job *job, struct err *err) MUST_CHECK;
 
-/* Asks a large model about items and users that it has not answered yet; most 0: about all. */
-bool job_texts(const struct job *job, size_t most, struct err *err) MUST_CHECK;
+/*
+ * Asks a large model about items and users that it has not answered yet, with `chains` also for
+ * arguments (chain_teacher.h); most 0: about all.
+ */
+bool job_texts(const struct job *job, size_t most, bool chains, struct err *err) MUST_CHECK;
 
 struct evaluate_options {
     bool test;             /* the test part; appends to runs_path */

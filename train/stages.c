@@ -170,7 +170,10 @@ static bool open_chains(struct training *t, struct err *err)
         return err_set(err, ERR_INPUT,
                        "task_share: expected more than 0 where chains of reasons are learnt");
     chains_count_next(t->version->attributes, t->snapshot, &t->data.sequences);
-    if (!chains_make(&t->chains, &t->data.sequences, t->snapshot, s->seed, t->job->pool, err))
+    if ((t->texts_revision &&
+         !chain_teacher_load(&t->teacher, &t->data, t->version, t->version->attributes, err)) ||
+        !chains_make(&t->chains, &t->data.sequences, t->snapshot, &t->teacher, s->seed,
+                     t->job->pool, err))
         return false;
     log_info("train.chains count=%zu attributes=%zu", t->chains.count,
              t->version->attributes->count);

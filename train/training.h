@@ -29,6 +29,7 @@ struct training {
     struct tasks tasks;
     struct list_examples lists;   /* of stage lists */
     struct chain_examples chains; /* of stage reason */
+    struct chain_teacher teacher; /* of chains: what a large model argued */
     struct list_cases list_cases; /* validation, of stages that write lists */
     struct version *start;        /* the version that a later stage starts from */
     struct trainer trainer;

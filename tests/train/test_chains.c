@@ -60,6 +60,40 @@ static void density_grows_through_two_passes(void **state)
     assert_true(chains_density(0.4, 7, 0) == 0.4);
 }
 
+static void lines_of_an_argument_are_read(void **state)
+{
+    static char *texts[] = {"Drama", "from the 1990s", "brand OPI"};
+    const struct attributes a = {.count = 3, .text = texts};
+    static const uint32_t rows[] = {7, 9, NO_ITEM, 4};
+    static const char *const good[] = {"because 1 2: Drama", "Because 4, 1: 'From the 1990s'.",
+                                       "likes: drama; nothing; brand OPI", "next: Drama", "drop 4"};
+    static const char *const bad[] = {"because 1 1: Drama",
+                                      "because 1 3: Drama", /* 3 is gone */
+                                      "because 1 5: Drama",
+                                      "because 1 2: Comedy",
+                                      "because 1 2 Drama",
+                                      "next: Comedy",
+                                      "likes: nothing",
+                                      "drop 0",
+                                      "drop x",
+                                      "I think so",
+                                      ""};
+    struct chain c = {0};
+    (void)state;
+    for (size_t i = 0; i < COUNT(good); i++)
+        assert_true(chain_line_read(&c, good[i], rows, 4, &a));
+    assert_int_equal(c.evidence_count, 2);
+    assert_int_equal(c.evidence[1].item[0], 4);
+    assert_int_equal(c.evidence[1].attribute, 1);
+    assert_int_equal(c.likes_count, 2);
+    assert_int_equal(c.likes[1].attribute, 2);
+    assert_int_equal(c.drop[0], 4);
+    c = (struct chain){0};
+    for (size_t i = 0; i < COUNT(bad); i++)
+        assert_false(chain_line_read(&c, bad[i], rows, 4, &a));
+    assert_int_equal(c.evidence_count + c.likes_count + c.drop_count, 0);
+}
+
 /* A column of a step of rollouts.tsv. */
 static double column(const char *home, size_t step, size_t place)
 {
@@ -155,11 +189,9 @@ static void what_cannot_be_is_said(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(density_grows_through_two_passes),
-        TEST(what_is_drawn_is_what_is_scored),
-        TEST(what_is_paid_for_becomes_likelier),
-        TEST(the_same_bytes_on_any_number_of_threads),
-        TEST(what_cannot_be_is_said),
+        TEST(density_grows_through_two_passes),        TEST(lines_of_an_argument_are_read),
+        TEST(what_is_drawn_is_what_is_scored),         TEST(what_is_paid_for_becomes_likelier),
+        TEST(the_same_bytes_on_any_number_of_threads), TEST(what_cannot_be_is_said),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -17,7 +17,9 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int mood;
 static size_t asked, refused;
 static char authorization[128];
-static char wrong[400]; /* what was not as it should be, or empty; asserted in the main thread */
+static size_t argued;
+static size_t arguments; /* questions how one would argue */
+static char wrong[400];  /* what was not as it should be, or empty; asserted in the main thread */
 
 static enum MHD_Result say(struct MHD_Connection *connection, unsigned status, const char *body)
 {
@@ -46,6 +48,11 @@ static void check_question(const char *bytes, size_t size)
     expect_text("role", json_string_value(json_object_get(message, "role")), "user");
     expect_text("role", json_string_value(json_object_get(json_array_get(messages, 0), "role")),
                 "system");
+    bool argues = strstr(json_string_value(json_object_get(json_array_get(messages, 0), "content")),
+                         "to argue") != NULL;
+    arguments += argues;
+    if (argues && (!content || strncmp(content, "1. ", 3) != 0 || !strstr(content, "\nNext: ")))
+        snprintf(wrong, sizeof wrong, "an argument about '%.100s'", content ? content : "");
     if (!content || !*content)
         snprintf(wrong, sizeof wrong, "a question without words");
     json_decref(root);
@@ -76,6 +83,8 @@ static enum MHD_Result answer(void *self, struct MHD_Connection *connection, con
     snprintf(authorization, sizeof authorization, "%s", key ? key : "");
     check_question(body->bytes, body->size);
     bool busy = mood == BUSY_FIRST && refused == 0;
+    bool argues = arguments > argued;
+    argued = arguments;
     refused += busy;
     asked += !busy;
     bool first = asked == 1;
@@ -92,6 +101,12 @@ static enum MHD_Result answer(void *self, struct MHD_Connection *connection, con
     if (now == SAYS_NOTHING)
         return say(connection, 200,
                    "{\"choices\":[{\"message\":{\"content\":\"Here are three:\"}}]}");
+    if (argues)
+        return say(
+            connection, 200,
+            "{\"choices\":[{\"message\":{\"content\":\"Because 1 2: comedy\\nlikes: Comedy; "
+            "from the 2010s; Nothing\\nnext: Comedy\\ndrop 1\\nbecause 1 99: Comedy\\nI am sure "
+            "of it\"}}]}");
     if (now == BABBLES)
         return say(connection, 200, "{\"choices\":[]}");
     return say(connection, 200,
@@ -235,12 +250,53 @@ static void training_reads_what_was_told_of_its_own_events(void **state)
     scratch_drop(home);
 }
 
+/* Arguments are read where they were made of these very events, and only lines of their form. */
+static void arguments_are_read_line_by_line(void **state)
+{
+    static const char *const small =
+        " --dim 32 --ffn 64 --heads 2 --kv_heads 2 --check_users 60 --judge_users 300 "
+        "--reason-steps 4 --rl-check-every 4 --promote false ";
+    char home[512];
+    char why[16000];
+    char args[400];
+    (void)state;
+    home_copy(home, sizeof home, "texts-chains");
+    arguments = argued = 0;
+    assert_int_equal(texts(why, sizeof why, home, ALL_WELL, "--chains true"), 0);
+    assert_true(arguments > 100);
+    size_t all = arguments;
+    assert_int_equal(texts(why, sizeof why, home, ALL_WELL, "--chains true"), 0);
+    assert_int_equal(arguments, all); /* each is asked once */
+    snprintf(args, sizeof args, "train --stage reason%s", small);
+    assert_int_equal(tessera(why, sizeof why, home, args), 0);
+    const char *told = strstr(why, "train.arguments ");
+    assert_non_null(told);
+    assert_int_equal(strtoul(strstr(told, "users=") + 6, NULL, 10), all);
+    assert_int_equal(strtoul(strstr(told, "stale=") + 6, NULL, 10), 0);
+    /* of six lines two are of no use; more where an argument is about two items */
+    assert_true(strtoul(strstr(told, "lines=") + 6, NULL, 10) >= 3 * all);
+    assert_true(strtoul(strstr(told, "unread=") + 7, NULL, 10) >= 2 * all);
+    home_forget(home, true);
+    assert_int_equal(tessera(why, sizeof why, home, "index --split none"), 0);
+    snprintf(args, sizeof args, "train --split none --epochs 1%s", small);
+    char *promote = strstr(args, "--promote false");
+    memset(promote, ' ', strlen("--promote false"));
+    assert_int_equal(tessera(why, sizeof why, home, args), 0);
+    snprintf(args, sizeof args, "train --split none --stage reason%s", small);
+    assert_int_equal(tessera(why, sizeof why, home, args), 0);
+    told = strstr(why, "train.arguments ");
+    assert_non_null(told);
+    assert_true(strtoul(strstr(told, "stale=") + 6, NULL, 10) > 0); /* they knew less */
+    scratch_drop(home);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(each_question_is_asked_once),
         TEST(failures_say_what_came_and_keep_what_was_told),
         TEST(training_reads_what_was_told_of_its_own_events),
+        TEST(arguments_are_read_line_by_line),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
