@@ -23,7 +23,7 @@ bool chain_question_make(struct chain_question *q, const struct row_data *data, 
 {
     const struct histories *h = data->histories;
     size_t taken = 0;
-    q->count = 0;
+    *q = (struct chain_question){.next = NO_ITEM};
     for (size_t e = data->split.train_end[user]; e-- > h->first[user] && q->count < CHAIN_HISTORY;)
         if (h->kind[e] == EVENT_POSITIVE) {
             if (taken++ == 0)

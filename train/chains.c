@@ -475,7 +475,7 @@ bool chains_make(struct chain_examples *x, const struct sequences *sequences,
     b.good = calloc(room + 1, 1);
     if (!x->list || !b.good)
         err_set(err, ERR_SYSTEM, "no memory for %zu chains", room);
-    if (open && err->code == ERR_NONE) {
+    if (open && x->list && b.good) {
         draw_places(x, sequences, teacher, seed);
         thread_pool_run(pool, (x->count + CHAINS_A_PIECE - 1) / CHAINS_A_PIECE, build_piece, &b);
         size_t kept = 0;
