@@ -89,15 +89,21 @@ static double llds(const struct objective *o, struct rollouts *b)
     return loss;
 }
 
+/* Of the log what was liked; an anchor is liked by whoever took it. */
+static bool imitated(const struct rollouts *b, size_t row, enum row_kind kind)
+{
+    return b->kind[row] == kind && (kind != ROW_LOGGED || b->reward[b->row_unit[row]] > 0);
+}
+
 /* -coef * mean over rows of a kind of their log-probability. */
 static double imitate(struct rollouts *b, enum row_kind kind, double coef)
 {
     double loss = 0;
     double rows = 0;
     for (size_t r = 0; r < b->rows; r++)
-        rows += b->kind[r] == kind;
+        rows += imitated(b, r, kind);
     for (size_t r = 0; r < b->rows; r++)
-        for (size_t t = row_first_token(b, r); b->kind[r] == kind && t < row_last_token(b, r);
+        for (size_t t = row_first_token(b, r); imitated(b, r, kind) && t < row_last_token(b, r);
              t++) {
             loss -= coef * b->lp[t] / rows;
             b->g_lp[t] -= coef / rows;
@@ -127,7 +133,6 @@ static double feedback(const struct objective *o, struct rollouts *b)
     return loss;
 }
 
-/* Every logged row is one that was liked: without NEEDS_DISLIKES there are no others. */
 static double sft(const struct objective *o, struct rollouts *b)
 {
     return imitate(b, ROW_LOGGED, o->settings.sft_coef);

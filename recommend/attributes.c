@@ -34,6 +34,15 @@ bool attribute_counts_open(struct attribute_counts *c, struct err *err)
     return c->tags || err_set(err, ERR_SYSTEM, "no memory for attributes");
 }
 
+/* A record may name a category twice. */
+static bool stands_before(const struct item_document *d, size_t tag)
+{
+    for (size_t t = 0; t < tag; t++)
+        if (strcmp(d->tags[t], d->tags[tag]) == 0)
+            return true;
+    return false;
+}
+
 bool attribute_counts_add(struct attribute_counts *c, const json_t *record, struct err *err)
 {
     struct item_document *d = malloc(sizeof *d);
@@ -41,7 +50,7 @@ bool attribute_counts_add(struct attribute_counts *c, const json_t *record, stru
         return err_set(err, ERR_SYSTEM, "no memory for the attributes of an item");
     item_document_make(d, record);
     for (size_t t = 0; t < d->document.tag_count; t++)
-        if (attribute_speaks(d->tags[t])) {
+        if (attribute_speaks(d->tags[t]) && !stands_before(d, t)) {
             json_int_t before = json_integer_value(json_object_get(c->tags, d->tags[t]));
             json_object_set_new(c->tags, d->tags[t], json_integer(before + 1));
         }
@@ -231,13 +240,13 @@ size_t attributes_find(const struct attributes *a, const char *tag)
     return low < a->count && strcmp(a->tag[low], tag) == 0 ? low : SIZE_MAX;
 }
 
-size_t attributes_of(uint32_t ids[ATTRIBUTES_AN_ITEM], const struct attributes *a,
-                     const json_t *record)
+bool attributes_of(uint32_t ids[ATTRIBUTES_AN_ITEM], size_t *found, const struct attributes *a,
+                   const json_t *record, struct err *err)
 {
     size_t count = 0;
     struct item_document *d = malloc(sizeof *d);
     if (!d)
-        return 0;
+        return err_set(err, ERR_SYSTEM, "no memory for the attributes of an item");
     item_document_make(d, record);
     for (size_t t = 0; t < d->document.tag_count && count < ATTRIBUTES_AN_ITEM; t++) {
         size_t id = attributes_find(a, d->tags[t]);
@@ -253,5 +262,6 @@ size_t attributes_of(uint32_t ids[ATTRIBUTES_AN_ITEM], const struct attributes *
         count++;
     }
     free(d);
-    return count;
+    *found = count;
+    return true;
 }

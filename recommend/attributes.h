@@ -59,9 +59,10 @@ bool attributes_write(const struct attributes *attributes, const char *path,
 void attributes_free(struct attributes *attributes); /* NULL is fine */
 
 size_t attributes_find(const struct attributes *attributes, const char *tag); /* SIZE_MAX: none */
-/* The attributes of a record, rising; returns how many, at most ATTRIBUTES_AN_ITEM. */
-size_t attributes_of(uint32_t ids[ATTRIBUTES_AN_ITEM], const struct attributes *attributes,
-                     const json_t *record);
+/* The attributes of a record, rising, at most ATTRIBUTES_AN_ITEM. */
+bool attributes_of(uint32_t ids[ATTRIBUTES_AN_ITEM], size_t *count,
+                   const struct attributes *attributes, const json_t *record,
+                   struct err *err) MUST_CHECK;
 
 /* Which of SHARES it is when `having` of `count` items have an attribute. */
 static inline size_t share_of(size_t having, size_t count)

@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
+const double INTENT_LEAST = 0.05;
+
 static uint32_t mark(enum mark which)
 {
     return TOKEN + TOKENIZER_MARKS_AT + which;
@@ -25,16 +27,25 @@ static size_t having(const struct chain_writer *w, uint32_t attribute)
     return count;
 }
 
-/* Whether the catalogue lets it be said here. */
+double chain_next_share(const struct chain_writer *w, uint32_t attribute)
+{
+    return w->attributes
+        ->next[attribute * SHARES + share_of(having(w, attribute), w->history_count)];
+}
+
+/* Whether catalogue and logs let it be said here. */
 static bool may_be_said(const struct chain_writer *w, uint32_t attribute)
 {
     const struct chain *c = &w->chain;
-    const uint32_t *pair = c->evidence[c->evidence_count].item;
     if (!w->facts)
         return true;
-    if (w->state == CHAIN_SHARED)
+    if (w->state == CHAIN_SHARED) {
+        const uint32_t *pair = c->evidence[c->evidence_count].item;
         return snapshot_has_attribute(w->facts, pair[0], attribute) &&
                snapshot_has_attribute(w->facts, pair[1], attribute);
+    }
+    if (w->state == CHAIN_INTENT)
+        return chain_next_share(w, attribute) >= INTENT_LEAST;
     if (w->state != CHAIN_LIKED && w->state != CHAIN_AFTER_LIKES)
         return true;
     for (size_t i = 0; i < c->likes_count; i++)
@@ -97,10 +108,8 @@ static void offer_tenths(struct chain_writer *w)
     bool next = w->state == CHAIN_INTENT_TENTHS;
     if (w->facts) {
         uint32_t attribute = next ? c->next.attribute : c->likes[c->likes_count].attribute;
-        size_t found = having(w, attribute);
-        double counted =
-            next ? w->attributes->next[attribute * SHARES + share_of(found, w->history_count)]
-                 : (double)found / (double)w->history_count;
+        double counted = next ? chain_next_share(w, attribute)
+                              : (double)having(w, attribute) / (double)w->history_count;
         offer(w, TOKEN + '0' + tenths_of(counted));
         return;
     }
@@ -164,13 +173,14 @@ static bool any_to_drop(const struct chain_writer *w)
 static bool may_be_cited(const struct chain_writer *w, uint32_t row)
 {
     const struct chain *c = &w->chain;
-    uint32_t first = c->evidence[c->evidence_count].item[0];
     size_t third = (w->history_count + 2) / 3;
     size_t half = (w->history_count + 1) / 2;
     if (w->state == CHAIN_DROPPED)
         return may_be_dropped(w, row);
-    if (w->state == CHAIN_SECOND_ITEM)
+    if (w->state == CHAIN_SECOND_ITEM) {
+        uint32_t first = c->evidence[c->evidence_count].item[0];
         return may_pair(w, first, row) && (matters(w, row, half) || !has_second(w, first, half));
+    }
     return matters(w, row, third) && has_partner(w, row);
 }
 

@@ -16,9 +16,11 @@
  * the answer, read from its z as from a plain history.
  *
  * The grammar alone knows nothing of truth: a chain may say what is not so, and claims.h finds out.
- * With facts (a snapshot) it offers no evidence and no preference that the catalogue denies, and of
- * tenths only the one that is counted: a mask over reasons, as the trie is one over names.  What
- * comes next, what is planned and what is dropped stay the policy's word.
+ * With facts (a snapshot) it offers no evidence and no preference that the catalogue denies, no
+ * intent that came next in fewer than INTENT_LEAST of the cases, of tenths only the one that is
+ * counted, and nothing to drop that evidence was built on: a mask over reasons, as the trie is one
+ * over names.  Evidence begins with an item of the third that idle[] says matters most.  Which of
+ * all this is said, and what is planned, stays the policy's word.
  *
  * Threads   a writer belongs to one thread.
  */
@@ -38,6 +40,8 @@ enum {
     CHAIN_SYMBOLS = 48, /* after the history, the copy included: no chain has more */
     CHAIN_TENTHS = 10
 };
+
+extern const double INTENT_LEAST; /* 0.05 */
 
 struct chain_evidence {
     uint32_t item[2]; /* rows of the history */
@@ -101,6 +105,9 @@ void chain_take(struct chain_writer *writer, uint32_t symbol); /* one of the cho
 void chain_refuse(struct chain_writer *writer);
 /* Before the copy has begun: what was dropped stays after all. */
 void chain_keep(struct chain_writer *writer, uint32_t row);
+
+/* With facts: how often an attribute came next after histories that have as much of it. */
+double chain_next_share(const struct chain_writer *writer, uint32_t attribute);
 
 /* What a chain says next in this state. */
 uint32_t chain_symbol(const struct chain_writer *writer, const struct chain *chain);

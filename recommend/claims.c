@@ -84,7 +84,7 @@ static void check_intent(struct checking *c, const struct chain_degree *d)
                           .attribute = d->attribute,
                           .said = middle(d->tenths),
                           .found = next,
-                          .holds = within_a_tenth(d->tenths, next)});
+                          .holds = next >= INTENT_LEAST && within_a_tenth(d->tenths, next)});
 }
 
 static void check_plan(struct checking *c, uint32_t attribute, const uint32_t *answer, size_t count)

@@ -5,7 +5,7 @@
  *     evidence     both items have the attribute                            (catalogue)
  *     preference   the attribute's share of the history, within a tenth     (catalogue, history)
  *     intent       how often the attribute came next after such histories,
- *                  within a tenth                                           (logs: attributes.next)
+ *                  within a tenth, and not below INTENT_LEAST               (logs: attributes.next)
  *     plan         PLAN_SHARE or more of the answer has the attribute       (catalogue, answer)
  *     cleaned      without the item the rest of the history is likelier     (policy: reason.h)
  *

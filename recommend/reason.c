@@ -76,24 +76,44 @@ double reason_log_name(struct reason_work *w, const struct snapshot *s, const ui
     return log_name(w, s, &policy, count - 1, row);
 }
 
+size_t reason_without(uint32_t *out, const uint32_t *history, size_t count, uint32_t row)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++)
+        if (history[i] != row)
+            out[kept++] = history[i];
+    return kept;
+}
+
 double reason_gain(struct reason_work *w, const struct snapshot *s, const uint32_t *history,
-                   size_t count, size_t place)
+                   size_t count, uint32_t row)
 {
     const struct policy policy = snapshot_policy(s);
     uint32_t without[CHAIN_HISTORY];
-    size_t from = place ? place + 1 : 2; /* the first of the rest that has a past both ways */
+    bool counts[CHAIN_HISTORY] = {false}; /* the rest that has a past both ways */
+    size_t kept = reason_without(without, history, count, row);
+    size_t before = 0; /* kept so far */
+    size_t rest = 0;
     double gain = 0;
-    if (from >= count)
+    for (size_t i = 0; i < count; i++) {
+        counts[i] = history[i] != row && before > 0 && before < i;
+        rest += counts[i];
+        before += history[i] != row;
+    }
+    if (rest == 0)
         return 0;
     read_plain(w, &policy, history, count);
-    for (size_t i = from; i < count; i++)
-        gain -= log_name(w, s, &policy, i - 1, history[i]);
-    memcpy(without, history, place * sizeof *without);
-    memcpy(without + place, history + place + 1, (count - place - 1) * sizeof *without);
-    read_plain(w, &policy, without, count - 1);
-    for (size_t i = from; i < count; i++)
-        gain += log_name(w, s, &policy, i - 2, history[i]);
-    return gain / (double)(count - from);
+    for (size_t i = 1; i < count; i++)
+        if (counts[i])
+            gain -= log_name(w, s, &policy, i - 1, history[i]);
+    read_plain(w, &policy, without, kept);
+    before = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (counts[i])
+            gain += log_name(w, s, &policy, before - 1, history[i]);
+        before += history[i] != row;
+    }
+    return gain / (double)rest;
 }
 
 /* The likeliest name after a plain history, none of it; NO_ITEM: there is none. */
@@ -128,9 +148,9 @@ static void find_idle(struct chain_writer *writer, struct reason_work *w, const 
     if (answer == NO_ITEM)
         return;
     for (size_t i = 0; i < n; i++) {
-        memcpy(left, writer->history, i * sizeof *left);
-        memcpy(left + i, writer->history + i + 1, (n - i - 1) * sizeof *left);
-        without[i] = (struct hit){(uint32_t)i, -(float)reason_log_name(w, s, left, n - 1, answer)};
+        size_t kept = reason_without(left, writer->history, n, writer->history[i]);
+        float lost = kept ? -(float)reason_log_name(w, s, left, kept, answer) : INFINITY;
+        without[i] = (struct hit){(uint32_t)i, lost};
     }
     hits_sort(without, n); /* what makes it least likely first */
     for (size_t k = 0; k < n; k++)
@@ -164,13 +184,20 @@ static size_t choose(struct reasoned *out, struct reason_work *w, const struct p
     return choice.chosen;
 }
 
+/* Of the history without what was dropped before. */
 static double gain_without(struct reason_work *w, const struct snapshot *s,
-                           const struct chain_writer *writer, uint32_t row)
+                           const struct chain_writer *writer, size_t dropped, uint32_t row)
 {
-    size_t place = writer->history_count - 1; /* its newest place */
-    while (place > 0 && writer->history[place] != row)
-        place--;
-    return reason_gain(w, s, writer->history, writer->history_count, place);
+    uint32_t left[CHAIN_HISTORY];
+    size_t count = 0;
+    for (size_t i = 0; i < writer->history_count; i++) {
+        bool gone = false;
+        for (size_t d = 0; d < dropped; d++)
+            gone = gone || (!writer->kept[i] && writer->history[i] == writer->chain.drop[d]);
+        if (!gone)
+            left[count++] = writer->history[i];
+    }
+    return reason_gain(w, s, left, count, row);
 }
 
 /* What was to be dropped stays, unless the rest is likelier without it. */
@@ -178,7 +205,7 @@ static void check_drops(struct reasoned *out, struct reason_work *w, const struc
 {
     struct chain_writer *writer = &out->writer;
     for (size_t d = 0; d < writer->chain.drop_count; d++) {
-        out->gains[d] = gain_without(w, s, writer, writer->chain.drop[d]);
+        out->gains[d] = gain_without(w, s, writer, d, writer->chain.drop[d]);
         if (out->gains[d] <= 0)
             chain_keep(writer, writer->chain.drop[d]);
     }
@@ -195,7 +222,7 @@ static bool find_drop(uint32_t *row, const struct reasoned *out, struct reason_w
         for (size_t i = 1; i < writer->choices; i++)
             best = w->logits[i] > w->logits[best] ? i : best;
         *row = writer->choice[best];
-        if (gain_without(w, s, writer, *row) > 0)
+        if (gain_without(w, s, writer, writer->chain.drop_count, *row) > 0)
             return true;
         w->logits[best] = -INFINITY;
     }
@@ -234,7 +261,10 @@ void reason_write(struct reasoned *out, struct reason_work *w, const struct snap
                 continue;
             }
         } else {
+            bool drops = options->facts && writer->state == CHAIN_MORE_DROPS;
+            double before = out->log_probability;
             symbol = writer->choice[choose(out, w, &policy, z, options, rng)];
+            out->log_probability = drops ? before : out->log_probability;
         }
         chain_take(writer, symbol);
         w->input[out->count] = symbol;

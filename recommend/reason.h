@@ -41,7 +41,7 @@ struct reasoned {
     uint32_t symbols[CHAIN_HISTORY + CHAIN_SYMBOLS]; /* history and chain: what the answer reads */
     size_t count;
     double gains[CHAIN_DROPS]; /* of what was to be dropped */
-    double log_probability;    /* of all choices but of what to drop, with facts */
+    double log_probability;    /* of the choices but, with facts, of whether and what to drop */
 };
 
 struct reason_options {
@@ -65,11 +65,13 @@ size_t reason_clean(uint32_t *cleaned, const struct reasoned *reasoned, const ui
 /* log p(name of row | the rows before it), by the whole trie. */
 double reason_log_name(struct reason_work *work, const struct snapshot *snapshot,
                        const uint32_t *before, size_t count, uint32_t row);
+/* A history without a row, wherever it stands; returns how many are left.  out [count]. */
+size_t reason_without(uint32_t *out, const uint32_t *history, size_t count, uint32_t row);
 /*
- * How many nats an item after `place` is likelier, on average, without the one there; 0 where none
- * comes after it that has something before it both ways.
+ * How many nats an item of the rest is likelier, on average, without this row; 0 where none comes
+ * after it that has something before it both ways.
  */
 double reason_gain(struct reason_work *work, const struct snapshot *snapshot,
-                   const uint32_t *history, size_t count, size_t place);
+                   const uint32_t *history, size_t count, uint32_t row);
 
 #endif

@@ -193,7 +193,6 @@ static uint32_t row_in(const struct builder *b, uint32_t number)
     return NO_ITEM;
 }
 
-/* record NULL: the item was deleted. */
 static void facts_release(struct row_facts *facts)
 {
     json_decref(facts->categories);
@@ -215,9 +214,12 @@ static bool note_attributes(struct row_facts *facts, const struct builder *b, co
                             struct err *err)
 {
     uint32_t ids[ATTRIBUTES_AN_ITEM];
-    return take_attributes(facts, ids, attributes_of(ids, b->version->attributes, record), err);
+    size_t count;
+    return attributes_of(ids, &count, b->version->attributes, record, err) &&
+           take_attributes(facts, ids, count, err);
 }
 
+/* record NULL: the item was deleted. */
 static bool note_item(struct builder *b, uint32_t number, const json_t *record, struct err *err)
 {
     uint32_t row = row_in(b, number);

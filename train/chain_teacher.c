@@ -24,7 +24,7 @@ bool chain_question_make(struct chain_question *q, const struct row_data *data, 
     const struct histories *h = data->histories;
     size_t taken = 0;
     *q = (struct chain_question){.next = NO_ITEM};
-    for (size_t e = data->split.train_end[user]; e-- > h->first[user] && q->count < CHAIN_HISTORY;)
+    for (size_t e = data->split.rl_first[user]; e-- > h->first[user] && q->count < CHAIN_HISTORY;)
         if (h->kind[e] == EVENT_POSITIVE) {
             if (taken++ == 0)
                 q->next = data->numbers[e];
@@ -191,7 +191,9 @@ static bool take_answer(void *self, enum text_owner owner, uint32_t number, uint
     struct chain_wish *wish = &l->out->wishes[user];
     for (size_t i = 0; i < q.count; i++)
         rows[i] = q.history[i] < v->numbers ? v->row_of_number[q.history[i]] : NO_ITEM;
-    *wish = (struct chain_wish){.there = true, .chain = {.next = {NO_ATTRIBUTE, 0}}};
+    *wish = (struct chain_wish){.there = true,
+                                .next = q.next < v->numbers ? v->row_of_number[q.next] : NO_ITEM,
+                                .chain = {.next = {NO_ATTRIBUTE, 0}}};
     for (size_t i = 0; i < json_array_size(lines); i++) {
         const char *line = json_string_value(json_array_get(lines, i));
         bool read = line && chain_line_read(&wish->chain, line, rows, q.count, l->attributes);

@@ -36,6 +36,7 @@ bool chain_question_text(struct text *message, const struct chain_question *ques
 /* An argument as a chain: what was not said has no entry; next.attribute may be NO_ATTRIBUTE. */
 struct chain_wish {
     bool there;
+    uint32_t next;      /* row of what it argues towards */
     struct chain chain; /* items are rows */
 };
 

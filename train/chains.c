@@ -73,13 +73,14 @@ static size_t attribute_counts_in(uint32_t *counts, const struct snapshot *s, co
     return kinds;
 }
 
-void chains_count_next(struct attributes *a, const struct snapshot *s,
-                       const struct sequences *sequences)
+bool chains_count_next(struct attributes *a, const struct snapshot *s,
+                       const struct sequences *sequences, struct err *err)
 {
     uint32_t counts[ATTRIBUTES_MAX] = {0};
     uint32_t touched[ATTRIBUTES_MAX];
     double *came = calloc(a->count * SHARES, sizeof *came); /* with the attribute */
     double *seen = calloc(a->count * SHARES, sizeof *seen); /* all that came */
+    bool fine = came && seen;
     double events = 0;
     for (size_t u = 0; came && seen && u < sequences->users; u++)
         for (size_t e = sequences->first[u] + 1; e < sequences->first[u + 1]; e++) {
@@ -115,6 +116,7 @@ void chains_count_next(struct attributes *a, const struct snapshot *s,
     }
     free(came);
     free(seen);
+    return fine || err_set(err, ERR_SYSTEM, "no memory to count what came next");
 }
 
 /* ---- works ---- */
@@ -198,10 +200,17 @@ static void find_influence(struct moment *m, struct reason_work *w)
     size_t n = e->history_count;
     double all = reason_log_name(w, m->s, e->history, n, e->next);
     for (size_t i = 0; i < n; i++) {
-        memcpy(without, e->history, i * sizeof *without);
-        memcpy(without + i, e->history + i + 1, (n - i - 1) * sizeof *without);
-        m->influence[i] = n > 1 ? all - reason_log_name(w, m->s, without, n - 1, e->next) : 0;
+        size_t kept = reason_without(without, e->history, n, e->history[i]);
+        m->influence[i] = kept ? all - reason_log_name(w, m->s, without, kept, e->next) : 0;
     }
+}
+
+static size_t times(const struct moment *m, uint32_t row)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < m->e->history_count; i++)
+        count += m->e->history[i] == row;
+    return count;
 }
 
 /* The least influential first, never the newest: nothing after it could say that it does not fit.
@@ -220,10 +229,8 @@ static void build_drops(struct moment *m, struct reason_work *w)
         if (worst == SIZE_MAX)
             return;
         tried[worst] = true;
-        bool twice = false;
-        for (size_t i = 0; i < n; i++)
-            twice = twice || (i != worst && e->history[i] == e->history[worst]);
-        if (twice || reason_gain(w, m->s, e->history, n, worst) < DROP_GAIN)
+        if (times(m, e->history[worst]) > 1 || /* what she came back to fits */
+            reason_gain(w, m->s, e->history, n, e->history[worst]) < DROP_GAIN)
             continue;
         m->dropped[worst] = true;
         e->chain.drop[e->chain.drop_count++] = e->history[worst];
@@ -332,14 +339,38 @@ static void build_intent(struct moment *m)
     m->e->chain.next = (struct chain_degree){best, tenths_of(came_next(m, best))};
 }
 
-static bool both_have(const struct moment *m, const struct chain_evidence *e)
+static bool is_dropped(const struct moment *m, uint32_t row)
 {
-    bool there[2] = {false, false};
-    for (size_t i = 0; i < m->e->history_count; i++)
-        for (size_t k = 0; k < 2; k++)
-            there[k] = there[k] || m->e->history[i] == e->item[k];
-    return there[0] && there[1] && snapshot_has_attribute(m->s, e->item[0], e->attribute) &&
-           snapshot_has_attribute(m->s, e->item[1], e->attribute);
+    for (size_t i = 0; i < m->e->chain.drop_count; i++)
+        if (m->e->chain.drop[i] == row)
+            return true;
+    return false;
+}
+
+/* True, of the history, and no pair that is among the `kept` already. */
+static bool may_be_evidence(const struct moment *m, const struct chain_evidence *e, size_t kept)
+{
+    for (size_t i = 0; i < kept; i++) {
+        const uint32_t *pair = m->e->chain.evidence[i].item;
+        if ((pair[0] == e->item[0] && pair[1] == e->item[1]) ||
+            (pair[0] == e->item[1] && pair[1] == e->item[0]))
+            return false;
+    }
+    for (size_t k = 0; k < 2; k++)
+        if (!times(m, e->item[k]) || is_dropped(m, e->item[k]) ||
+            !snapshot_has_attribute(m->s, e->item[k], e->attribute))
+            return false;
+    return true;
+}
+
+static bool may_be_dropped(const struct moment *m, struct reason_work *w, uint32_t row)
+{
+    const struct chain_example *e = m->e;
+    for (size_t i = 0; i < e->chain.evidence_count; i++)
+        if (e->chain.evidence[i].item[0] == row || e->chain.evidence[i].item[1] == row)
+            return false;
+    return e->chain.drop_count == 0 && e->history_count > 3 && times(m, row) == 1 &&
+           reason_gain(w, m->s, e->history, e->history_count, row) > 0;
 }
 
 /* What a large model would say takes the place of what was counted, as far as it is true. */
@@ -348,17 +379,13 @@ static void take_wish(struct moment *m, struct reason_work *w)
     struct chain *c = &m->e->chain;
     const struct chain *wish = &m->e->wish->chain;
     size_t kept = 0;
-    for (size_t i = 0; i < wish->drop_count && !c->drop_count; i++)
-        for (size_t k = 0; k + 1 < m->e->history_count; k++)
-            if (m->e->history[k] == wish->drop[i] && m->e->history_count > 3 &&
-                reason_gain(w, m->s, m->e->history, m->e->history_count, k) > 0 && !c->drop_count) {
-                c->drop[c->drop_count++] = wish->drop[i];
-                m->dropped[k] = true;
-            }
     for (size_t i = 0; i < wish->evidence_count; i++)
-        if (both_have(m, &wish->evidence[i]))
+        if (may_be_evidence(m, &wish->evidence[i], kept))
             c->evidence[kept++] = wish->evidence[i];
     c->evidence_count = kept ? kept : c->evidence_count;
+    for (size_t i = 0; i < wish->drop_count; i++)
+        if (may_be_dropped(m, w, wish->drop[i]))
+            c->drop[c->drop_count++] = wish->drop[i];
     kept = 0;
     for (size_t i = 0; i < wish->likes_count; i++) {
         uint32_t id = wish->likes[i].attribute;
@@ -443,7 +470,7 @@ static void add_place(struct chain_examples *x, const struct sequences *s, size_
     memcpy(e->history, s->item + at - count, count * sizeof *e->history);
 }
 
-/* Where a large model argued, too: towards the last event. */
+/* Where a large model argued, too: towards what she took last. */
 static void draw_places(struct chain_examples *x, const struct sequences *s,
                         const struct chain_teacher *teacher, uint64_t seed)
 {
@@ -457,8 +484,13 @@ static void draw_places(struct chain_examples *x, const struct sequences *s,
             add_place(x, s, u, s->first[u] + 2 + k, NULL);
             left--;
         }
-        if (places && teacher->wishes && teacher->wishes[u].there)
-            add_place(x, s, u, s->first[u + 1] - 1, &teacher->wishes[u]);
+        const struct chain_wish *wish =
+            teacher->wishes && teacher->wishes[u].there ? &teacher->wishes[u] : NULL;
+        for (size_t e = s->first[u + 1]; wish && e-- > s->first[u] + 2;)
+            if (s->item[e] == wish->next) {
+                add_place(x, s, u, e, wish);
+                wish = NULL;
+            }
     }
 }
 

@@ -9,9 +9,9 @@
  *                  the version that training starts from
  *     evidence     pairs that share an attribute with what came next, the most influential first
  *     preference   what most of the history has, the rarer the better
- *     intent       of next's attributes the one that follows such histories most often, and how
- * often plan         what most of the slate has that the start makes of the history: what will be
- * said cleaned      items that next is likelier without, if the rest is, too
+ *     intent       of next's attributes the one that follows such histories most often
+ *     plan         what most of the slate has that the start makes of the history
+ *     cleaned      items that next is likelier without, if the rest is, too
  *
  * In training their density follows GREAM's curriculum (chains_density()).
  */
@@ -43,8 +43,8 @@ struct chain_examples {
 /* Attributes of the items with events, and what the training events say of them. */
 struct attributes *chains_attributes(const struct version *version, struct store *store,
                                      struct err *err) MUST_CHECK;
-void chains_count_next(struct attributes *attributes, const struct snapshot *snapshot,
-                       const struct sequences *sequences);
+bool chains_count_next(struct attributes *attributes, const struct snapshot *snapshot,
+                       const struct sequences *sequences, struct err *err) MUST_CHECK;
 
 /* What writing and answering takes, for each thread of a pool; slates: or reasons alone. */
 struct chain_works {

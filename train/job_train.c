@@ -57,8 +57,6 @@ static bool save_state(struct training *t, struct err *err)
  * A table of steps, to be appended to.  Drops the rows of steps that the state does not know, so
  * that a resumed file is that of one run.
  */
-enum { LOOK_REASONS = 500 };
-
 static bool open_table(FILE **file, const char *path, size_t step, const char *head,
                        struct err *err)
 {
@@ -166,6 +164,8 @@ static bool look_at_names(struct training *t, double *value, struct err *err)
              name.hr[3]);
     return true;
 }
+
+enum { LOOK_REASONS = 500 };
 
 /* The share of claims that hold; plans wait for an answer. */
 static bool look_at_reasons(struct training *t, double *value, struct err *err)

@@ -12,8 +12,8 @@
  * In reasoning mode a row is a chain of reasons and then a name (rl_chains.c); what the chain says
  * is paid by what the name is worth, as in GREAM, whose format is here the grammar's.
  *
- * A prompt whose names are all worth the same says nothing: igpo gives some of its rows the
- * target's first tiles, and other prompts take the places of those that stay silent
+ * A prompt whose names (not chains) are all worth the same says nothing: igpo gives some of its
+ * rows the target's first tiles, and other prompts take the places of those that stay silent
  * (max_num_gen_batches).
  *
  * The mask of sampling is that of serving: items with events, without the prompt's own history and
@@ -42,7 +42,7 @@
 struct rl_prompts {
     size_t count, dropped;
     size_t disliked;        /* prompts without anything relevant: what came next was not liked */
-    uint32_t *logged;       /* owned [count] what came next; of a list NO_ITEM */
+    uint32_t *logged;       /* owned [count] what came next; not of lists */
     uint32_t *history;      /* owned, flat rows */
     size_t *first;          /* owned [count + 1] */
     uint32_t *relevant;     /* owned, flat rows: of a name one or none */

@@ -4,8 +4,11 @@
  *
  *   prompts ─► forward ─► a symbol of every row's chain at a time ─► z of the last ─► name
  *
- * Rows whose chain has ended are filled up; nothing reads what fills them.  What is dropped from a
- * history goes by likelihood when it is served (recommend/reason.h), so here nothing is.
+ * The grammar is that of serving (facts) but for two things that would cost a plain history an item
+ * and prompt: any item of the history may be cited, not only what the answer rests on, and nothing
+ * is dropped (recommend/reason.h tries that against likelihood).  Groups that say nothing stay.
+ *
+ * Rows whose chain has ended are filled up; nothing reads what fills them.
  */
 #include "train/rl.h"
 

@@ -41,7 +41,7 @@ void stage_release_kept(struct training *t)
 {
     struct split *split = &t->data.split;
     const struct train_settings *s = t->job->train;
-    if (strcmp(s->stage, "continue") == 0 || s->learn_kept)
+    if (strcmp(s->stage, "continue") == 0 || (t->posttrains && s->learn_kept))
         memcpy(split->train_end, split->rl_end, split->users * sizeof *split->train_end);
 }
 
@@ -93,11 +93,17 @@ bool stage_open_start(struct training *t, struct attributes **attributes, struct
         return not_alike(t, err);
     if (!t->start->attributes && !t->reasons)
         return true;
-    if (!t->start->attributes)
+    bool fine = t->start->attributes
+                    ? path_make(path, err, "%s/models/%s/attributes.json", t->job->home, t->init)
+                    : path_make(path, err, "%s/attributes.json", t->folder);
+    if (fine && (t->start->attributes || path_exists(path))) {
+        *attributes = attributes_read(path, tokenizer_size(t->start->tokenizer), err);
+    } else if (fine) { /* the catalogue may change before a killed run goes on */
         *attributes = chains_attributes(t->start, t->job->store, err);
-    else if (path_make(path, err, "%s/models/%s/attributes.json", t->job->home, t->init))
-        *attributes = attributes_read(path, t->start->attributes->token, err);
-    return *attributes != NULL;
+        fine =
+            *attributes && folder_make(t->folder, err) && attributes_write(*attributes, path, err);
+    }
+    return fine && *attributes != NULL;
 }
 
 /* An attribute that is new begins as the mean of its words. */
@@ -169,7 +175,8 @@ static bool open_chains(struct training *t, struct err *err)
     if (t->tasks.per_epoch == 0)
         return err_set(err, ERR_INPUT,
                        "task_share: expected more than 0 where chains of reasons are learnt");
-    chains_count_next(t->version->attributes, t->snapshot, &t->data.sequences);
+    if (!chains_count_next(t->version->attributes, t->snapshot, &t->data.sequences, err))
+        return false;
     if ((t->texts_revision &&
          !chain_teacher_load(&t->teacher, &t->data, t->version, t->version->attributes, err)) ||
         !chains_make(&t->chains, &t->data.sequences, t->snapshot, &t->teacher, s->seed,
@@ -192,7 +199,9 @@ bool stage_open(struct training *t, struct err *err)
 static bool make_prompts(struct training *t, struct err *err)
 {
     const struct train_settings *s = t->job->train;
-    size_t history = t->rl.lists ? list_history(s) : t->rl.reasons ? CHAIN_HISTORY : s->window;
+    size_t history = t->rl.lists ? list_history(s) : s->window;
+    if (t->rl.reasons && history > CHAIN_HISTORY)
+        history = CHAIN_HISTORY;
     bool dislikes = t->rl.objective.needs & NEEDS_DISLIKES;
     if (!stage_reads_newer(s))
         return rl_prompts_make(&t->rl.prompts, &t->data, t->version, history, s->list_items,
@@ -251,6 +260,10 @@ static bool open_rl(struct training *t, struct err *err)
         fine = anchors_make(&t->rl.anchors, &t->version->policy, &t->data.sequences, err);
     for (char *at = warnings.bytes; at && *at; at += strcspn(at, "\n"), at += *at == '\n')
         log_info("train.objective warning=\"%.*s\"", (int)strcspn(at, "\n"), at);
+    if (fine && t->rl.reasons && t->rl.objective.settings.max_num_gen_batches > 1)
+        log_info(
+            "train.objective warning=\"max_num_gen_batches: chains are drawn once, groups that "
+            "say nothing stay\"");
     if (fine)
         log_info("train.prompts count=%zu dropped=%zu disliked=%zu", t->rl.prompts.count,
                  t->rl.prompts.dropped, t->rl.prompts.disliked);
