@@ -44,6 +44,8 @@ static bool may_be_said(const struct chain_writer *w, uint32_t attribute)
         return snapshot_has_attribute(w->facts, pair[0], attribute) &&
                snapshot_has_attribute(w->facts, pair[1], attribute);
     }
+    if (w->state == CHAIN_PLANNED)
+        return w->plannable[attribute];
     if (w->state == CHAIN_INTENT)
         return chain_next_share(w, attribute) >= INTENT_LEAST;
     if (w->state != CHAIN_LIKED && w->state != CHAIN_AFTER_LIKES)
@@ -296,6 +298,8 @@ void chain_begin(struct chain_writer *w, const struct attributes *attributes,
     memcpy(w->history, history + count - newest, newest * sizeof *history);
     for (size_t i = 0; i < newest; i++)
         w->kept[i] = true;
+    for (size_t a = 0; a < attributes->count; a++)
+        w->plannable[a] = true;
     w->state = CHAIN_START;
     offer_next(w);
 }

@@ -19,8 +19,8 @@
  * With facts (a snapshot) it offers no evidence and no preference that the catalogue denies, no
  * intent that came next in fewer than INTENT_LEAST of the cases, of tenths only the one that is
  * counted, and nothing to drop that evidence was built on: a mask over reasons, as the trie is one
- * over names.  Evidence begins with an item of the third that idle[] says matters most.  Which of
- * all this is said, and what is planned, stays the policy's word.
+ * over names.  Evidence begins with an item of the third that idle[] says matters most, and
+ * plans are of what plannable[] lets.  Which of all this is said stays the policy's choice.
  *
  * Threads   a writer belongs to one thread.
  */
@@ -89,6 +89,8 @@ struct chain_writer {
     bool kept[CHAIN_HISTORY], no_more_drops;
     /* How little the answer rests on an item, from 0: chain_begin() says 0, its caller more. */
     unsigned char idle[CHAIN_HISTORY];
+    /* With facts: what may be planned; chain_begin() says everything, its caller less. */
+    bool plannable[ATTRIBUTES_MAX];
     struct chain chain; /* so far */
     enum chain_state state;
     size_t copied;

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { PLAIN_POSITIONS = CHAIN_HISTORY + 1, DROPS_TRIED = 3 };
+enum { PLAIN_POSITIONS = CHAIN_HISTORY + 1, DROPS_TRIED = 3, PLAIN_ANSWERS = 10 };
 
 static void work_layout(struct reason_work *w, const struct snapshot *s, size_t width,
                         struct arena *arena)
@@ -16,7 +16,7 @@ static void work_layout(struct reason_work *w, const struct snapshot *s, size_t 
     /* a work that learns keeps all layers, which is what a cache of keys and values is */
     policy_layout(&w->policy, shape, positions, positions, width, 1, true, arena);
     policy_layout(&w->plain, shape, PLAIN_POSITIONS, PLAIN_POSITIONS, width, 0, false, arena);
-    decode_layout(&w->decode, shape, 1, width, arena);
+    decode_layout(&w->decode, shape, PLAIN_ANSWERS, width, arena);
     w->input = arena_take(arena, positions, sizeof *w->input);
     w->query = arena_take(arena, shape->dim, sizeof *w->query);
     w->logits = arena_take(arena, ATTRIBUTES_MAX + 2, sizeof *w->logits);
@@ -116,11 +116,11 @@ double reason_gain(struct reason_work *w, const struct snapshot *s, const uint32
     return gain / (double)rest;
 }
 
-/* The likeliest name after a plain history, none of it; NO_ITEM: there is none. */
-static uint32_t plain_answer(struct reason_work *w, const struct snapshot *s,
-                             const struct policy *policy, const uint32_t *history, size_t count)
+/* The likeliest names after a plain history, none of it; returns how many. */
+static size_t plain_answers(struct hit hits[PLAIN_ANSWERS], struct reason_work *w,
+                            const struct snapshot *s, const struct policy *policy,
+                            const uint32_t *history, size_t count)
 {
-    struct hit hit;
     memcpy(w->skip, s->hidden, (s->rows / 64 + 1) * sizeof *w->skip);
     for (size_t i = 0; i < count; i++)
         bit_set(w->skip, history[i]);
@@ -131,22 +131,34 @@ static uint32_t plain_answer(struct reason_work *w, const struct snapshot *s,
                                    .allowed_before = w->allowed_before};
     const struct legal_tiles legal = trie_legal(&mask);
     read_plain(w, policy, history, count);
-    return name_beam(&hit, 1, &w->decode, policy,
-                     w->plain.trunk.z + (count - 1) * policy->shape.dim, &legal)
-               ? hit.row
-               : NO_ITEM;
+    return name_beam(hits, PLAIN_ANSWERS, &w->decode, policy,
+                     w->plain.trunk.z + (count - 1) * policy->shape.dim, &legal);
+}
+
+/* Only what enough of the likeliest answers have is planned; if nothing is, anything. */
+static void find_plannable(struct chain_writer *writer, const struct snapshot *s,
+                           const struct hit *hits, size_t count)
+{
+    unsigned char having[ATTRIBUTES_MAX] = {0};
+    double least = PLAN_SHARE * (double)count;
+    bool any = false;
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = s->attribute_first[hits[i].row]; k < s->attribute_first[hits[i].row + 1];
+             k++)
+            having[s->attribute[k]]++;
+    for (size_t a = 0; a < writer->attributes->count; a++)
+        any = any || (double)having[a] >= least;
+    for (size_t a = 0; any && a < writer->attributes->count; a++)
+        writer->plannable[a] = (double)having[a] >= least;
 }
 
 /* Orders the history by how much less likely the likeliest answer would be without each item. */
 static void find_idle(struct chain_writer *writer, struct reason_work *w, const struct snapshot *s,
-                      const struct policy *policy)
+                      uint32_t answer)
 {
     size_t n = writer->history_count;
     struct hit without[CHAIN_HISTORY];
     uint32_t left[CHAIN_HISTORY];
-    uint32_t answer = n > 2 ? plain_answer(w, s, policy, writer->history, n) : NO_ITEM;
-    if (answer == NO_ITEM)
-        return;
     for (size_t i = 0; i < n; i++) {
         size_t kept = reason_without(left, writer->history, n, writer->history[i]);
         float lost = kept ? -(float)reason_log_name(w, s, left, kept, answer) : INFINITY;
@@ -155,6 +167,18 @@ static void find_idle(struct chain_writer *writer, struct reason_work *w, const 
     hits_sort(without, n); /* what makes it least likely first */
     for (size_t k = 0; k < n; k++)
         writer->idle[without[k].row] = (unsigned char)k;
+}
+
+static void find_facts(struct chain_writer *writer, struct reason_work *w, const struct snapshot *s,
+                       const struct policy *policy)
+{
+    struct hit hits[PLAIN_ANSWERS];
+    size_t count = plain_answers(hits, w, s, policy, writer->history, writer->history_count);
+    if (count == 0)
+        return;
+    find_plannable(writer, s, hits, count);
+    if (writer->history_count > 2)
+        find_idle(writer, w, s, hits[0].row);
 }
 
 /* ---- writing ---- */
@@ -237,7 +261,7 @@ void reason_write(struct reasoned *out, struct reason_work *w, const struct snap
     struct chain_writer *writer = &out->writer;
     chain_begin(writer, s->version->attributes, options->facts ? s : NULL, history, count);
     if (options->facts)
-        find_idle(writer, w, s, &policy);
+        find_facts(writer, w, s, &policy);
     size_t read = writer->history_count;
     const uint32_t first[2] = {0, (uint32_t)read};
     const uint32_t prefix[1] = {0};

@@ -10,7 +10,8 @@
  * without it, so that the answer never rests on a claim that does not hold.  With facts the
  * policy's next choices are tried before nothing is dropped.
  *
- * With facts evidence begins with an item of the third that the likeliest plain answer would lose
+ * With facts only what PLAN_SHARE of the ten likeliest plain answers have is planned, and evidence
+ * begins with an item of the third that the likeliest plain answer would lose
  * most without: it is what the answer rests on.
  *
  * Threads   one reason_work per thread.
