@@ -79,8 +79,10 @@ rows() {
             [ ! -e "$cell/rollouts.tsv" ] || cp "$cell/rollouts.tsv" "$root/posttrain/$group.${row%%:*}.rollouts.tsv"
         done
     done
+    controls="start continue grpo gspo"
+    [ "$kind" != reason ] || controls="start srpo"
     for row in "$@"; do
-        for control in start continue grpo gspo; do
+        for control in $controls; do
             of=$root/posttrain/$group.$control.files
             [ -e "$of" ] && [ "$control" != "${row%%:*}" ] || continue
             with=$kind
