@@ -13,6 +13,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,6 +201,10 @@ static enum MHD_Result begin_call(struct call *call, const char *method)
     }
     if (call->route->kind == ROUTE_WRITE && !call->route->prepare(call))
         return send_reply(call);
+    if (atomic_load(&service->stopping)) {
+        call_problem(call, 503, "overloaded", NULL, "the service is going down");
+        return send_reply(call);
+    }
     call->state = CALL_QUEUED;
     MHD_suspend_connection(call->connection); /* before the push: the other thread may be faster */
     struct call_queue *queue =
@@ -327,11 +332,42 @@ static void say_where(const struct serve_settings *s, struct MHD_Daemon *daemon)
     fflush(stdout);
 }
 
+/*
+ * Signals may come to any thread, those that libraries started before main() among them, which
+ * block nothing: so a handler, and not sigwait().
+ */
+static sem_t asked_to_stop;
+static volatile sig_atomic_t stop_signal;
+
+static void ask_to_stop(int signal)
+{
+    int kept = errno;
+    stop_signal = signal;
+    sem_post(&asked_to_stop);
+    errno = kept;
+}
+
+static void expect_signals(void)
+{
+    struct sigaction action = {.sa_handler = ask_to_stop, .sa_flags = SA_RESTART};
+    sem_init(&asked_to_stop, 0, 0);
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void wait_for_signal(void)
+{
+    while (sem_wait(&asked_to_stop) != 0)
+        ;
+    log_info("serve.stopping signal=%d", (int)stop_signal);
+}
+
 bool job_serve(const struct serve_job *job, struct err *err)
 {
     struct service *service = calloc(1, sizeof *service);
     struct threads threads = {0};
-    sigset_t signals;
     if (!service)
         return err_set(err, ERR_SYSTEM, "no memory for the service");
     service->settings = job->settings;
@@ -344,11 +380,7 @@ bool job_serve(const struct serve_job *job, struct err *err)
     pthread_mutex_init(&service->snapshot_change, NULL);
     pthread_mutex_init(&service->slate_lock, NULL);
     service->slates_end = &service->slates;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    signal(SIGPIPE, SIG_IGN);
+    expect_signals();
 
     struct err first = {0};
     if (!service_reload(service, &first)) /* nothing to serve yet is no reason not to take events */
@@ -359,18 +391,14 @@ bool job_serve(const struct serve_job *job, struct err *err)
     struct MHD_Daemon *daemon = fine ? listen_on(service, err) : NULL;
     fine = fine && daemon;
     if (fine) {
-        int got;
         say_where(job->settings, daemon);
-        sigwait(&signals, &got);
-        log_info("serve.stopping signal=%d", got);
+        wait_for_signal();
     }
     atomic_store(&service->stopping, true);
-    MHD_socket listening = daemon ? MHD_quiesce_daemon(daemon) : MHD_INVALID_SOCKET;
+    /* no MHD_quiesce_daemon(): 0.9.75 may find the socket gone from its epoll set, and aborts */
     stop_threads(&threads, service);
     if (daemon)
         MHD_stop_daemon(daemon);
-    if (listening != MHD_INVALID_SOCKET)
-        close(listening);
     snapshot_drop(service->snapshot);
     queue_release(&service->model_queue);
     queue_release(&service->write_queue);

@@ -86,6 +86,7 @@ struct server server_start(const char *home, const char *extra, const char *prel
              "exec " TESSERA
              " --home '%s' serve --port 0 --listeners 2 --workers 2 %s 2>>'%s/serve.log'",
              home, extra ? extra : "", home);
+    snprintf(server.log, sizeof server.log, "%.580s/serve.log", home);
     server.pid = fork();
     if (server.pid == 0) {
         dup2(fds[1], STDOUT_FILENO);
@@ -115,12 +116,23 @@ void server_kill(struct server *server)
     close(server->out);
 }
 
+/* What it said last, where it did not end well. */
+static void show_log(const struct server *server)
+{
+    char command[700];
+    snprintf(command, sizeof command, "tail -n 5 '%s' >&2", server->log);
+    if (system(command) != 0)
+        fprintf(stderr, "%s cannot be read\n", server->log);
+}
+
 int server_stop(struct server *server)
 {
     int status;
     kill(server->pid, SIGTERM);
     assert_int_equal(waitpid(server->pid, &status, 0), server->pid);
     close(server->out);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        show_log(server);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 

@@ -13,7 +13,8 @@
 struct server {
     pid_t pid;
     unsigned port;
-    int out; /* its stdout */
+    int out;       /* its stdout */
+    char log[600]; /* its stderr, appended to */
 };
 
 /* Copies the trained home of the fixture to a fresh folder; two versions lie in it. */
