@@ -80,7 +80,7 @@ rows() {
         done
     done
     controls="start continue grpo gspo"
-    [ "$kind" != reason ] || controls="start srpo"
+    [ "$kind" != reason ] || controls="start continue srpo"
     for row in "$@"; do
         for control in $controls; do
             of=$root/posttrain/$group.$control.files
@@ -114,8 +114,9 @@ ablation() { # group data
 # start is the version of stage reason
 reasons() { # group data
     stage="--stage reason --rl-check-every 200 --judge_users 5000"
+    later="--stage rl --rl-reasons true --learn-kept true --rl-steps 100 --rl-check-every 25 --rl-prompts 32 --judge_users 5000"
     rows "$1" "$2" reason "$NAMES" "$stage" "--reasons 10000 --json REASONS --reason-ranks RANKS" "start:" \
-        "srpo:--stage rl --rl-reasons true --learn-kept true --rl-steps 100 --rl-check-every 25 --rl-prompts 32 --judge_users 5000 --algo srpo"
+        "continue:$later --algo srpo --rl-weight 0" "srpo:$later --algo srpo" "grpo:$later --algo grpo"
 }
 if wants beauty-names && have_beauty beauty-names; then
     names beauty-names beauty
