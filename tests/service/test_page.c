@@ -96,7 +96,7 @@ static int start(void **state)
         execlp("chromedriver", "chromedriver", port, (char *)NULL);
         _exit(127);
     }
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 600; i++) { /* half a minute: other tests run beside it */
         struct reply reply = ask(&driver, "GET", "/status", NULL);
         long status = reply.status;
         reply_drop(&reply);
@@ -114,6 +114,10 @@ static int start(void **state)
              "chromium\"]}}}}",
              home);
     struct reply reply = ask(&driver, "POST", "/session", body);
+    if (reply.status != 200) { /* a cold browser may take longer than its driver waits */
+        reply_drop(&reply);
+        reply = ask(&driver, "POST", "/session", body);
+    }
     const char *id =
         json_string_value(json_object_get(json_object_get(reply.json, "value"), "sessionId"));
     if (!id)
