@@ -167,6 +167,22 @@ void hex_encode(char *digits, const unsigned char *bytes, size_t size)
         snprintf(digits + 2 * i, 3, "%02x", bytes[i]);
 }
 
+size_t names_find(char *const *names, size_t count, const char *name)
+{
+    size_t low = 0;
+    size_t high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): they are all set */
+        if (strcmp(names[middle], name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): they are all set */
+    return low < count && strcmp(names[low], name) == 0 ? low : SIZE_MAX;
+}
+
 bool parse_u64(uint64_t *value, const char *text, uint64_t least, uint64_t most)
 {
     if (*text < '0' || *text > '9')

@@ -35,6 +35,9 @@ size_t percent_decode(char *bytes, size_t size);
 /* Writes 2 * size lower-case digits and a final 0. */
 void hex_encode(char *digits, const unsigned char *bytes, size_t size);
 
+/* Where a name stands among rising ones, or SIZE_MAX. */
+size_t names_find(char *const *names, size_t count, const char *name);
+
 /* A whole decimal number within [least, most]; false leaves *value alone. */
 bool parse_u64(uint64_t *value, const char *text, uint64_t least, uint64_t most);
 bool parse_f64(double *value, const char *text);

@@ -36,6 +36,15 @@ void choice_score(double *lp, double *entropy, real *logits, const struct choice
     }
 }
 
+size_t choice_draw(const real *p, size_t count, struct rng *rng)
+{
+    double left = rng_uniform(rng);
+    size_t at = 0;
+    while (at + 1 < count && (left -= (double)p[at]) >= 0)
+        at++;
+    return at;
+}
+
 void choice_backward(struct params *grads, real *dz, real *p, real *query,
                      const struct policy *policy, const real *z, const struct choice *c,
                      double temperature, double g_lp, double g_entropy)

@@ -27,6 +27,8 @@ void choice_logits(real *logits, real *query, const struct policy *policy, const
 /* Logits become probabilities. */
 void choice_score(double *lp, double *entropy, real *logits, const struct choice *choice,
                   double temperature);
+/* Which of them, by their probabilities. */
+size_t choice_draw(const real *probabilities, size_t count, struct rng *rng);
 /*
  * Adds to grads and to dz [dim].  After choice_logits() and choice_score() with the same logits and
  * query, which are lost.

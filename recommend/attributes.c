@@ -228,16 +228,7 @@ void attributes_free(struct attributes *a)
 
 size_t attributes_find(const struct attributes *a, const char *tag)
 {
-    size_t low = 0;
-    size_t high = a->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (strcmp(a->tag[middle], tag) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < a->count && strcmp(a->tag[low], tag) == 0 ? low : SIZE_MAX;
+    return names_find(a->tag, a->count, tag);
 }
 
 bool attributes_of(uint32_t ids[ATTRIBUTES_AN_ITEM], size_t *found, const struct attributes *a,

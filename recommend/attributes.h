@@ -70,4 +70,11 @@ static inline size_t share_of(size_t having, size_t count)
     return having ? 1 + (having * 5 - 1) / count : 0;
 }
 
+/* How often an attribute came next after histories of which as many of `count` items had it. */
+static inline double attributes_next(const struct attributes *attributes, size_t attribute,
+                                     size_t having, size_t count)
+{
+    return attributes->next[attribute * SHARES + share_of(having, count)];
+}
+
 #endif

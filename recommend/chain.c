@@ -29,8 +29,7 @@ static size_t having(const struct chain_writer *w, uint32_t attribute)
 
 double chain_next_share(const struct chain_writer *w, uint32_t attribute)
 {
-    return w->attributes
-        ->next[attribute * SHARES + share_of(having(w, attribute), w->history_count)];
+    return attributes_next(w->attributes, attribute, having(w, attribute), w->history_count);
 }
 
 /* Whether catalogue and logs let it be said here. */
@@ -81,11 +80,10 @@ static bool share(const struct chain_writer *w, uint32_t a, uint32_t b)
 
 static bool is_cited(const struct chain *c, uint32_t a, uint32_t b)
 {
-    for (size_t i = 0; i < c->evidence_count; i++) {
-        const uint32_t *pair = c->evidence[i].item;
-        if ((pair[0] == a && pair[1] == b) || (pair[0] == b && pair[1] == a))
+    const uint32_t pair[2] = {a, b};
+    for (size_t i = 0; i < c->evidence_count; i++)
+        if (same_pair(c->evidence[i].item, pair))
             return true;
-    }
     return false;
 }
 

@@ -119,6 +119,12 @@ static inline bool chain_decides(const struct chain_writer *writer)
     return writer->choices > 1;
 }
 
+/* The same two items, in whichever order. */
+static inline bool same_pair(const uint32_t a[2], const uint32_t b[2])
+{
+    return (a[0] == b[0] && a[1] == b[1]) || (a[0] == b[1] && a[1] == b[0]);
+}
+
 /* A share as a tenth. */
 static inline unsigned tenths_of(double share)
 {

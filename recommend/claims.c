@@ -18,11 +18,7 @@ struct checking {
 static bool same_claim(const struct claim *a, const struct claim *b)
 {
     bool same = a->kind == b->kind && a->attribute == b->attribute && a->items == b->items;
-    if (!same || a->items == 0)
-        return same;
-    bool straight = a->item[0] == b->item[0] && a->item[1] == b->item[1];
-    bool crossed = a->item[0] == b->item[1] && a->item[1] == b->item[0];
-    return straight || crossed;
+    return same && (a->items == 0 || same_pair(a->item, b->item));
 }
 
 static void add(struct checking *c, struct claim claim)
@@ -79,7 +75,7 @@ static void check_intent(struct checking *c, const struct chain_degree *d)
 {
     const struct chain_writer *w = c->writer;
     size_t found = having(c, w->history, w->history_count, d->attribute);
-    double next = w->attributes->next[d->attribute * SHARES + share_of(found, w->history_count)];
+    double next = attributes_next(w->attributes, d->attribute, found, w->history_count);
     add(c, (struct claim){.kind = CLAIM_INTENT,
                           .attribute = d->attribute,
                           .said = middle(d->tenths),

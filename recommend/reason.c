@@ -197,9 +197,7 @@ static size_t choose(struct reasoned *out, struct reason_work *w, const struct p
     choice_logits(w->logits, w->query, policy, z, choice.symbols, count);
     choice_score(&lp, &entropy, w->logits, &choice, scale);
     if (options->temperature > 0) {
-        double left = rng_uniform(rng);
-        while (choice.chosen + 1 < count && (left -= (double)w->logits[choice.chosen]) >= 0)
-            choice.chosen++;
+        choice.chosen = choice_draw(w->logits, count, rng);
     } else {
         for (size_t i = 1; i < count; i++)
             choice.chosen = w->logits[i] > w->logits[choice.chosen] ? i : choice.chosen;

@@ -559,18 +559,7 @@ struct policy snapshot_policy(const struct snapshot *s)
 
 size_t snapshot_category(const struct snapshot *s, const char *name)
 {
-    size_t low = 0;
-    size_t high = s->categories;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): they are all set */
-        if (strcmp(s->category_names[middle], name) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): they are all set */
-    return low < s->categories && strcmp(s->category_names[low], name) == 0 ? low : SIZE_MAX;
+    return names_find(s->category_names, s->categories, name);
 }
 
 bool snapshot_in_category(const struct snapshot *s, uint32_t row, size_t category)

@@ -325,7 +325,7 @@ static void build_likes(struct moment *m)
 
 static double came_next(const struct moment *m, uint32_t id)
 {
-    return m->a->next[id * SHARES + share_of(m->counts[id], m->e->history_count)];
+    return attributes_next(m->a, id, m->counts[id], m->e->history_count);
 }
 
 /* Of next's attributes the likeliest after such a history. */
@@ -350,12 +350,9 @@ static bool is_dropped(const struct moment *m, uint32_t row)
 /* True, of the history, and no pair that is among the `kept` already. */
 static bool may_be_evidence(const struct moment *m, const struct chain_evidence *e, size_t kept)
 {
-    for (size_t i = 0; i < kept; i++) {
-        const uint32_t *pair = m->e->chain.evidence[i].item;
-        if ((pair[0] == e->item[0] && pair[1] == e->item[1]) ||
-            (pair[0] == e->item[1] && pair[1] == e->item[0]))
+    for (size_t i = 0; i < kept; i++)
+        if (same_pair(m->e->chain.evidence[i].item, e->item))
             return false;
-    }
     for (size_t k = 0; k < 2; k++)
         if (!times(m, e->item[k]) || is_dropped(m, e->item[k]) ||
             !snapshot_has_attribute(m->s, e->item[k], e->attribute))

@@ -59,14 +59,7 @@ static uint32_t draw_symbol(const struct rl *rl, struct rl_part *p, const struct
     const struct choice choice = {w->choice, w->choices, 0};
     choice_logits(p->logits, p->query, rl->policy, z, w->choice, w->choices);
     choice_score(&lp, &entropy, p->logits, &choice, rl->settings->rl_temperature);
-    double left = rng_uniform(rng);
-    size_t at = 0;
-    for (; at + 1 < w->choices; at++) {
-        left -= (double)p->logits[at];
-        if (left < 0)
-            break;
-    }
-    return w->choice[at];
+    return w->choice[choice_draw(p->logits, w->choices, rng)];
 }
 
 void rl_chains_draw(struct rl *rl, struct rl_part *p, struct rng *rng)
