@@ -45,6 +45,12 @@ void tokenizer_free(struct tokenizer *t)
     free(t);
 }
 
+uint32_t tokenizer_marks(const struct tokenizer *t)
+{
+    (void)t;
+    return TOKENIZER_MARKS_AT;
+}
+
 size_t tokenizer_size(const struct tokenizer *t)
 {
     return t->size;

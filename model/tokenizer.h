@@ -61,7 +61,8 @@ bool tokenizer_write(const struct tokenizer *tokenizer, const char *path,
                      struct err *err) MUST_CHECK;
 void tokenizer_free(struct tokenizer *tokenizer); /* NULL is fine */
 
-size_t tokenizer_size(const struct tokenizer *tokenizer); /* tokens */
+size_t tokenizer_size(const struct tokenizer *tokenizer);    /* tokens */
+uint32_t tokenizer_marks(const struct tokenizer *tokenizer); /* the first mark's token */
 
 /* Writes at most `most` tokens of the text and returns how many; the rest of it is left out. */
 size_t tokenizer_encode(uint32_t *tokens, size_t most, const struct tokenizer *tokenizer,

@@ -70,7 +70,7 @@ size_t list_make(uint32_t *rows, size_t n, struct list_work *w, const struct sna
     trie_count_allowed(w->allowed_before, w->skip, s->rows);
     policy_forward_prefixes(&w->policy, policy, &packed, w->input);
     for (size_t k = 0; k < n; k++) {
-        w->input[count + k] = k ? rows[k - 1] : TOKEN + TOKENIZER_MARKS_AT + MARK_LIST;
+        w->input[count + k] = k ? rows[k - 1] : TOKEN + policy->marks + MARK_LIST;
         policy_forward_step(&w->policy, policy, &packed, w->input, k);
         mask.listed_count = k;
         const struct legal_tiles legal = trie_legal(&mask);

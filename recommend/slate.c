@@ -100,7 +100,7 @@ static size_t read_query(struct slate_work *w, const struct snapshot *s, size_t 
 {
     uint32_t *at = w->history + count;
     size_t tokens = text_symbols(at + 1, QUERY_TOKENS_MAX, s->version->tokenizer, query, err);
-    at[0] = TOKEN + TOKENIZER_MARKS_AT + MARK_QUERY;
+    at[0] = TOKEN + s->version->policy.marks + MARK_QUERY;
     return tokens ? count + 1 + tokens : count;
 }
 

@@ -139,6 +139,7 @@ static bool place(struct version *version, const struct shape *shape, struct err
             shape->items, shape->levels, shape->vocab, index->items, index->levels, tokens);
     version->policy.shape = *shape;
     version->policy.kernels = kernels_best();
+    version->policy.marks = tokenizer_marks(version->tokenizer);
     if (!trie_open(&version->trie, index->codes, NULL, index->items, index->levels, err) ||
         (shape->node_vectors && !number_nodes(version, err)))
         return false;

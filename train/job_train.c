@@ -364,6 +364,7 @@ static bool open_tasks(struct training *t, struct err *err)
     if (t->words && t->texts_revision)
         t->told = told_load(&t->data, t->version, t->words, t->texts_revision, err);
     t->tasks = (struct tasks){.words = t->words,
+                              .marks = t->version->policy.marks,
                               .told = t->told,
                               .sequences = &t->data.sequences,
                               .seen = t->version->policy.items.seen,

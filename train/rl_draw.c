@@ -108,7 +108,7 @@ static void draw_lists(struct rl *rl, struct rl_part *p, struct rng *rng)
         uint32_t *input = p->input + start + k * rows;
         for (size_t r = 0; r < rows; r++) {
             uint32_t above = k ? p->names.item[rl_name_at(p, rl, r, k - 1)] : NO_ITEM;
-            input[r] = above == NO_ITEM ? TOKEN + TOKENIZER_MARKS_AT + MARK_LIST : above;
+            input[r] = above == NO_ITEM ? TOKEN + rl->policy->marks + MARK_LIST : above;
         }
         policy_forward_step(&p->work, rl->policy, &p->packed, p->input, k);
         struct sampled names = names_of_rank(p, rows, k, tiles);

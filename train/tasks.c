@@ -23,7 +23,7 @@ static void put(const struct building *b, uint32_t symbol)
 
 static void put_mark(const struct building *b, enum mark mark)
 {
-    put(b, TOKEN + TOKENIZER_MARKS_AT + mark);
+    put(b, TOKEN + b->tasks->marks + mark);
 }
 
 static void put_word(const struct building *b, size_t word)
@@ -55,7 +55,7 @@ static bool want_from(const struct building *b, size_t from)
         t->target[i - 1] = t->input[i];
         t->weight[i - 1] = (real)b->tasks->word_weight;
     }
-    return want(b, TOKEN + TOKENIZER_MARKS_AT + MARK_END);
+    return want(b, TOKEN + b->tasks->marks + MARK_END);
 }
 
 size_t held_words(size_t places[HELD_WORDS], const struct item_words *w, size_t row)

@@ -46,6 +46,7 @@ struct tasks {
     const struct chain_examples *chains; /* NULL, or these among them, chains_density() */
     double reason_share, reason_weight;
     size_t steps;              /* of the stage; 0: no curriculum */
+    uint32_t marks;            /* as in struct policy */
     const unsigned char *seen; /* [items]: only those are targets */
     size_t per_epoch;
     double item_weight, word_weight; /* of a target's loss, beside 1 for a window's */

@@ -52,6 +52,7 @@ static int start(void **state)
         (struct item_words){CATALOGUE, first, word_at, token, CATALOGUE * WORDS, CATALOGUE * WORDS};
     sequences = (struct sequences){USERS, USERS * EVENTS, user_first, events};
     tasks = (struct tasks){.words = &words,
+                           .marks = TOKENIZER_MARKS_AT,
                            .sequences = &sequences,
                            .seen = seen,
                            .per_epoch = 400,
