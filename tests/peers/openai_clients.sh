@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 home=${1:-build/demo}
 [ -e "$home/production/recommend" ] || { echo "$home: expected a home with a version in production (./run demo makes one)"; exit 2; }
-tools=build/peers
+tools=build/clients
 mkdir -p $tools
 [ -x $tools/venv/bin/python ] || python3 -m venv $tools/venv
 $tools/venv/bin/python -c 'import openai' 2>/dev/null || $tools/venv/bin/pip install -q openai
