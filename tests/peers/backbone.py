@@ -155,9 +155,27 @@ def main():
         for path in sys.argv[2:]:
             model = load_gguf(path)
             folder = pathlib.Path(scratch)
-            long = [rng.integers(0, model.config.vocab_size, n).tolist() for n in (60, 20)]
+            long = [tokens_of(path, text) for text in TEXTS]
             good &= compare(pathlib.Path(path).name, ours(program, path, long, folder), reference(model, long))
     sys.exit(0 if good else 1)
+
+
+# Plain text: on random tokens gradients of a real model are so ill-conditioned that transformers in
+# fp32 is itself up to 1.2e-3 from transformers in fp64.
+TEXTS = ("I liked Alien and The Thing because they take their time. Which films should I watch next, and why? "
+         "I have seen most of what John Carpenter made, so please leave his films out of the list.",
+         "The quick brown fox jumps over the lazy dog while it rains in Paris.")
+
+
+def tokens_of(path, text):
+    """The longest token that fits, again and again: what the text is cut into does not matter here."""
+    words = gguf.GGUFReader(path).fields["tokenizer.ggml.tokens"].contents()
+    place, text, out = {w: i for i, w in enumerate(words)}, text.replace(" ", "\u0120"), []
+    while text:
+        size = next(n for n in range(24, 0, -1) if text[:n] in place)
+        out.append(place[text[:size]])
+        text = text[size:]
+    return out
 
 
 def load_gguf(path):
