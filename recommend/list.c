@@ -15,6 +15,7 @@ static void work_layout(struct list_work *w, const struct snapshot *s, struct ar
     w->allowed_before = arena_take(arena, w->rows_max / 64 + 1, sizeof *w->allowed_before);
     w->input = arena_take(arena, positions, sizeof *w->input);
     w->hits = arena_take(arena, w->beam_max, sizeof *w->hits);
+    w->log_p = arena_take(arena, LIST_RANKS_MAX, sizeof *w->log_p);
 }
 
 bool list_work_open(struct list_work *w, const struct snapshot *s, size_t prompt_max, size_t beam,
@@ -23,6 +24,10 @@ bool list_work_open(struct list_work *w, const struct snapshot *s, size_t prompt
     struct arena ruler = {0};
     *w = (struct list_work){
         .rows_max = s->rows, .prompt_max = prompt_max, .beam_max = beam + LIST_RANKS_MAX};
+    if (w->beam_max > DECODE_BEAM_MAX)
+        w->beam_max = DECODE_BEAM_MAX;
+    if (w->prompt_max > LIST_PROMPT_MAX)
+        w->prompt_max = LIST_PROMPT_MAX;
     work_layout(w, s, &ruler);
     if (!arena_open(&w->arena, ruler.used, err))
         return false;
@@ -49,10 +54,11 @@ bool list_next(struct hit *next, struct hit *hits, size_t beam, struct decode_wo
                const uint32_t *listed, size_t count)
 {
     struct trie_mask left = *mask;
+    size_t width = beam + count < decode->beam_max ? beam + count : decode->beam_max;
     left.listed_count = 0;
     for (int round = 0; round < 2; round++) {
         const struct legal_tiles legal = trie_legal(&left);
-        size_t found = name_beam(hits, beam + count, decode, policy, z, &legal);
+        size_t found = name_beam(hits, width, decode, policy, z, &legal);
         for (size_t i = 0; i < found; i++)
             if (!list_holds(listed, count, hits[i].row)) {
                 *next = hits[i];
@@ -81,7 +87,7 @@ size_t list_make(uint32_t *rows, size_t n, struct list_work *w, const struct sna
                                    .late = &s->late_trie,
                                    .skip = w->skip,
                                    .allowed_before = w->allowed_before};
-    assert(n <= LIST_RANKS_MAX && beam + LIST_RANKS_MAX <= w->beam_max);
+    assert(n <= LIST_RANKS_MAX && beam <= w->beam_max);
     if (count == 0)
         return 0;
     memcpy(w->input, prompt + prompt_count - count, count * sizeof *w->input);
@@ -95,6 +101,7 @@ size_t list_make(uint32_t *rows, size_t n, struct list_work *w, const struct sna
                        w->policy.trunk.z + (count + k) * policy->shape.dim, &mask, rows, k))
             return k;
         rows[k] = next.row;
+        w->log_p[k] = next.score;
     }
     return n;
 }

@@ -20,7 +20,7 @@
 #include "recommend/snapshot.h"
 
 /* LIST_HISTORY_MAX: rows of a history before <list> in what a list is learnt from */
-enum { LIST_RANKS_MAX = 24, LIST_HISTORY_MAX = 40 };
+enum { LIST_RANKS_MAX = 50, LIST_HISTORY_MAX = 40, LIST_PROMPT_MAX = 1024 };
 
 static inline bool list_holds(const uint32_t *rows, size_t count, uint32_t row)
 {
@@ -39,9 +39,10 @@ struct list_work {
     uint32_t *allowed_before;
     uint32_t *input; /* [prompt_max + LIST_RANKS_MAX] */
     struct hit *hits;
+    float *log_p; /* [LIST_RANKS_MAX] of the ranks of the last list */
 };
 
-/* Names of a beam are looked at beyond those that are listed; beam <= 512 - LIST_RANKS_MAX. */
+/* beam: names looked at beyond those that are listed, 1 .. DECODE_BEAM_MAX. */
 bool list_work_open(struct list_work *work, const struct snapshot *snapshot, size_t prompt_max,
                     size_t beam, struct err *err) MUST_CHECK;
 void list_work_close(struct list_work *work);
@@ -51,7 +52,8 @@ void list_begin(struct list_work *work, const struct snapshot *snapshot);
 
 /*
  * Writes up to n <= LIST_RANKS_MAX rows, the best first, and returns how many: fewer only if the
- * mask has no more.  The newest prompt_max symbols of the prompt are read; none of it gives none.
+ * mask has no more.  The newest prompt_max symbols of the prompt are read, at most LIST_PROMPT_MAX;
+ * none of it gives none.
  */
 size_t list_make(uint32_t *rows, size_t n, struct list_work *work, const struct snapshot *snapshot,
                  const uint32_t *prompt, size_t prompt_count, size_t beam);
@@ -59,7 +61,7 @@ size_t list_make(uint32_t *rows, size_t n, struct list_work *work, const struct 
 /*
  * The rank after `count` listed rows, from z [dim] at the last of them: its row and log p of its
  * name under the mask (which holds what is listed, unless a beam held nothing else).  hits [beam +
- * count] is scratch, of which decode has room for.  False: the mask has no more.
+ * count, at most what decode has room for] is scratch.  False: the mask has no more.
  */
 bool list_next(struct hit *next, struct hit *hits, size_t beam, struct decode_work *decode,
                const struct policy *policy, const real *z, const struct trie_mask *mask,
