@@ -1,5 +1,7 @@
 #include "model/streams_parts.h"
 
+#include "model/tokenizer.h"
+
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
@@ -113,9 +115,11 @@ static void layout(struct streams *s, struct arena *arena)
     s->sine = arena_take(arena, o->positions * s->head / 2, sizeof(float));
     s->cache = arena_take(arena, o->streams * s->stream_cache, s->value);
     s->length = arena_take(arena, o->streams, sizeof *s->length);
+    s->places = arena_take(arena, o->streams * o->positions, sizeof *s->places);
     s->runs = arena_take(arena, o->streams, sizeof *s->runs);
     s->symbols = arena_take(arena, o->rows, sizeof *s->symbols);
     s->run_of = arena_take(arena, o->rows, sizeof *s->run_of);
+    s->place = arena_take(arena, o->rows, sizeof *s->place);
     s->x = arena_take(arena, o->rows * d, sizeof(float));
     s->qkv = arena_take(arena, o->rows * s->qkv_stride, sizeof(float));
     s->xs = arena_take(arena, o->rows * s->x_stride, s->value);
@@ -245,6 +249,17 @@ static void work_piece(void *self, size_t piece, size_t worker)
     stream_work(&s->seats[piece]);
 }
 
+static void note_places(struct streams *s, const struct stream_input *in, size_t length)
+{
+    const uint32_t list_mark = TOKEN + s->policy->marks + MARK_LIST;
+    struct place *places = s->places + in->stream * s->options.positions;
+    for (size_t r = 0; r < in->count; r++) {
+        size_t at = length + r;
+        places[at] = place_after(at ? &places[at - 1] : NULL, in->symbols[r], list_mark);
+        s->place[s->rows + r] = places[at].at;
+    }
+}
+
 static void begin(struct streams *s, const struct stream_input *inputs, size_t count)
 {
     s->run_count = count;
@@ -262,6 +277,7 @@ static void begin(struct streams *s, const struct stream_input *inputs, size_t c
         memcpy(s->symbols + s->rows, in->symbols, in->count * sizeof *s->symbols);
         for (size_t r = 0; r < in->count; r++)
             s->run_of[s->rows + r] = (uint32_t)i;
+        note_places(s, in, length);
         s->rows += in->count;
         s->length[in->stream] += in->count;
     }

@@ -121,7 +121,7 @@ static void qkv_unit(struct stream_seat *seat, size_t layer, size_t unit)
 
 /* out [head] = a head as it came out of its product, with its bias, normed and turned. */
 static void shape_head_of(struct stream_seat *seat, float *out, const float *in, const float *bias,
-                          const float *weight, size_t position)
+                          const float *weight, size_t place)
 {
     const struct streams *s = seat->streams;
     size_t half = s->head / 2;
@@ -134,8 +134,8 @@ static void shape_head_of(struct stream_seat *seat, float *out, const float *in,
                                     (float)s->policy->shape.norm_eps);
         memcpy(biased, out, s->head * sizeof *out);
     }
-    const float *cosine = s->cosine + position * half;
-    const float *sine = s->sine + position * half;
+    const float *cosine = s->cosine + place * half;
+    const float *sine = s->sine + place * half;
     for (size_t c = 0; c < half; c++) {
         out[c] = biased[c] * cosine[c] - biased[c + half] * sine[c];
         out[c + half] = biased[c + half] * cosine[c] + biased[c] * sine[c];
@@ -197,7 +197,7 @@ static void remember(struct stream_seat *seat, size_t layer, size_t row, size_t 
     const float *bias = layer_part(p->v_bias, shape->qkv_bias, layer, s->kv, at);
     void *keys = keys_of(s, run->stream, layer, kv_head);
     shape_head_of(seat, seat->head, k, layer_part(p->k_bias, shape->qkv_bias, layer, s->kv, at),
-                  layer_part(p->k_norm, shape->qk_norm, layer, s->head, 0), position);
+                  layer_part(p->k_norm, shape->qk_norm, layer, s->head, 0), s->place[row]);
     put_key(s, keys, seat->head, position);
     for (size_t c = 0; c < s->head; c++)
         seat->head[c] = v[c] + (bias ? bias[c] : 0);
@@ -213,8 +213,8 @@ static void remember_unit(struct stream_seat *seat, size_t layer, size_t unit)
 }
 
 /* Turned queries of rows [from, from + rows), of the heads that share a head of k. */
-static void gather_queries(struct stream_seat *seat, size_t layer, const struct stream_run *run,
-                           size_t from, size_t rows, size_t kv_head)
+static void gather_queries(struct stream_seat *seat, size_t layer, size_t from, size_t rows,
+                           size_t kv_head)
 {
     struct streams *s = seat->streams;
     const struct shape *shape = &s->policy->shape;
@@ -225,8 +225,7 @@ static void gather_queries(struct stream_seat *seat, size_t layer, const struct 
         size_t at = (kv_head * s->group + i % s->group) * s->head;
         shape_head_of(seat, seat->head, s->qkv + row * s->qkv_stride + at,
                       layer_part(p->q_bias, shape->qkv_bias, layer, s->wide, at),
-                      layer_part(p->q_norm, shape->qk_norm, layer, s->head, 0),
-                      run->begin + row - run->first);
+                      layer_part(p->q_norm, shape->qk_norm, layer, s->head, 0), s->place[row]);
         for (size_t c = 0; c < s->head; c++)
             seat->head[c] *= scale;
         stream_values(s, value_at(s, seat->q, i * s->head), seat->head, s->head);
@@ -260,7 +259,7 @@ static void attend(struct stream_seat *seat, size_t layer, const struct stream_r
                                     .x_stride = s->head,
                                     .out_stride = s->positions,
                                     .panel_stride = PANEL * s->head};
-    gather_queries(seat, layer, run, from, rows, kv_head);
+    gather_queries(seat, layer, from, rows, kv_head);
     stream_product(s, seat->score, seat->q, keys, &product);
     weigh(seat, first, rows * s->group, seen);
     product.ins = seen;

@@ -64,11 +64,13 @@ struct streams {
     float *cosine, *sine; /* [positions, head / 2] */
     void *cache;          /* [streams, stream_cache] values */
     size_t *length;       /* [streams] */
+    struct place *places; /* [streams, positions] of what each has read */
     /* of a step */
     struct stream_run *runs; /* [streams] */
     size_t run_count, rows;
     uint32_t *symbols;      /* [rows] */
     uint32_t *run_of;       /* [rows] */
+    uint32_t *place;        /* [rows] where each stands in time */
     float *x;               /* [rows, dim] */
     float *qkv;             /* [rows, qkv_stride] */
     void *xs, *mixed, *act; /* [rows, their stride] values */

@@ -5,6 +5,7 @@
 #include "tests/test.h"
 
 #include "model/streams.h"
+#include "model/tokenizer.h"
 
 #include <math.h>
 
@@ -75,7 +76,7 @@ static void bench_open(struct bench *b, const struct shape *shape)
     const struct loss_options options = {0};
     const uint32_t first[2] = {0, LENGTH};
     const struct packed packed = {.positions = LENGTH, .sequences = 1, .first = first};
-    *b = (struct bench){.policy = {.shape = *shape, .kernels = kernels_best()}};
+    *b = (struct bench){.policy = {.shape = *shape, .kernels = kernels_best(), .marks = 3}};
     assert_fine(shape_check(shape, "shape", &err), err);
     lay_out(b, &ruler);
     assert_fine(arena_open(&b->arena, ruler.used, &err), err);
@@ -84,8 +85,9 @@ static void bench_open(struct bench *b, const struct shape *shape)
     fill(b, &rng);
     for (size_t i = 0; i < STREAMS; i++) {
         for (size_t k = 0; k < LENGTH; k++)
-            b->symbols[i][k] = rng_below(&rng, 3) ? TOKEN + (uint32_t)rng_below(&rng, VOCAB_SIZE)
-                                                  : (uint32_t)rng_below(&rng, ROWS);
+            b->symbols[i][k] = k == 20 * (i % 2) + 3 ? TOKEN + 3 + MARK_LIST
+                               : rng_below(&rng, 3)  ? TOKEN + (uint32_t)rng_below(&rng, VOCAB_SIZE)
+                                                     : (uint32_t)rng_below(&rng, ROWS);
         policy_forward(&b->work, &b->policy, &packed, b->symbols[i], &options);
         memcpy(b->want + i * LENGTH * shape->dim, b->work.trunk.z,
                LENGTH * shape->dim * sizeof(real));
