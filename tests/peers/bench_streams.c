@@ -5,10 +5,10 @@
  *
  * One line of JSON: tokens/s read (a prompt of 512, in slices of 128), tokens/s written by 1 and by
  * 16 streams behind 200 symbols each (text head included; the next token is the likeliest), and the
- * milliseconds from a prompt of 200 to its first token and to a full list of 10, by recommend/talks.
- * Weights are random: they cost the same.  smollm2 has the shape of SmolLM2-135M (bf16), small that
- * of the default policy (fp32); the list is of a made-up catalogue of 7,637 items.  The best of
- * several rounds.
+ * milliseconds from a prompt of 200 to its first token and to a full list of 10, by
+ * recommend/talks. Weights are random: they cost the same.  smollm2 has the shape of SmolLM2-135M
+ * (bf16), small that of the default policy (fp32); the list is of a made-up catalogue of 7,637
+ * items.  The best of several rounds.
  */
 #include "base/files.h"
 #include "base/rng.h"
