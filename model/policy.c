@@ -103,13 +103,6 @@ static void gather_content(struct policy_work *w, const struct policy *policy,
     }
 }
 
-/* An item's own embedding is compared as it is and read times sqrt(d) (Vaswani et al. 2017, 3.4).
- */
-static real own_scale(const struct shape *shape)
-{
-    return (real)sqrt((double)shape->dim);
-}
-
 static void gather_inputs(struct policy_work *w, const struct policy *policy, const uint32_t *input,
                           size_t from, size_t to)
 {
@@ -128,7 +121,7 @@ static void gather_inputs(struct policy_work *w, const struct policy *policy, co
         for (size_t l = 0; l < s->levels; l++)
             axpy(x + i * d, 1, p->tile_in + (l * s->tiles + codes[l]) * d, d);
         if (input[i] < policy->items.count && (!w->trunk.learns || w->own_kept[i]))
-            axpy(x + i * d, own_scale(s), p->own + (size_t)input[i] * d, d);
+            axpy(x + i * d, (real)shape_own_scale(s), p->own + (size_t)input[i] * d, d);
     }
 }
 
@@ -187,7 +180,7 @@ static void inputs_backward(struct policy_work *w, struct params *grads,
         for (size_t l = 0; l < s->levels; l++)
             axpy(grads->tile_in + (l * s->tiles + codes[l]) * d, 1, dx + i * d, d);
         if (w->own_kept[i] && policy->items.seen[input])
-            axpy(grads->own + (size_t)input * d, own_scale(s), dx + i * d, d);
+            axpy(grads->own + (size_t)input * d, (real)shape_own_scale(s), dx + i * d, d);
     }
 }
 

@@ -3,14 +3,12 @@
  *
  * A position holds a symbol: an item (its row) or a token of text (TOKEN + its number).
  *
- *     input    x_i = sum_l tile_in[l, c_l] + content_in v_i + sqrt(d) own[i]   an item
+ *     input    x_i = sum_l tile_in[l, c_l] + content_in v_i + a own[i]         an item; a: sqrt(d)
  *              x_t = text[t]                                                   a token
- *     say      p(token) = softmax(text z)                                      tied to the input
- *     find     s_i = (find_query z) . f_i          f_i = find_content v_i + own[i]
- *                                                  f_i of a newcomer is given
- *     name     h_1 = name_start z
- *              p(tile l) = softmax over legal ((tile_out[l] + m_l) h_l + tile_bias[l])
- *              h_{l+1} = h_l + depth_down[l] silu(depth_up[l] h_l + depth_tile[l, c_l])
+ *     say      p(token) = softmax(text z)                                      or text_out, if
+ * untied find     s_i = (find_query z) . f_i          f_i = find_content v_i + own[i] f_i of a
+ * newcomer is given name     h_1 = name_start z p(tile l) = softmax over legal ((tile_out[l] + m_l)
+ * h_l + tile_bias[l]) h_{l+1} = h_l + depth_down[l] silu(depth_up[l] h_l + depth_tile[l, c_l])
  *              p(last tile = member j) = softmax over members (h_{L+1} . f_j)
  *
  * (the depth head follows RQ-Transformer, Lee et al., CVPR 2022: each tile from z and the tiles

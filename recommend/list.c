@@ -15,6 +15,7 @@ static void work_layout(struct list_work *w, const struct snapshot *s, struct ar
     w->allowed_before = arena_take(arena, w->rows_max / 64 + 1, sizeof *w->allowed_before);
     w->input = arena_take(arena, positions, sizeof *w->input);
     w->hits = arena_take(arena, w->beam_max, sizeof *w->hits);
+    w->log_p = arena_take(arena, LIST_RANKS_MAX, sizeof *w->log_p);
 }
 
 bool list_work_open(struct list_work *w, const struct snapshot *s, size_t history_max,
@@ -22,8 +23,8 @@ bool list_work_open(struct list_work *w, const struct snapshot *s, size_t histor
 {
     struct arena ruler = {0};
     *w = (struct list_work){.rows_max = s->rows, .history_max = history_max, .beam_max = beam_max};
-    if (w->history_max > LIST_HISTORY_MAX)
-        w->history_max = LIST_HISTORY_MAX;
+    if (w->history_max > LIST_PROMPT_MAX)
+        w->history_max = LIST_PROMPT_MAX;
     work_layout(w, s, &ruler);
     if (!arena_open(&w->arena, ruler.used, err))
         return false;
@@ -78,6 +79,7 @@ size_t list_make(uint32_t *rows, size_t n, struct list_work *w, const struct sna
                       w->policy.trunk.z + (count + k) * policy->shape.dim, &legal) == 0)
             return k;
         rows[k] = w->hits[0].row;
+        w->log_p[k] = w->hits[0].score;
     }
     return n;
 }

@@ -14,7 +14,7 @@
 
 #include "recommend/snapshot.h"
 
-enum { LIST_RANKS_MAX = 24, LIST_HISTORY_MAX = 40 };
+enum { LIST_RANKS_MAX = 50, LIST_HISTORY_MAX = 40, LIST_PROMPT_MAX = 1024 };
 
 struct list_work {
     size_t rows_max, history_max, beam_max;
@@ -25,6 +25,7 @@ struct list_work {
     uint32_t *allowed_before;
     uint32_t *input; /* [history_max + LIST_RANKS_MAX] */
     struct hit *hits;
+    float *log_p; /* [LIST_RANKS_MAX] of the ranks of the last list */
 };
 
 bool list_work_open(struct list_work *work, const struct snapshot *snapshot, size_t history_max,
@@ -36,7 +37,7 @@ void list_begin(struct list_work *work, const struct snapshot *snapshot);
 
 /*
  * Writes up to n <= LIST_RANKS_MAX rows, the best first, and returns how many: fewer only if the
- * mask has no more.  The newest history_max of the history are read, at most LIST_HISTORY_MAX; none
+ * mask has no more.  The newest history_max of the history are read, at most LIST_PROMPT_MAX; none
  * of it gives none.
  */
 size_t list_make(uint32_t *rows, size_t n, struct list_work *work, const struct snapshot *snapshot,

@@ -43,6 +43,7 @@ static bool works_open(struct works *w, const struct snapshot *snapshot, size_t 
                        size_t beam, bool slates, bool lists, struct thread_pool *pool,
                        struct err *err)
 {
+    size_t read_max = history_max < LIST_HISTORY_MAX ? history_max : LIST_HISTORY_MAX;
     *w = (struct works){.threads = thread_pool_count(pool)};
     w->slates = slates ? calloc(w->threads, sizeof *w->slates) : NULL;
     w->lists = lists ? calloc(w->threads, sizeof *w->lists) : NULL;
@@ -53,7 +54,7 @@ static bool works_open(struct works *w, const struct snapshot *snapshot, size_t 
         err_set(err, ERR_SYSTEM, "no memory for lists");
     for (size_t t = 0; fine && t < w->threads; t++)
         fine = (!slates || slate_work_open(&w->slates[t], snapshot, 0, history_max, err)) &&
-               (!lists || list_work_open(&w->lists[t], snapshot, history_max, beam, err));
+               (!lists || list_work_open(&w->lists[t], snapshot, read_max, beam, err));
     return fine;
 }
 

@@ -124,6 +124,8 @@ static void check_tensor(struct bench *b, size_t i)
     size_t row = extent_of(PARAMS[i].dims[2], &TOY_SHAPE);
     double difference = 0;
     double length = 0;
+    if (count == 0) /* of other families: test_families.c */
+        return;
     loss_of(b, true);
     double *grad = malloc(count * sizeof *grad);
     assert_non_null(grad);
