@@ -71,8 +71,9 @@ void call_fail(struct call *call, const struct err *err); /* status and code fro
 /* An err whose text begins with the field it is about, under a code of the caller's. */
 void call_refuse(struct call *call, unsigned status, const char *code, const struct err *err);
 
-enum MHD_Result call_send(struct call *call);    /* by its listener */
-void call_done(struct call *call);               /* resumes it: the reply is there */
-const char *call_key(const struct call *call);   /* the API key that came with it, or NULL */
+enum MHD_Result call_send(struct call *call);  /* by its listener */
+void call_note(const struct call *call);       /* into the metrics */
+void call_done(struct call *call);             /* resumes it: the reply is there */
+const char *call_key(const struct call *call); /* the API key that came with it, or NULL */
 
 #endif

@@ -54,7 +54,7 @@ struct chat_request {
     const char *model, *user, *conversation; /* NULL: not given */
     const json_t *exclude, *undo;            /* arrays of texts, or NULL */
     bool stream, usage, reasons;
-    json_t *made; /* owned: lists that were given as one text */
+    json_t *made;     /* owned: lists that were given as one text */
     const char *code; /* of a refusal: why, for machines */
 };
 
@@ -80,24 +80,24 @@ struct speech {
     double spoke_s; /* when something was added last */
 };
 
-struct stage;
+struct answer;
 
 struct chat {
     struct chat *next; /* in a list: waiting, or answered */
     struct service *service;
     struct chat_request request;
-    char id[64], model[64], version[64];
+    char id[64];
     int64_t created_s;
     struct conversation_key conversation; /* of API key and conversation id */
     atomic_uint holders;
     struct speech speech;
-    struct call *call; /* of a chat that does not stream: suspended until its reply is there */
-    struct answer *answer; /* owned: what the speaker makes of it; NULL: not begun */
+    struct call *call;     /* of a chat that does not stream: suspended until its reply is there */
+    struct answer *answer; /* owned, the speaker's; NULL: not begun */
 };
 
 /* ---- the listener's side ---- */
 
-struct chat *chat_new(struct call *call, struct err *err) MUST_CHECK; /* held once: by the call */
+struct chat *chat_new(struct call *call); /* held by the call; NULL: no memory */
 struct chat *chat_hold(struct chat *chat);
 void chat_drop(struct chat *chat); /* NULL is fine */
 void chat_left(struct chat *chat); /* the request is over; drops the call's hold */
@@ -109,13 +109,17 @@ struct MHD_Response *speech_response(struct chat *chat);
 
 void speech_add(struct chat *chat, const char *bytes, size_t size);
 void speech_end(struct chat *chat);
-bool speech_gone(struct chat *chat); /* looks at the socket */
+bool speech_gone(struct chat *chat);                    /* looks at the socket */
+double speech_silence(struct chat *chat, double now_s); /* seconds since something was added */
 
-/* Answers, or ends with an error, whatever form the client asked for. */
-void chat_answer(struct chat *chat, const char *text);
+/* Ends a chat with an error, in whatever form the client asked for. */
 void chat_fail(struct chat *chat, unsigned status, const char *code, const char *detail);
 
-/* False: too many wait, or the service is going down. */
+/* ---- the speaker ---- */
+
+void speaker_init(struct service *service); /* before any thread */
+void speaker_release(struct service *service);
+/* False: too many wait, or the service is going down.  Holds the chat. */
 bool chat_wait(struct service *service, struct chat *chat);
 void *speaker_main(void *service);
 void speaker_close(struct service *service); /* nobody waits any more; those answered may end */

@@ -30,7 +30,8 @@ static bool whole(size_t *out, const json_t *object, const char *place, const ch
         return true;
     if (json_is_number(value))
         number = json_number_value(value);
-    else if (json_is_string(value) && *place && parse_u64(&parsed, json_string_value(value), 0, most))
+    else if (json_is_string(value) && *place &&
+             parse_u64(&parsed, json_string_value(value), 0, most))
         number = (double)parsed;
     else
         return err_set(err, ERR_INPUT, "%s%s: expected a whole number, found %s", place, name,
@@ -57,14 +58,16 @@ static bool is_text(const json_t *value, const char *text)
 /* What would make another answer than the one that is given must not be passed over in silence. */
 static bool refuse_unsupported(struct chat_request *r, const json_t *body, struct err *err)
 {
-    static const char *const fields[] = {"tools",     "functions",    "logprobs", "top_logprobs",
-                                         "logit_bias", "audio",       "web_search_options"};
+    static const char *const fields[] = {
+        "tools",      "functions", "logprobs",          "top_logprobs",
+        "logit_bias", "audio",     "web_search_options"};
     size_t n = 1;
     for (size_t i = 0; i < COUNT(fields); i++) {
         const json_t *value = json_object_get(body, fields[i]);
         bool zero = json_is_number(value) && json_number_value(value) == 0;
         if (!is_nothing(value) && !zero)
-            return REFUSE("unsupported_parameter", "%s: not offered here; expected none", fields[i]);
+            return REFUSE("unsupported_parameter", "%s: not offered here; expected none",
+                          fields[i]);
     }
     if (!whole(&n, body, "", "n", 0, 1000000, err))
         return refuse(r, "invalid");
@@ -127,7 +130,8 @@ static bool add_part(struct text *text, struct chat_request *r, const json_t *pa
         !is_text(type, "refusal"))
         return REFUSE("unsupported_value",
                       "messages[%zu].content[%zu].type: this model reads text only, found %.40s",
-                      message, at, json_is_string(type) ? json_string_value(type) : json_kind(type));
+                      message, at,
+                      json_is_string(type) ? json_string_value(type) : json_kind(type));
     const json_t *words = json_object_get(part, field);
     if (!json_is_string(words))
         return REFUSE("invalid", "messages[%zu].content[%zu].text: expected a text, found %s",
@@ -154,8 +158,9 @@ static bool read_content(struct text *text, struct chat_request *r, const json_t
     }
     if (role == CHAT_ASSISTANT && (!content || json_is_null(content)))
         return true; /* it only called a tool, or refused */
-    return REFUSE("invalid", "messages[%zu].content: expected a text or an array of parts, found %s",
-                  at, content ? json_kind(content) : "nothing");
+    return REFUSE("invalid",
+                  "messages[%zu].content: expected a text or an array of parts, found %s", at,
+                  content ? json_kind(content) : "nothing");
 }
 
 static bool read_message(struct chat_message *out, struct chat_request *r, const json_t *message,
@@ -304,8 +309,8 @@ static bool read_stops(struct chat_request *r, const json_t *body, struct err *e
     if (json_is_string(stop))
         r->stops[r->stop_count++] = json_string_value(stop);
     else if (!json_is_array(stop) || count > CHAT_STOPS)
-        return REFUSE("invalid", "stop: expected a text or at most %d of them, found %s", CHAT_STOPS,
-                      json_is_array(stop) ? "more" : json_kind(stop));
+        return REFUSE("invalid", "stop: expected a text or at most %d of them, found %s",
+                      CHAT_STOPS, json_is_array(stop) ? "more" : json_kind(stop));
     for (size_t i = 0; i < count; i++) {
         const char *text = json_string_value(json_array_get(stop, i));
         if (!text)

@@ -20,7 +20,7 @@
 enum { SHOWN_MAX = 400 }; /* items of one conversation, the newest */
 
 struct conversation_key {
-    uint64_t owner;    /* 0: the chat has no id, nothing is remembered */
+    uint64_t owner; /* 0: the chat has no id, nothing is remembered */
     uint64_t hash[2];
 };
 

@@ -104,8 +104,8 @@ static json_t *reason_json(const struct gathering *g, const struct slate_item *i
     return reasons;
 }
 
-json_t *gather_item(const struct gathering *g, const struct slate_item *item,
-                               size_t rank, struct err *err)
+json_t *gather_item(const struct gathering *g, const struct slate_item *item, size_t rank,
+                    struct err *err)
 {
     char id[ID_SIZE_MAX + 1] = "";
     char name[128];
@@ -121,9 +121,9 @@ json_t *gather_item(const struct gathering *g, const struct slate_item *item,
     json_t *out =
         json_pack("{s:s, s:I, s:f, s:f, s:s, s:o, s:s, s:o, s:o, s:o}", "item_id", id, "rank",
                   (json_int_t)rank, "score", item->score, "propensity", item->propensity, "source",
-                  SLATE_SOURCES[item->source], "semantic_id", semantic_id_json(g->snapshot, item->row),
-                  "semantic_id_text", name, "reasons", reason_json(g, item, err), "features",
-                  features, "item", item_json(id, record));
+                  SLATE_SOURCES[item->source], "semantic_id",
+                  semantic_id_json(g->snapshot, item->row), "semantic_id_text", name, "reasons",
+                  reason_json(g, item, err), "features", features, "item", item_json(id, record));
     json_decref(record);
     return out;
 }

@@ -20,7 +20,7 @@ struct metrics {
     atomic_ulong commits, slates_written, slates_dropped, reloads, reload_failures, overloads;
     atomic_ulong fallbacks;
     atomic_ulong chats, chats_gone, drafts_refused, chat_tokens;
-    atomic_ulong chats_active; /* a gauge: chats that the speaker answers now */
+    atomic_ulong chats_active;           /* a gauge: chats that the speaker answers now */
     atomic_ulong claims[CLAIM_KINDS][2]; /* of reasons: that did not hold, and that did */
 };
 

@@ -50,8 +50,8 @@ void answer_metrics(struct call *call, struct scratch *work, struct snapshot *sn
     }
     const struct gauges gauges = {
         current ? current->version->name : "", current ? current->version->index->items : 0,
-        current ? current->late : 0, service->model_queue.length, service->write_queue.length,
-        service->chats.length};
+        current ? current->late : 0,           service->model_queue.length,
+        service->write_queue.length,           service->chats.length};
     text_reset(&call->reply);
     metrics_print(&call->reply, &service->metrics, routes, ROUTES_COUNT, &gauges);
     call->content_type = "text/plain; version=0.0.4";

@@ -254,8 +254,8 @@ static bool make_slate(struct call *call, struct gathering *g, const struct quer
                        "reason, or ask for direct",
                        g->snapshot->version->name);
     slate_begin(&g->scratch->slate, g->snapshot);
-    if (!(!q->user || gather_user(g, q->user, q->seen_rule, call->service, err)) || !add_history(g, q, err) || !add_exclude(g, q, err) ||
-        !add_categories(g, q, err))
+    if (!(!q->user || gather_user(g, q->user, q->seen_rule, call->service, err)) ||
+        !add_history(g, q, err) || !add_exclude(g, q, err) || !add_categories(g, q, err))
         return false;
     uint32_t random;
     randombytes_buf(&random, sizeof random);
@@ -382,10 +382,11 @@ void answer_similar(struct call *call, struct scratch *work, struct snapshot *sn
             if (!catalogue_id(id, &txn, number, &err))
                 break;
             json_t *record = catalogue_get(&txn, number, &err);
-            json_array_append_new(
-                items, json_pack("{s:s, s:I, s:f, s:o, s:o}", "item_id", id, "rank",
-                                 (json_int_t)i + 1, "score", (double)hits[i].score, "semantic_id",
-                                 semantic_id_json(snapshot, hits[i].row), "item", item_json(id, record)));
+            json_array_append_new(items,
+                                  json_pack("{s:s, s:I, s:f, s:o, s:o}", "item_id", id, "rank",
+                                            (json_int_t)i + 1, "score", (double)hits[i].score,
+                                            "semantic_id", semantic_id_json(snapshot, hits[i].row),
+                                            "item", item_json(id, record)));
             json_decref(record);
         }
         call_reply_json(call, 200,

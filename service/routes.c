@@ -7,7 +7,7 @@
     {                                                                                              \
         method, path, scope, ROUTE_MODEL, answer, NULL, NULL, NULL, summary, body, reply           \
     }
-#define CHAT(method, path, scope, summary, body, reply)                                              \
+#define CHAT(method, path, scope, summary, body, reply)                                            \
     {                                                                                              \
         method, path, scope, ROUTE_CHAT, NULL, NULL, NULL, NULL, summary, body, reply              \
     }

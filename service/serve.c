@@ -98,6 +98,13 @@ static void note_request_id(struct call *call)
     snprintf(call->request_id, sizeof call->request_id, "%s", given);
 }
 
+void call_note(const struct call *call)
+{
+    if (call->route)
+        metrics_note(&call->service->metrics, (size_t)(call->route - ROUTES), call->status,
+                     clock_s() - call->begin_s);
+}
+
 enum MHD_Result call_send(struct call *call)
 {
     struct MHD_Response *response =
@@ -121,9 +128,7 @@ enum MHD_Result call_send(struct call *call)
         MHD_add_response_header(response, "WWW-Authenticate", "Bearer");
     enum MHD_Result result = MHD_queue_response(call->connection, call->status, response);
     MHD_destroy_response(response);
-    if (call->route)
-        metrics_note(&call->service->metrics, (size_t)(call->route - ROUTES), call->status,
-                     clock_s() - call->begin_s);
+    call_note(call);
     return result;
 }
 

@@ -41,6 +41,8 @@ struct serve_settings {
 extern const struct setting SERVE_SETTINGS[];
 extern const size_t SERVE_SETTINGS_COUNT;
 
+struct service;
+
 struct call_queue {
     pthread_mutex_t lock;
     pthread_cond_t filled;
@@ -66,6 +68,11 @@ struct scratch {
     unsigned long laid_out; /* serial of the version; 0: none */
 };
 
+/* Lays it out for a snapshot, if it is not yet. */
+bool scratch_ready(struct scratch *work, struct service *service, const struct snapshot *snapshot,
+                   struct err *err) MUST_CHECK;
+void scratch_close(struct scratch *work);
+
 struct slate_note { /* a served slate on its way to disk */
     struct slate_note *next;
     char request_id[REQUEST_ID_MAX + 1];
@@ -80,6 +87,7 @@ struct chat_queue {
     struct chat *first, *last; /* each held */
     atomic_size_t length;
     bool closed;
+    atomic_size_t alive; /* chats that somebody holds */
 };
 
 struct service {
@@ -90,10 +98,10 @@ struct service {
     struct metrics metrics;
     struct call_queue model_queue, write_queue;
     pthread_mutex_t snapshot_lock, snapshot_change;
-    struct snapshot *snapshot; /* under snapshot_lock; NULL until a version is in production */
+    struct snapshot *snapshot;      /* under snapshot_lock; NULL until a version is in production */
     struct snapshot *chat_snapshot; /* the same; NULL: chats are answered by `snapshot` */
     struct chat_queue chats;
-    char reload_error[400];    /* under snapshot_lock; "" when the last reload went well */
+    char reload_error[400]; /* under snapshot_lock; "" when the last reload went well */
     pthread_mutex_t slate_lock;
     struct slate_note *slates, **slates_end; /* under slate_lock, with slates_length */
     size_t slates_length;

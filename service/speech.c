@@ -11,18 +11,16 @@
 #include <string.h>
 #include <time.h>
 
-
-struct chat *chat_new(struct call *call, struct err *err)
+struct chat *chat_new(struct call *call)
 {
     struct chat *chat = calloc(1, sizeof *chat);
-    if (!chat) {
-        err_set(err, ERR_SYSTEM, "no memory for a chat");
+    if (!chat)
         return NULL;
-    }
     pthread_mutex_init(&chat->speech.lock, NULL);
     text_init(&chat->speech.out, SPEECH_BYTES);
     atomic_init(&chat->holders, 1);
     chat->service = call->service;
+    atomic_fetch_add(&chat->service->chats.alive, 1);
     chat->created_s = (int64_t)time(NULL);
     chat->speech.connection = call->connection;
     chat->speech.spoke_s = clock_s();
@@ -30,11 +28,6 @@ struct chat *chat_new(struct call *call, struct err *err)
         MHD_get_connection_info(call->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     chat->speech.socket = info ? info->connect_fd : -1;
     id_make(chat->id, sizeof chat->id, "chatcmpl-");
-    if (!chat_request_parse(&chat->request, call->json, call->service->settings, err)) {
-        chat_drop(chat); /* its code is a constant text; see chat_call.c */
-        return NULL;
-    }
-    chat->conversation = conversation_key(call_key(call), chat->request.conversation);
     return chat;
 }
 
@@ -49,6 +42,7 @@ void chat_drop(struct chat *chat)
     if (!chat || atomic_fetch_sub(&chat->holders, 1) != 1)
         return;
     chat_request_release(&chat->request);
+    atomic_fetch_sub(&chat->service->chats.alive, 1);
     text_release(&chat->speech.out);
     pthread_mutex_destroy(&chat->speech.lock);
     free(chat);
@@ -149,4 +143,12 @@ bool speech_gone(struct chat *chat)
     bool gone = speech->gone;
     pthread_mutex_unlock(&speech->lock);
     return gone;
+}
+
+double speech_silence(struct chat *chat, double now_s)
+{
+    pthread_mutex_lock(&chat->speech.lock);
+    double silence = now_s - chat->speech.spoke_s;
+    pthread_mutex_unlock(&chat->speech.lock);
+    return silence;
 }

@@ -29,8 +29,7 @@ struct snapshot *service_snapshot(struct service *service)
 struct snapshot *service_chat_snapshot(struct service *service)
 {
     pthread_mutex_lock(&service->snapshot_lock);
-    struct snapshot *snapshot =
-        service->chat_snapshot ? service->chat_snapshot : service->snapshot;
+    struct snapshot *snapshot = service->chat_snapshot ? service->chat_snapshot : service->snapshot;
     snapshot = snapshot ? snapshot_hold(snapshot) : NULL;
     pthread_mutex_unlock(&service->snapshot_lock);
     return snapshot;
@@ -48,15 +47,15 @@ static void set_snapshot(struct service *service, struct snapshot **slot, struct
 
 /* ---- model workers: one call at a time each, in scratch of their own ---- */
 
-static void scratch_close(struct scratch *work)
+void scratch_close(struct scratch *work)
 {
     slate_work_close(&work->slate);
     reason_work_close(&work->reason);
     work->laid_out = 0;
 }
 
-static bool scratch_ready(struct scratch *work, struct service *service,
-                          const struct snapshot *snapshot, struct err *err)
+bool scratch_ready(struct scratch *work, struct service *service, const struct snapshot *snapshot,
+                   struct err *err)
 {
     size_t late_max = service->settings->late_items_max;
     if (work->laid_out == snapshot->version->serial && slate_work_fits(&work->slate, snapshot))
