@@ -25,6 +25,7 @@ void trunk_layout(struct trunk_work *work, const struct shape *s, size_t positio
     work->positions_max = positions;
     work->length_max = length_max;
     work->learns = learns;
+    work->place = arena_take(arena, positions, sizeof *work->place);
     work->cosine = arena_take(arena, length_max * half, sizeof(real));
     work->sine = arena_take(arena, length_max * half, sizeof(real));
     work->x = arena_take(arena, rows * s->dim, sizeof(real));
@@ -120,8 +121,9 @@ static void rope(real *x, const struct trunk_work *work, const struct attention 
 {
     size_t half = a->head_dim / 2;
     for (size_t i = a->begin; i < a->end; i++) {
-        const real *cosine = work->cosine + (a->prefix_count + i) * half;
-        const real *sine = work->sine + (a->prefix_count + i) * half;
+        size_t place = work->place[attention_query(a, i)];
+        const real *cosine = work->cosine + place * half;
+        const real *sine = work->sine + place * half;
         for (size_t h = 0; h < heads; h++) {
             real *low = x + (attention_query(a, i) * heads + h) * a->head_dim;
             real *high = low + half;

@@ -16,6 +16,8 @@
  * of one.  Suffixes lie step by step, so that all of them can go one step at a time: what they look
  * at is there already (trunk_forward of a slice).
  *
+ * Where a position stands in time, for rope, is work->place: the caller's to say (policy.h).
+ *
  * Memory    struct trunk_work holds every activation of one micro-batch; laid out once over an
  * arena. Threads   one work per thread; params are read, gradients are the caller's own.
  */
@@ -42,6 +44,7 @@ struct dropout {
 struct trunk_work {
     size_t positions_max, length_max;
     bool learns;         /* false: no layer's activations are kept, memory for one layer */
+    uint32_t *place;     /* [positions] below length_max; the caller fills it */
     real *cosine, *sine; /* [length_max, head / 2] */
     real *x;             /* [layers, positions, dim]  what enters a layer */
     real *x_mid;         /* [layers, positions, dim]  what enters its MLP */

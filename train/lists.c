@@ -223,7 +223,7 @@ struct judging {
     struct list_judgement *out;
     const struct list_cases *cases;
     const struct snapshot *snapshot;
-    size_t history_max, beam;
+    size_t beam, writing_beam;
     struct works works;
 };
 
@@ -288,8 +288,8 @@ static void judge_case(struct judging *j, size_t at, size_t worker)
     list_begin(w, j->snapshot);
     for (size_t i = c->seen_first[at]; i < c->seen_first[at + 1]; i++)
         bit_set(w->skip, c->seen[i]);
-    size_t count =
-        list_make(list, ranks, w, j->snapshot, request.history, request.history_count, w->beam_max);
+    size_t count = list_make(list, ranks, w, j->snapshot, request.history, request.history_count,
+                             j->writing_beam);
     note_list(j, LISTS_WRITTEN, at, list, count);
 }
 
@@ -322,8 +322,11 @@ bool lists_judge(struct list_judgement *out, const struct list_cases *lists,
                  bool written_only, struct thread_pool *pool, struct err *err)
 {
     enum { WRITING_BEAM = 10 };
-    struct judging j = {
-        .out = out, .cases = lists, .snapshot = snapshot, .history_max = history_max, .beam = beam};
+    struct judging j = {.out = out,
+                        .cases = lists,
+                        .snapshot = snapshot,
+                        .beam = beam,
+                        .writing_beam = WRITING_BEAM};
     bool fine =
         judgement_new(out, lists->cases.count, snapshot->rows, err) &&
         works_open(&j.works, snapshot, history_max, WRITING_BEAM, !written_only, true, pool, err);
