@@ -36,6 +36,8 @@ enum mark {
     MARK_PLAN,
     MARK_CLEAN,
     MARK_DROP,
+    MARK_USER, /* who speaks: recommend/dialogue.h */
+    MARK_REPLY,
     MARKS
 };
 extern const char *const MARK_TEXTS[MARKS]; /* "<item>", ... */
@@ -61,7 +63,19 @@ bool tokenizer_write(const struct tokenizer *tokenizer, const char *path,
                      struct err *err) MUST_CHECK;
 void tokenizer_free(struct tokenizer *tokenizer); /* NULL is fine */
 
-size_t tokenizer_size(const struct tokenizer *tokenizer);    /* tokens */
+/*
+ * A tokenizer of somebody else's model, from its tokenizer.json or from a GGUF file's metadata.
+ * The marks come after its own tokens: at `marks_at`, the rows that the model's embedding has
+ * (often more than the vocabulary: padding), or right after the vocabulary if it is 0.  A
+ * vocabulary that does not fit into marks_at is refused.
+ */
+struct gguf;
+struct tokenizer *tokenizer_read_foreign(const char *path, size_t marks_at,
+                                         struct err *err) MUST_CHECK;
+struct tokenizer *tokenizer_of_gguf(const struct gguf *gguf, size_t marks_at,
+                                    struct err *err) MUST_CHECK;
+
+size_t tokenizer_size(const struct tokenizer *tokenizer);    /* tokens, marks included */
 uint32_t tokenizer_marks(const struct tokenizer *tokenizer); /* the first mark's token */
 
 /* Writes at most `most` tokens of the text and returns how many; the rest of it is left out. */

@@ -43,6 +43,7 @@ static bool works_open(struct works *w, const struct snapshot *snapshot, size_t 
                        size_t beam, bool slates, bool lists, struct thread_pool *pool,
                        struct err *err)
 {
+    size_t read_max = history_max < LIST_HISTORY_MAX ? history_max : LIST_HISTORY_MAX;
     *w = (struct works){.threads = thread_pool_count(pool)};
     w->slates = slates ? calloc(w->threads, sizeof *w->slates) : NULL;
     w->lists = lists ? calloc(w->threads, sizeof *w->lists) : NULL;
@@ -53,7 +54,7 @@ static bool works_open(struct works *w, const struct snapshot *snapshot, size_t 
         err_set(err, ERR_SYSTEM, "no memory for lists");
     for (size_t t = 0; fine && t < w->threads; t++)
         fine = (!slates || slate_work_open(&w->slates[t], snapshot, 0, history_max, err)) &&
-               (!lists || list_work_open(&w->lists[t], snapshot, history_max, beam, err));
+               (!lists || list_work_open(&w->lists[t], snapshot, read_max, beam, err));
     return fine;
 }
 
@@ -222,7 +223,7 @@ struct judging {
     struct list_judgement *out;
     const struct list_cases *cases;
     const struct snapshot *snapshot;
-    size_t history_max, beam;
+    size_t beam, writing_beam;
     struct works works;
 };
 
@@ -287,8 +288,8 @@ static void judge_case(struct judging *j, size_t at, size_t worker)
     list_begin(w, j->snapshot);
     for (size_t i = c->seen_first[at]; i < c->seen_first[at + 1]; i++)
         bit_set(w->skip, c->seen[i]);
-    size_t count =
-        list_make(list, ranks, w, j->snapshot, request.history, request.history_count, w->beam_max);
+    size_t count = list_make(list, ranks, w, j->snapshot, request.history, request.history_count,
+                             j->writing_beam);
     note_list(j, LISTS_WRITTEN, at, list, count);
 }
 
@@ -321,8 +322,11 @@ bool lists_judge(struct list_judgement *out, const struct list_cases *lists,
                  bool written_only, struct thread_pool *pool, struct err *err)
 {
     enum { WRITING_BEAM = 10 };
-    struct judging j = {
-        .out = out, .cases = lists, .snapshot = snapshot, .history_max = history_max, .beam = beam};
+    struct judging j = {.out = out,
+                        .cases = lists,
+                        .snapshot = snapshot,
+                        .beam = beam,
+                        .writing_beam = WRITING_BEAM};
     bool fine =
         judgement_new(out, lists->cases.count, snapshot->rows, err) &&
         works_open(&j.works, snapshot, history_max, WRITING_BEAM, !written_only, true, pool, err);

@@ -46,6 +46,8 @@ static void part_layout(struct rl *rl, struct rl_part *p, const struct shape *s,
     p->of_row = arena_take(arena, rows, sizeof *p->of_row);
     p->context = arena_take(arena, names, sizeof *p->context);
     p->listed = arena_take(arena, names, sizeof *p->listed);
+    p->redrawn = arena_take(arena, rows, sizeof *p->redrawn);
+    p->drawn = arena_take(arena, rows, sizeof *p->drawn);
     p->forced = arena_take(arena, names, 1);
     p->hint = arena_take(arena, names, 1);
     p->again = arena_take(arena, prompts, 1);
@@ -88,8 +90,8 @@ void rl_layout(struct rl *rl, const struct shape *s, size_t width, struct arena 
     rl->reference_nodes = arena_take(arena, rl->policy->items.nodes * s->dim, sizeof(real));
 }
 
-/* What may be named after a prompt: at a list's ranks, without what stands above.  Once: what they
- * point to is filled at each step. */
+/* What may be named after a prompt.  Once: what the masks point to is filled at each step, and a
+ * list's ranks say how much of the list is left out. */
 static void set_masks(struct rl *rl, struct rl_part *p)
 {
     size_t rows = rl->prompts_a_part * rl->rows_a_prompt;

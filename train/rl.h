@@ -16,8 +16,9 @@
  * rows the target's first tiles, and other prompts take the places of those that stay silent
  * (max_num_gen_batches).
  *
- * The mask of sampling is that of serving: items with events, without the prompt's own history and
- * what stands above in the list; a prompt whose target lies outside it is left out and counted.
+ * The mask of sampling is that of serving: items with events, without the prompt's own history; a
+ * prompt whose target lies outside it is left out and counted.  What stands above in a list is in
+ * the mask and is drawn again, as list.h passes it over.
  * Dropout is 0.  The supervised losses go on in the same step (trainer.h), with lists also that of
  * the lists to imitate: without them the trunk moves away under the heads that are paid.
  *
@@ -62,6 +63,7 @@ struct rl_part {
     uint32_t *of_row;           /* [rows] the place of its prompt */
     uint32_t *context;          /* [names] */
     uint32_t *listed;           /* [rows, ranks] what stands in each list */
+    uint32_t *redrawn, *drawn;  /* [rows] of a rank: whose name is drawn, and what it is */
     unsigned char *forced;      /* [names] tiles that are not drawn, of sample_names() */
     unsigned char *hint;        /* [names] of the target's tiles that were given away */
     uint32_t *missed;           /* [rows] what was drawn before a hint */

@@ -469,8 +469,9 @@ double trainer_flop_per_position(const struct trainer *t)
 {
     const struct shape *s = &t->shape;
     double d = (double)s->dim;
-    double kv = d / (double)s->heads * (double)s->kv_heads;
-    double trunk = (double)s->layers * (2 * d * d + 2 * kv * d + 3 * (double)s->ffn * d);
+    double kv = (double)extent_of(KV, s);
+    double wide = (double)extent_of(Q, s);
+    double trunk = (double)s->layers * (2 * wide * d + 2 * kv * d + 3 * (double)s->ffn * d);
     double find = (double)t->find_max * d + d * d;
     double name = d * d + (double)s->levels * ((double)s->tiles * d + 2 * d * d);
     double input = (double)s->content * d;
