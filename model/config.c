@@ -74,6 +74,11 @@ static bool check_options(const json_t *config, struct err *err)
         if (found && !json_is_false(found) && !json_is_null(found))
             return refuse(off[i], "false", found, err);
     }
+    size_t layer;
+    const json_t *kind;
+    json_array_foreach (json_object_get(config, "layer_types"), layer, kind)
+        if (!json_is_string(kind) || strcmp(json_string_value(kind), "full_attention") != 0)
+            return refuse("layer_types", "full_attention", kind, err);
     const json_t *act = json_object_get(config, "hidden_act");
     if (act && (!json_is_string(act) || strcmp(json_string_value(act), "silu") != 0))
         return refuse("hidden_act", "silu", act, err);

@@ -107,6 +107,18 @@ static void gather_content(struct policy_work *w, const struct policy *policy,
     }
 }
 
+/* What tiles and, where it has one and it is wanted, its own embedding say of an item. */
+static void add_item(real *x, const struct policy *policy, uint32_t row, bool own)
+{
+    const struct shape *s = &policy->shape;
+    const struct params *p = &policy->params;
+    const uint16_t *codes = policy_codes(policy, row);
+    for (size_t l = 0; l < s->levels; l++)
+        axpy(x, 1, p->tile_in + (l * s->tiles + codes[l]) * s->dim, s->dim);
+    if (own && row < policy->items.count)
+        axpy(x, (real)shape_own_scale(s), p->own + (size_t)row * s->dim, s->dim);
+}
+
 static void gather_inputs(struct policy_work *w, const struct policy *policy, const uint32_t *input,
                           size_t from, size_t to)
 {
@@ -117,16 +129,23 @@ static void gather_inputs(struct policy_work *w, const struct policy *policy, co
     product_nt(x + from * d, w->content + from * s->content, p->content_in, to - from, d,
                s->content, 0);
     for (size_t i = from; i < to; i++) {
-        if (is_token(input[i])) {
+        if (is_token(input[i]))
             axpy(x + i * d, 1, p->text + (input[i] - TOKEN) * d, d);
-            continue;
-        }
-        const uint16_t *codes = policy_codes(policy, input[i]);
-        for (size_t l = 0; l < s->levels; l++)
-            axpy(x + i * d, 1, p->tile_in + (l * s->tiles + codes[l]) * d, d);
-        if (input[i] < policy->items.count && (!w->trunk.learns || w->own_kept[i]))
-            axpy(x + i * d, (real)shape_own_scale(s), p->own + (size_t)input[i] * d, d);
+        else
+            add_item(x + i * d, policy, input[i], !w->trunk.learns || w->own_kept[i]);
     }
+}
+
+void policy_input(real *x, const struct policy *policy, uint32_t symbol)
+{
+    const struct shape *s = &policy->shape;
+    const struct params *p = &policy->params;
+    if (is_token(symbol)) {
+        memcpy(x, p->text + (symbol - TOKEN) * s->dim, s->dim * sizeof(real));
+        return;
+    }
+    product_nt(x, policy_content(policy, symbol), p->content_in, 1, s->dim, s->content, 0);
+    add_item(x, policy, symbol, true);
 }
 
 static void note_place(struct policy_work *w, const struct policy *policy, const uint32_t *input,

@@ -171,6 +171,9 @@ void policy_layout(struct policy_work *work, const struct shape *shape, size_t p
                    struct arena *arena);
 void policy_prepare(struct policy_work *work, const struct shape *shape); /* once, after layout */
 
+/* x [dim]: what one symbol gives the trunk to read; an item's own embedding is read, too. */
+void policy_input(real *x, const struct policy *policy, uint32_t symbol);
+
 /* Inputs and trunk: leaves z of every position in work->trunk.z. */
 void policy_forward(struct policy_work *work, const struct policy *policy,
                     const struct packed *packed, const uint32_t *input,

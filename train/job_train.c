@@ -165,6 +165,31 @@ static bool look_at_names(struct training *t, double *value, struct err *err)
     return true;
 }
 
+enum { LOOK_RANKS = 20 };
+
+/* Mean NDCG@20 of lists over what validation's dialogues name. */
+static bool look_at_dialogues(struct training *t, double *value, struct err *err)
+{
+    const struct train_settings *s = t->job->train;
+    struct dialogue_judgement seen;
+    struct ranking r;
+    const struct dialogue_judging judging = {.dialogues = t->talking.dialogues,
+                                             .prompts = &t->talking.checks,
+                                             .snapshot = t->snapshot,
+                                             .ranks = LOOK_RANKS,
+                                             .beam = LOOK_RANKS,
+                                             .symbols = s->dialogue_symbols};
+    if (!dialogues_judge(&seen, &judging, t->job->pool, err))
+        return false;
+    ranking_measure(&r, seen.rank[DIALOGUE_LISTS], seen.labels);
+    *value = r.ndcg[3];
+    log_info("train.look step=%zu dialogue_ndcg20=%.4f recall1=%.4f recall10=%.4f ms=%.1f",
+             t->trainer.step, *value, r.hr[0], r.hr[2],
+             seen.seconds * 1000 / (double)(seen.lists + 1));
+    dialogue_judgement_free(&seen);
+    return true;
+}
+
 enum { LOOK_REASONS = 500 };
 
 /* The share of claims that hold; plans wait for an answer. */
@@ -218,7 +243,10 @@ static bool look(struct training *t, double *value, struct err *err)
 {
     bool lists = t->list_cases.cases.count > 0;
     training_take_params(t, &t->trainer.average);
-    if (!(lists ? look_at_lists(t, value, err) : look_at_names(t, value, err)) ||
+    bool talks = t->talking.checks.count > 0;
+    if (!(talks   ? look_at_dialogues(t, value, err)
+          : lists ? look_at_lists(t, value, err)
+                  : look_at_names(t, value, err)) ||
         (t->reasons && !look_at_reasons(t, value, err)) ||
         (t->rl.reasons && !look_at_reasoned(t, value, err)))
         return false;
@@ -536,6 +564,7 @@ bool job_train(const struct job *job_asked, struct err *err)
     list_examples_free(&t.lists);
     list_cases_free(&t.list_cases);
     chains_free(&t.chains);
+    talking_release(&t.talking);
     chain_teacher_free(&t.teacher);
     version_drop(t.start);
     cases_release(&t.cases);

@@ -19,7 +19,7 @@ struct index_settings {
     double cold_share, rl_share, text_weight, event_weight, neighbour_shrink, neighbour_backward,
         neighbour_from, neighbour_to;
     size_t neighbour_window, text_neighbours, tile_balance, rl_events;
-    bool feed_back;
+    bool feed_back, dialogues;
     char split[SETTING_TEXT_SIZE];
 };
 
@@ -38,6 +38,8 @@ struct train_settings {
     size_t reason_steps;
     size_t watch_events, rl_steps, rl_prompts, rl_check_every, list_items;
     double rl_learning_rate, rl_temperature, rl_weight;
+    size_t dialogue_symbols, dialogue_steps;
+    double dialogue_share, dialogue_learning_rate, list_truth;
 };
 
 extern const struct setting INDEX_SETTINGS[];
@@ -83,10 +85,16 @@ struct evaluate_options {
     bool all;                      /* everything that can be asked */
     bool lists;                    /* and ranked lists against all later targets of a user */
     size_t reasons;                /* and chains of reasons of so many users; 0: none */
+    const char *among;             /* of dialogues: a file of the ids that may be listed, or "" */
+    double judge_share;            /* of dialogues: a share of the part's */
 };
 
 bool job_evaluate(const struct job *job, const struct evaluate_options *options,
                   struct err *err) MUST_CHECK;
+
+/* Of the version in production/chat, if there is one, or the one that is named. */
+bool job_evaluate_dialogues(const struct job *job, const struct evaluate_options *options,
+                            struct err *err) MUST_CHECK;
 
 struct compare_options {
     const char *ranks, *scores; /* of `evaluate --ranks` or `--scores`, parted by spaces; or "" */

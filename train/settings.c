@@ -1,4 +1,5 @@
 #include "recommend/list.h"
+#include "train/dialogue_lists.h"
 #include "train/jobs.h"
 
 const struct setting INDEX_SETTINGS[] = {
@@ -39,6 +40,8 @@ const struct setting INDEX_SETTINGS[] = {
             "share of users whose last training events are kept for post-training"),
     SETTING(SIZE, index_settings, rl_events, "2", 1, 50,
             "how many of them; lists need 3 or more, 5 is good"),
+    SETTING(BOOL, index_settings, dialogues, "false", 0, 0,
+            "the dialogues that teach count, too: each as what one user took"),
 };
 const size_t INDEX_SETTINGS_COUNT = COUNT(INDEX_SETTINGS);
 
@@ -141,6 +144,14 @@ const struct setting TRAIN_SETTINGS[] = {
     SETTING(SIZE, train_settings, watch_events, "1000", 1, 1000000000, "how many are enough"),
     SETTING(BOOL, train_settings, promote, "true", 0, 0,
             "put the version into production if it does not lose"),
+    SETTING(SIZE, train_settings, dialogue_symbols, "192", 16, DIALOGUE_SYMBOLS_MAX,
+            "newest symbols of a dialogue that are read before its list"),
+    SETTING(SIZE, train_settings, dialogue_steps, "150", 1, 10000000, "updates of stage dialogue"),
+    SETTING(REAL, train_settings, dialogue_learning_rate, "0.001", 1e-9, 1, "of stage dialogue"),
+    SETTING(REAL, train_settings, dialogue_share, "0.3", 0.01, 100,
+            "dialogues for each window in a step of stage dialogue"),
+    SETTING(REAL, train_settings, list_truth, "0.5", 0, 1,
+            "share of its lists that begin with what the dialogue really went on to name"),
 };
 const size_t TRAIN_SETTINGS_COUNT = COUNT(TRAIN_SETTINGS);
 

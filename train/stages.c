@@ -5,7 +5,10 @@
 #include "base/log.h"
 #include "train/training.h"
 
+#include <math.h>
 #include <string.h>
+
+enum { TALKING_RANKS = 20 };
 
 /* What a stage means in settings, and what it starts from. */
 bool stage_expand(struct training *t, struct train_settings *s, struct err *err)
@@ -15,10 +18,14 @@ bool stage_expand(struct training *t, struct train_settings *s, struct err *err)
     if (strcmp(s->stage, "sft") == 0)
         return true;
     t->reasons = strcmp(s->stage, "reason") == 0;
-    if (!rl && !lists && !t->reasons && strcmp(s->stage, "continue") != 0)
+    t->talking.on = strcmp(s->stage, "dialogue") == 0;
+    if (!rl && !lists && !t->reasons && !t->talking.on && strcmp(s->stage, "continue") != 0)
         return err_set(err, ERR_INPUT,
-                       "stage: expected sft, lists, reason, rl or continue, found '%.40s'",
+                       "stage: expected sft, lists, reason, dialogue, rl or continue, found "
+                       "'%.40s'",
                        s->stage);
+    if (t->talking.on && s->list_items == 0)
+        s->list_items = TALKING_RANKS;
     if (lists && s->list_items == 0)
         return err_set(err, ERR_INPUT, "stage: lists needs their length: add --list-items 20");
     if (strcmp(s->rl_source, "kept") != 0 && strcmp(s->rl_source, "newer") != 0)
@@ -28,8 +35,10 @@ bool stage_expand(struct training *t, struct train_settings *s, struct err *err)
         return err_set(err, ERR_INPUT, "stage: %s goes on from a policy, not from %s", s->stage,
                        s->preset);
     t->posttrains = true;
-    s->learning_rate = t->reasons ? s->reason_learning_rate : s->rl_learning_rate;
-    s->rl_steps = t->reasons ? s->reason_steps : s->rl_steps;
+    s->learning_rate = t->reasons      ? s->reason_learning_rate
+                       : t->talking.on ? s->dialogue_learning_rate
+                                       : s->rl_learning_rate;
+    s->rl_steps = t->reasons ? s->reason_steps : t->talking.on ? s->dialogue_steps : s->rl_steps;
     if (strcmp(s->init, "production") == 0)
         return production_name(t->init, t->job->home, err);
     snprintf(t->init, sizeof t->init, "%.60s", s->init);
@@ -67,7 +76,7 @@ static size_t list_history(const struct train_settings *s)
 
 static bool writes_lists(const struct training *t)
 {
-    return t->posttrains && t->job->train->list_items > 0;
+    return t->posttrains && !t->talking.on && t->job->train->list_items > 0;
 }
 
 static bool not_alike(const struct training *t, struct err *err)
@@ -191,9 +200,55 @@ static bool open_chains(struct training *t, struct err *err)
     return true;
 }
 
+/* Of the dialogues that choose so many are looked at, the first by their keys. */
+static void keep_checks(struct dialogues *d, size_t most)
+{
+    size_t left = most;
+    for (size_t c = 0; c < d->count; c++)
+        if (d->part[c] == DIALOGUES_VALIDATION) {
+            if (!left)
+                d->part[c] = DIALOGUE_PARTS;
+            left -= left > 0;
+        }
+}
+
+static bool open_talking(struct training *t, struct err *err)
+{
+    const struct train_settings *s = t->job->train;
+    struct talking *k = &t->talking;
+    if (!k->on)
+        return true;
+    k->titles = titles_open(t->snapshot, t->job->store, err);
+    k->dialogues = k->titles ? dialogues_load(t->job->store, err) : NULL;
+    if (!k->dialogues)
+        return false;
+    dialogues_name(k->dialogues, t->snapshot);
+    keep_checks(k->dialogues, s->check_users);
+    bool fine = dialogue_counts_make(&k->counts, k->dialogues, t->version->index->items, err) &&
+                dialogue_lists_make(&k->lists, k->dialogues, &k->counts, t->snapshot, k->titles,
+                                    s->list_items, s->dialogue_symbols, err) &&
+                dialogue_prompts_make(&k->checks, k->dialogues, DIALOGUES_VALIDATION,
+                                      s->dialogue_symbols, t->snapshot, k->titles, err);
+    if (fine)
+        log_info("train.dialogues prompts=%zu checks=%zu", k->lists.prompts.count, k->checks.count);
+    t->tasks.dialogues = &k->lists;
+    t->tasks.dialogues_a_step = (size_t)ceil(s->dialogue_share * (double)s->batch);
+    t->tasks.list_truth = s->list_truth;
+    return fine;
+}
+
+void talking_release(struct talking *k)
+{
+    dialogue_prompts_free(&k->checks);
+    dialogue_lists_free(&k->lists);
+    dialogue_counts_free(&k->counts);
+    dialogues_free(k->dialogues);
+    titles_free(k->titles);
+}
+
 bool stage_open(struct training *t, struct err *err)
 {
-    return take_start(t, err) && open_lists(t, err) && open_chains(t, err);
+    return take_start(t, err) && open_lists(t, err) && open_chains(t, err) && open_talking(t, err);
 }
 
 static bool make_prompts(struct training *t, struct err *err)

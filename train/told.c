@@ -217,7 +217,7 @@ static int compare_lines(const void *a, const void *b)
 static struct told *arrange(struct loading *l, struct err *err)
 {
     size_t items = l->version->index->items;
-    size_t users = l->data->histories->users;
+    size_t users = l->data->sequences.users; /* those of dialogues have no lines */
     struct told *t = calloc(1, sizeof *t);
     if (t) {
         t->items.first = calloc(items + 1, sizeof *t->items.first);

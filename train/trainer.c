@@ -12,7 +12,6 @@ enum { FIND_PIECE = 1024, FINISH_DIMS = 32, MEMBERS_MAX = 16 };
 static void trainer_layout(struct trainer *t, size_t threads, struct arena *arena)
 {
     const struct shape *s = &t->shape;
-    const struct train_settings *settings = t->settings;
     size_t positions = t->batches.positions_max;
     params_layout(&t->policy.params, s, arena);
     params_layout(&t->first, s, arena);
@@ -39,9 +38,8 @@ static void trainer_layout(struct trainer *t, size_t threads, struct arena *aren
         t->log_inclusion = arena_take(arena, t->find_max, sizeof(real));
     }
     for (size_t w = 0; w < threads; w++)
-        policy_layout(&t->works[w], s, positions,
-                      settings->window > TASK_LENGTH ? settings->window : TASK_LENGTH,
-                      t->legal.width, t->find_max, true, arena);
+        policy_layout(&t->works[w], s, positions, t->batches.length_max, t->legal.width,
+                      t->find_max, true, arena);
 }
 
 /* All items with events, or room for the negatives, every target and what shares its name. */

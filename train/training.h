@@ -12,6 +12,16 @@
 
 #include <stdio.h>
 
+/* Dialogues, of the stages that learn from them. */
+struct talking {
+    bool on;
+    struct titles *titles;
+    struct dialogues *dialogues;
+    struct dialogue_counts counts;
+    struct dialogue_lists lists;    /* to imitate */
+    struct dialogue_prompts checks; /* validation, by which a stage is looked at */
+};
+
 struct training {
     const struct job *job;
     char hash[SHA256_TEXT]; /* of settings, events, index and watermark */
@@ -31,6 +41,7 @@ struct training {
     struct chain_examples chains; /* of stage reason */
     struct chain_teacher teacher; /* of chains: what a large model argued */
     struct list_cases list_cases; /* validation, of stages that write lists */
+    struct talking talking;       /* of stage dialogue */
     struct version *start;        /* the version that a later stage starts from */
     struct trainer trainer;
     struct rl rl;    /* of stage rl */
@@ -57,6 +68,7 @@ void stage_release_kept(struct training *training);
 bool stage_open_start(struct training *training, struct attributes **attributes,
                       struct err *err) MUST_CHECK;
 bool stage_open(struct training *training, struct err *err) MUST_CHECK;
+void talking_release(struct talking *talking);
 bool stage_go_on(struct training *training, struct err *err) MUST_CHECK;
 bool stage_reads_newer(const struct train_settings *settings);
 /* The version becomes what these params make of it. */
