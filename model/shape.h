@@ -25,6 +25,7 @@ struct shape {
     /* what other families of trunks add; all 0 is ours */
     size_t head_size; /* 0: dim / heads */
     size_t lora_rank; /* of the adapters beside each matrix of the trunk; 0: none (lora.h) */
+    double lora_scale; /* of what they add: alpha / rank */
     bool qk_norm;     /* Qwen3: RMSNorm of each head's q and k before they are turned */
     bool qkv_bias;    /* Qwen2 */
     bool untied;      /* the text head is a matrix of its own */
