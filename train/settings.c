@@ -40,7 +40,7 @@ const struct setting INDEX_SETTINGS[] = {
             "share of users whose last training events are kept for post-training"),
     SETTING(SIZE, index_settings, rl_events, "2", 1, 50,
             "how many of them; lists need 3 or more, 5 is good"),
-    SETTING(BOOL, index_settings, dialogues, "false", 0, 0,
+    SETTING(BOOL, index_settings, count_dialogues, "false", 0, 0,
             "the dialogues that teach count, too: each as what one user took"),
 };
 const size_t INDEX_SETTINGS_COUNT = COUNT(INDEX_SETTINGS);
@@ -123,6 +123,9 @@ const struct setting TRAIN_SETTINGS[] = {
             "the supervised losses of other later stages, too, learn from the events kept for rl"),
     SETTING(SIZE, train_settings, list_items, "0", 0, LIST_RANKS_MAX,
             "ranks of a list, in lists and rl; 0: rl names single items"),
+    SETTING(TEXT, train_settings, list_teacher, "slate", 0, 0,
+            "what fills lists to imitate up: slate, or rra: the slate's list, or a large model's "
+            "(tessera texts --lists true), remapped, reflected and adjusted"),
     SETTING(BOOL, train_settings, rl_reasons, "false", 0, 0,
             "stage rl pays for a chain of reasons and the name after it, not for a name alone"),
     SETTING(SIZE, train_settings, reason_steps, "600", 1, 10000000, "updates of stage reason"),
