@@ -325,18 +325,16 @@ static void values_of_dialogues_make_the_mean_over_examples(void **state)
     assert_float_equal((value[0] + value[1]) / 2, (1 + 0.27894295 + 0.5) / 4, 1e-6);
 }
 
-int main(void){
-    const struct CMUnitTest tests[] =
-        {
-            TEST(each_dialogue_is_of_one_part),
-            TEST(only_what_teaches_is_counted),
-            TEST(a_list_is_asked_for_where_something_new_is_named),
-            TEST(prompts_of_dialogues_are_paid_for),
-        }
-
-    TEST(replies_are_kept_for_those_who_speak),
-    TEST(lists_begin_with_the_truth_or_are_the_teachers),
-    TEST(values_of_dialogues_make_the_mean_over_examples),
-};
-return cmocka_run_group_tests(tests, start, stop);
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(each_dialogue_is_of_one_part),
+        TEST(only_what_teaches_is_counted),
+        TEST(a_list_is_asked_for_where_something_new_is_named),
+        TEST(prompts_of_dialogues_are_paid_for),
+        TEST(replies_are_kept_for_those_who_speak),
+        TEST(lists_begin_with_the_truth_or_are_the_teachers),
+        TEST(values_of_dialogues_make_the_mean_over_examples),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
 }
