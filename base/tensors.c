@@ -12,7 +12,13 @@
 static const struct {
     const char *name;
     size_t size;
-} TYPES[] = {{"F32", 4}, {"I32", 4}, {"U32", 4}, {"I64", 8}, {"U8", 1}, {"F64", 8}};
+} TYPES[] = {{"F32", 4}, {"I32", 4}, {"U32", 4}, {"I64", 8},
+             {"U8", 1},  {"F64", 8}, {"F16", 2}, {"BF16", 2}};
+
+const char *tensor_type_name(enum tensor_type type)
+{
+    return TYPES[type].name;
+}
 
 static bool tensor_size(size_t *size, const struct tensor *tensor)
 {
@@ -42,7 +48,8 @@ static bool read_tensor(struct tensor *tensor, const struct tensors *tensors, co
     tensor->name = name;
     if (!read_type(tensor, json_string_value(json_object_get(value, "dtype"))))
         return err_set(err, ERR_FORMAT,
-                       "%s: tensor %s: expected dtype F32, F64, I32, U32, I64 or U8", path, name);
+                       "%s: tensor %s: expected dtype F32, F64, F16, BF16, I32, U32, I64 or U8",
+                       path, name);
     if (!json_is_array(shape) || json_array_size(shape) > TENSOR_DIMS)
         return err_set(err, ERR_FORMAT, "%s: tensor %s: expected a shape of at most %d numbers",
                        path, name, TENSOR_DIMS);

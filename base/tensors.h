@@ -3,7 +3,7 @@
  *
  * Layout of the file: u64 little-endian size of the header, a JSON header {name: {dtype, shape,
  * data_offsets}, "__metadata__": {...}}, then the arrays.  We write F32 and I32 and I64 (U32 is
- * read and written as U32), at offsets that are multiples of 64.
+ * read and written as U32; F16 and BF16 are read as they lie), at offsets that are multiples of 64.
  *
  * Threads   an open file never changes; any number of threads may read it.
  * Memory    tensors_open() maps the file; a found array is borrowed until tensors_close().
@@ -17,7 +17,17 @@
 
 #include <jansson.h>
 
-enum tensor_type { TENSOR_F32, TENSOR_I32, TENSOR_U32, TENSOR_I64, TENSOR_U8, TENSOR_F64 };
+enum tensor_type {
+    TENSOR_F32,
+    TENSOR_I32,
+    TENSOR_U32,
+    TENSOR_I64,
+    TENSOR_U8,
+    TENSOR_F64,
+    TENSOR_F16,
+    TENSOR_BF16
+};
+const char *tensor_type_name(enum tensor_type type);
 enum { TENSOR_DIMS = 4 };
 
 struct tensor {

@@ -1,9 +1,12 @@
 #include "base/threads.h"
 
+#include <limits.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 struct thread_pool {
@@ -137,4 +140,19 @@ void thread_pool_run(struct thread_pool *pool, size_t pieces, piece_fn *fn, void
     while (pool->pending > 0)
         pthread_cond_wait(&pool->done, &pool->lock);
     pthread_mutex_unlock(&pool->lock);
+}
+
+void meet(struct meeting *m)
+{
+    if (m->count == 1)
+        return;
+    unsigned round = atomic_load(&m->round);
+    if (atomic_fetch_add(&m->arrived, 1) + 1 == m->count) {
+        atomic_store(&m->arrived, 0);
+        atomic_store(&m->round, round + 1);
+        syscall(SYS_futex, &m->round, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+        return;
+    }
+    while (atomic_load(&m->round) == round)
+        syscall(SYS_futex, &m->round, FUTEX_WAIT_PRIVATE, round, NULL, NULL, 0);
 }

@@ -14,6 +14,8 @@
 
 #include "base/err.h"
 
+#include <stdatomic.h>
+
 struct thread_pool;
 
 typedef void piece_fn(void *self, size_t piece, size_t worker);
@@ -22,5 +24,16 @@ struct thread_pool *thread_pool_new(size_t count, struct err *err) MUST_CHECK; /
 void thread_pool_free(struct thread_pool *pool);                               /* NULL is fine */
 size_t thread_pool_count(const struct thread_pool *pool);
 void thread_pool_run(struct thread_pool *pool, size_t pieces, piece_fn *fn, void *self);
+
+/*
+ * Where `count` threads wait for each other, again and again: what each wrote before meet() all may
+ * read after it.  Who waits, sleeps.  Within thread_pool_run() there are as many pieces as the
+ * pool has threads, or fewer, and each piece meets as often as the others.
+ */
+struct meeting {
+    atomic_uint arrived, round;
+    unsigned count; /* 1: nobody waits */
+};
+void meet(struct meeting *meeting);
 
 #endif

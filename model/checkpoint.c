@@ -1,12 +1,14 @@
 #include "model/checkpoint.h"
 
 #include "base/json.h"
+#include "model/config.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TENSORS_MAX = 4096 };
+enum { TENSORS_MAX = 32768 };
 
 struct writer {
     struct tensor list[TENSORS_MAX];
@@ -17,6 +19,7 @@ struct writer {
 static void add(struct writer *writer, const char *prefix, const char *name, const real *data,
                 size_t dims, const size_t *shape)
 {
+    assert(writer->count < TENSORS_MAX);
     struct tensor *tensor = &writer->list[writer->count];
     snprintf(writer->names[writer->count], sizeof writer->names[0], "%s%s", prefix, name);
     *tensor = (struct tensor){
@@ -40,6 +43,8 @@ static void add_param(struct writer *writer, const char *prefix, const struct pa
         if (spec->dims[d] != ONE)
             dims[count++] = extent_of(spec->dims[d], shape);
     size_t copies = layered ? shape->layers : 1;
+    if (param_count(spec, shape) == 0 || !param_data(params, spec))
+        return; /* this shape has none, or it is no part of the state */
     size_t each = param_count(spec, shape) / copies;
     for (size_t l = 0; l < copies; l++) {
         char name[72];
@@ -74,17 +79,15 @@ static bool write_tensors(const char *folder, const char *file, bool trunk,
 
 static json_t *make_config(const struct shape *s, const char *fingerprint)
 {
-    return json_pack("{s:[s], s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:f, s:f, s:s, "
-                     "s:{s:I, s:I, s:I, s:I, s:b, s:s}}",
-                     "architectures", "LlamaForCausalLM", "model_type", "llama", "hidden_size",
-                     (json_int_t)s->dim, "num_hidden_layers", (json_int_t)s->layers,
-                     "num_attention_heads", (json_int_t)s->heads, "num_key_value_heads",
-                     (json_int_t)s->kv_heads, "intermediate_size", (json_int_t)s->ffn, "vocab_size",
-                     (json_int_t)s->vocab, "tie_word_embeddings", 1, "rope_theta", s->rope_base,
-                     "rms_norm_eps", s->norm_eps, "hidden_act", "silu", "tessera", "content",
-                     (json_int_t)s->content, "items", (json_int_t)s->items, "levels",
-                     (json_int_t)s->levels, "tiles", (json_int_t)s->tiles, "node_vectors",
-                     s->node_vectors, "semantic_ids", fingerprint);
+    json_t *config = config_json(s);
+    json_t *own = json_pack("{s:I, s:I, s:I, s:I, s:b, s:s}", "content", (json_int_t)s->content,
+                            "items", (json_int_t)s->items, "levels", (json_int_t)s->levels, "tiles",
+                            (json_int_t)s->tiles, "node_vectors", s->node_vectors, "semantic_ids",
+                            fingerprint);
+    if (s->own_scale > 0)
+        json_object_set_new(own, "own_scale", json_real(s->own_scale));
+    json_object_set_new(config, "tessera", own);
+    return config;
 }
 
 bool checkpoint_write(const char *folder, const struct shape *shape, const struct params *params,
@@ -108,17 +111,11 @@ bool checkpoint_shape(struct shape *s, const char *folder, const char *fingerpri
     json_t *config = json_read(path, err);
     json_t *own = json_object_get(config, "tessera");
     bool fine = config != NULL;
-    *s = (struct shape){.rope_base = 10000, .norm_eps = 1e-5};
+    *s = (struct shape){0};
     size_t most = UINT32_MAX - 1;
     const char *found = "";
-    fine = fine && json_size(&s->dim, config, "hidden_size", 1, most, err) &&
-           json_size(&s->layers, config, "num_hidden_layers", 1, most, err) &&
-           json_size(&s->heads, config, "num_attention_heads", 1, most, err) &&
-           json_size(&s->kv_heads, config, "num_key_value_heads", 1, most, err) &&
-           json_size(&s->ffn, config, "intermediate_size", 1, most, err) &&
-           json_size(&s->vocab, config, "vocab_size", 1, most, err) &&
-           json_real64(&s->rope_base, config, "rope_theta", 1, 1e12, err) &&
-           json_real64(&s->norm_eps, config, "rms_norm_eps", 0, 1, err) &&
+    fine = fine && config_shape(s, config, err) &&
+           json_real64(&s->own_scale, own, "own_scale", 0, 1e6, err) &&
            json_size(&s->content, own, "content", 1, most, err) &&
            json_size(&s->items, own, "items", 1, most, err) &&
            json_size(&s->levels, own, "levels", 1, most, err) &&

@@ -10,11 +10,12 @@ void choice_logits(real *logits, real *query, const struct policy *policy, const
 {
     size_t d = policy->shape.dim;
     bool items = !is_token(symbols[0]);
+    const real *say = params_say(&policy->params, &policy->shape);
     if (items)
         product_nt(query, z, policy->params.find_query, 1, d, d, 0);
     for (size_t i = 0; i < count; i++)
         logits[i] = items ? dot(query, policy_find_vector(policy, symbols[i]), d)
-                          : dot(z, policy->params.text + (symbols[i] - TOKEN) * d, d);
+                          : dot(z, say + (symbols[i] - TOKEN) * d, d);
 }
 
 void choice_score(double *lp, double *entropy, real *logits, const struct choice *c,
@@ -65,8 +66,8 @@ void choice_backward(struct params *grads, real *dz, real *p, real *query,
             axpy(query, g, policy_find_vector(policy, c->symbols[i]), d);
         } else {
             size_t at = (c->symbols[i] - TOKEN) * d;
-            axpy(dz, g, policy->params.text + at, d);
-            axpy(grads->text + at, g, z, d);
+            axpy(dz, g, params_say(&policy->params, &policy->shape) + at, d);
+            axpy(params_say(grads, &policy->shape) + at, g, z, d);
         }
     }
     if (!items)

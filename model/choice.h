@@ -1,7 +1,7 @@
 /*
  * choice.h: one symbol out of a few that a grammar offers, all tokens or all items.
  *
- *     logit of a token  text_t . z              of an item  (find_query z) . f_i          all / T
+ *     logit of a token  say_t . z               of an item  (find_query z) . f_i          all / T
  *     lp = log softmax over the choices         H = -sum p log p
  *     backward          dlogit = (g_lp (onehot - p) - g_entropy p (log p + H)) / T
  *

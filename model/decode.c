@@ -102,8 +102,8 @@ static size_t beam_step(struct decode_work *w, struct hit *hits, size_t beam, si
         used += count;
     }
     topk_sort(&best);
-    uint32_t tiles[512];
-    uint32_t states[512];
+    uint32_t tiles[DECODE_BEAM_MAX];
+    uint32_t states[DECODE_BEAM_MAX];
     for (size_t i = 0; i < best.count; i++) {
         const struct tile_child *child = &w->children[best.hits[i].row];
         states[i] = w->parent[best.hits[i].row];
@@ -124,7 +124,7 @@ size_t name_beam(struct hit *hits, size_t beam, struct decode_work *w, const str
                  const real *z, const struct legal_tiles *legal)
 {
     const struct shape *s = &policy->shape;
-    assert(beam <= w->beam_max && beam <= 512 && legal->width <= w->width_max);
+    assert(beam <= w->beam_max && beam <= DECODE_BEAM_MAX && legal->width <= w->width_max);
     product_nt(w->h, z, policy->params.name_start, 1, s->dim, s->dim, 0);
     w->node[0] = legal->root;
     w->score[0] = 0;
@@ -139,11 +139,11 @@ void name_score(float *score, const uint32_t *rows, size_t count, struct decode_
                 const struct policy *policy, const real *z, const struct legal_tiles *legal)
 {
     const struct shape *s = &policy->shape;
-    assert(count <= w->beam_max && count <= 512);
+    assert(count <= w->beam_max && count <= DECODE_BEAM_MAX);
     if (count == 0)
         return;
-    uint32_t states[512];
-    uint32_t tiles[512];
+    uint32_t states[DECODE_BEAM_MAX];
+    uint32_t tiles[DECODE_BEAM_MAX];
     product_nt(w->h, z, policy->params.name_start, 1, s->dim, s->dim, 0);
     w->node[0] = legal->root;
     for (size_t i = 0; i < count; i++) {

@@ -14,6 +14,8 @@
 #include "base/topk.h"
 #include "model/policy.h"
 
+enum { DECODE_BEAM_MAX = 512 };
+
 struct decode_work {
     size_t beam_max, width_max;
     real *h, *h_next;                   /* [beam_max, dim] */

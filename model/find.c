@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LISTED_LOGIT ((real)-1e30) /* no probability */
+
 /*
  * Sums find's probabilities over the items under each legal child, on the way down to the target.
  * p [find->count]; its scale does not matter.
@@ -12,13 +14,12 @@
 static void teach(struct policy_work *w, const struct reading *r, const real *p, size_t at)
 {
     const struct shape *s = &r->policy->shape;
-    const struct legal_tiles *legal = r->options->legal;
     const uint32_t *before = r->options->find->before;
     const uint16_t *codes = policy_codes(r->policy, w->want[at]);
-    struct tile_node node = legal->root;
+    struct tile_node node = r->options->legal->root;
     for (size_t l = 0; l < s->levels; l++) {
         real *out = w->teach + (l * w->trunk.positions_max + at) * s->tiles;
-        size_t count = legal->children(legal->self, w->children, node, l);
+        size_t count = reading_children(r, at, node, l);
         real total = 0;
         for (size_t c = 0; c < count; c++) {
             real sum = 0;
@@ -34,6 +35,21 @@ static void teach(struct policy_work *w, const struct reading *r, const real *p,
         for (size_t c = 0; c < count; c++)
             out[c] = total > 0 ? out[c] / total : 1 / (real)count;
     }
+}
+
+/* Numbers of what is listed above become this; returns how many are in the set. */
+static size_t set_listed(real *row, const struct policy_work *w, const struct find_set *find,
+                         size_t at, real value)
+{
+    size_t count = 0;
+    for (size_t n = 0; n < w->listed_count[at]; n++) {
+        size_t place = find_place(find, w->listed[at][n]);
+        if (place == UINT32_MAX)
+            continue;
+        row[place] = value;
+        count++;
+    }
+    return count;
 }
 
 /*
@@ -53,11 +69,13 @@ static void softmax_row(struct policy_work *w, const struct reading *r, real *ro
     }
     real logit = row[target];
     real mean = 0;
+    size_t rivals = find->count - set_listed(row, w, find, at, 0);
     if (smoothing > 0) {
         for (size_t i = 0; i < find->count; i++)
             mean += row[i];
-        mean /= (real)find->count;
+        mean /= (real)rivals;
     }
+    set_listed(row, w, find, at, LISTED_LOGIT);
     real total = r->policy->kernels->softmax(row, find->count, scale);
     r->losses->find +=
         (double)(w->weight[at] * (total - (1 - smoothing) * logit - smoothing * mean));
@@ -66,7 +84,8 @@ static void softmax_row(struct policy_work *w, const struct reading *r, real *ro
     row[target] -= scale * (1 - smoothing);
     if (smoothing > 0)
         for (size_t i = 0; i < find->count; i++)
-            row[i] -= scale * smoothing / (real)find->count;
+            row[i] -= scale * smoothing / (real)rivals;
+    set_listed(row, w, find, at, 0);
 }
 
 /* Softmax over the set, in chunks of rows so that the logits stay in cache. */

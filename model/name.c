@@ -126,6 +126,32 @@ void policy_node_backward(real *dh, real *block, const struct policy *policy, co
               policy->items.node_vectors + first * (size_t)d, d, block, 1, 0, dh, 1);
 }
 
+/* Items of find's set under a node; of a sample, which does not know, all of them. */
+static size_t items_under(const struct reading *r, const struct tile_node *node)
+{
+    const uint32_t *before = r->options->find ? r->options->find->before : NULL;
+    return before ? before[node->last] - before[node->first] : node->last - node->first;
+}
+
+size_t reading_children(const struct reading *r, size_t k, struct tile_node node, size_t level)
+{
+    struct policy_work *w = r->work;
+    const struct legal_tiles *legal = r->options->legal;
+    size_t count = legal->children(legal->self, w->children, node, level);
+    size_t kept = 0;
+    if (w->listed_count[k] == 0)
+        return count;
+    for (size_t c = 0; c < count; c++) {
+        const struct tile_node *under = &w->children[c].node;
+        size_t left = items_under(r, under);
+        for (size_t n = 0; left && left <= w->listed_count[k] && n < w->listed_count[k]; n++)
+            left -= w->listed[k][n] >= under->first && w->listed[k][n] < under->last;
+        if (left)
+            w->children[kept++] = w->children[c];
+    }
+    return kept;
+}
+
 /*
  * One level at one position: logits [tiles] become their gradients, the node moves to the target's
  * child.  An illegal target cannot be: targets are items of the trie.
@@ -135,11 +161,10 @@ static void tile_learn(const struct reading *r, real *logits, size_t level, size
 {
     struct policy_work *w = r->work;
     const struct shape *s = &r->policy->shape;
-    const struct legal_tiles *legal = r->options->legal;
     const real *teach = w->teach + (level * w->trunk.positions_max + at) * s->tiles;
     real share = find_teaches(r) ? r->options->name_teach : 0;
     real scale = r->options->scale * r->options->name_weight * w->weight[at];
-    size_t count = legal->children(legal->self, w->children, w->node[at], level);
+    size_t count = reading_children(r, at, w->node[at], level);
     size_t target = SIZE_MAX;
     size_t d = s->dim;
     const real *h = w->h + (level * w->trunk.positions_max + at) * d;
@@ -175,8 +200,7 @@ static void member_learn(const struct reading *r, size_t at)
     size_t levels = r->policy->shape.levels;
     const real *h = w->h + (levels * w->trunk.positions_max + at) * d;
     const struct find_set *find = r->options->find;
-    const struct legal_tiles *legal = r->options->legal;
-    size_t count = legal->children(legal->self, w->children, w->node[at], levels);
+    size_t count = reading_children(r, at, w->node[at], levels);
     size_t target = SIZE_MAX;
     size_t kept = 0;
     for (size_t c = 0; c < count; c++) /* of a large collision the sample holds a part */

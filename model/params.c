@@ -14,10 +14,10 @@
 /* clang-format off */
 const struct param_spec PARAMS[PARAM_COUNT] = {
     PARAM(attn_norm,    LAYER "input_layernorm.weight",          LAYERS, ONE,   DIM,     START_ONES,      true,  false, false),
-    PARAM(q,            LAYER "self_attn.q_proj.weight",         LAYERS, DIM,   DIM,     START_MATRIX,    true,  true,  false),
+    PARAM(q,            LAYER "self_attn.q_proj.weight",         LAYERS, Q,     DIM,     START_MATRIX,    true,  true,  false),
     PARAM(k,            LAYER "self_attn.k_proj.weight",         LAYERS, KV,    DIM,     START_MATRIX,    true,  true,  false),
     PARAM(v,            LAYER "self_attn.v_proj.weight",         LAYERS, KV,    DIM,     START_MATRIX,    true,  true,  false),
-    PARAM(o,            LAYER "self_attn.o_proj.weight",         LAYERS, DIM,   DIM,     START_OUTPUT,    true,  true,  false),
+    PARAM(o,            LAYER "self_attn.o_proj.weight",         LAYERS, DIM,   Q,       START_OUTPUT,    true,  true,  false),
     PARAM(mlp_norm,     LAYER "post_attention_layernorm.weight", LAYERS, ONE,   DIM,     START_ONES,      true,  false, false),
     PARAM(gate,         LAYER "mlp.gate_proj.weight",            LAYERS, FFN,   DIM,     START_MATRIX,    true,  true,  false),
     PARAM(up,           LAYER "mlp.up_proj.weight",              LAYERS, FFN,   DIM,     START_MATRIX,    true,  true,  false),
@@ -35,6 +35,26 @@ const struct param_spec PARAMS[PARAM_COUNT] = {
     PARAM(depth_up,     "depth_up",                              LEVELS, DIM,   DIM,     START_MATRIX,    false, true,  false),
     PARAM(depth_tile,   "depth_tile",                            LEVELS, TILES, DIM,     START_EMBEDDING, false, true,  false),
     PARAM(depth_down,   "depth_down",                            LEVELS, DIM,   DIM,     START_OUTPUT,    false, true,  false),
+    PARAM(q_bias, LAYER "self_attn.q_proj.bias", LAYERS, ONE, Q_BIAS, START_ZERO, true, false, false),
+    PARAM(k_bias, LAYER "self_attn.k_proj.bias", LAYERS, ONE, KV_BIAS, START_ZERO, true, false, false),
+    PARAM(v_bias, LAYER "self_attn.v_proj.bias", LAYERS, ONE, KV_BIAS, START_ZERO, true, false, false),
+    PARAM(q_norm, LAYER "self_attn.q_norm.weight", LAYERS, ONE, HEAD_NORM, START_ONES, true, false, false),
+    PARAM(k_norm, LAYER "self_attn.k_norm.weight", LAYERS, ONE, HEAD_NORM, START_ONES, true, false, false),
+    PARAM(text_out, "lm_head.weight", ONE, VOCAB_OUT, DIM, START_EMBEDDING, true, true, false),
+    PARAM(q_a, LAYER "self_attn.q_proj.lora_A.weight", LAYERS, RANK, DIM, START_MATRIX, true, false, false),
+    PARAM(q_b, LAYER "self_attn.q_proj.lora_B.weight", LAYERS, Q, RANK, START_ZERO, true, false, false),
+    PARAM(k_a, LAYER "self_attn.k_proj.lora_A.weight", LAYERS, RANK, DIM, START_MATRIX, true, false, false),
+    PARAM(k_b, LAYER "self_attn.k_proj.lora_B.weight", LAYERS, KV, RANK, START_ZERO, true, false, false),
+    PARAM(v_a, LAYER "self_attn.v_proj.lora_A.weight", LAYERS, RANK, DIM, START_MATRIX, true, false, false),
+    PARAM(v_b, LAYER "self_attn.v_proj.lora_B.weight", LAYERS, KV, RANK, START_ZERO, true, false, false),
+    PARAM(o_a, LAYER "self_attn.o_proj.lora_A.weight", LAYERS, RANK, Q, START_MATRIX, true, false, false),
+    PARAM(o_b, LAYER "self_attn.o_proj.lora_B.weight", LAYERS, DIM, RANK, START_ZERO, true, false, false),
+    PARAM(gate_a, LAYER "mlp.gate_proj.lora_A.weight", LAYERS, RANK, DIM, START_MATRIX, true, false, false),
+    PARAM(gate_b, LAYER "mlp.gate_proj.lora_B.weight", LAYERS, FFN, RANK, START_ZERO, true, false, false),
+    PARAM(up_a, LAYER "mlp.up_proj.lora_A.weight", LAYERS, RANK, DIM, START_MATRIX, true, false, false),
+    PARAM(up_b, LAYER "mlp.up_proj.lora_B.weight", LAYERS, FFN, RANK, START_ZERO, true, false, false),
+    PARAM(down_a, LAYER "mlp.down_proj.lora_A.weight", LAYERS, RANK, FFN, START_MATRIX, true, false, false),
+    PARAM(down_b, LAYER "mlp.down_proj.lora_B.weight", LAYERS, DIM, RANK, START_ZERO, true, false, false),
 };
 /* clang-format on */
 
@@ -46,7 +66,7 @@ size_t extent_of(enum extent extent, const struct shape *shape)
     case DIM:
         return shape->dim;
     case KV:
-        return shape->dim / shape->heads * shape->kv_heads;
+        return shape_head(shape) * shape->kv_heads;
     case FFN:
         return shape->ffn;
     case LAYERS:
@@ -61,8 +81,25 @@ size_t extent_of(enum extent extent, const struct shape *shape)
         return shape->content;
     case VOCAB:
         return shape->vocab;
+    case Q:
+        return shape_head(shape) * shape->heads;
+    case Q_BIAS:
+        return shape->qkv_bias ? extent_of(Q, shape) : 0;
+    case KV_BIAS:
+        return shape->qkv_bias ? extent_of(KV, shape) : 0;
+    case HEAD_NORM:
+        return shape->qk_norm ? shape_head(shape) : 0;
+    case VOCAB_OUT:
+        return shape->untied ? shape->vocab : 0;
+    case RANK:
+        return shape->lora_rank;
     }
     return 0;
+}
+
+real *params_say(const struct params *params, const struct shape *shape)
+{
+    return shape->untied ? params->text_out : params->text;
 }
 
 size_t param_count(const struct param_spec *spec, const struct shape *shape)
@@ -83,11 +120,18 @@ const real *param_data(const struct params *params, const struct param_spec *spe
     return *(real *const *)((const char *)params + spec->offset);
 }
 
-void params_layout(struct params *params, const struct shape *shape, struct arena *arena)
+void params_layout_without(struct params *params, uint64_t left_out, const struct shape *shape,
+                           struct arena *arena)
 {
     for (size_t i = 0; i < PARAM_COUNT; i++)
         *param_slot(params, &PARAMS[i]) =
-            arena_take(arena, param_count(&PARAMS[i], shape), sizeof(real));
+            left_out >> i & 1 ? NULL
+                              : arena_take(arena, param_count(&PARAMS[i], shape), sizeof(real));
+}
+
+void params_layout(struct params *params, const struct shape *shape, struct arena *arena)
+{
+    params_layout_without(params, 0, shape, arena);
 }
 
 size_t params_total(const struct shape *shape)
@@ -100,9 +144,12 @@ size_t params_total(const struct shape *shape)
 
 void params_copy(struct params *to, const struct params *from, const struct shape *shape)
 {
-    for (size_t i = 0; i < PARAM_COUNT; i++)
-        memcpy(*param_slot(to, &PARAMS[i]), param_data(from, &PARAMS[i]),
-               param_count(&PARAMS[i], shape) * sizeof(real));
+    for (size_t i = 0; i < PARAM_COUNT; i++) {
+        real *data = *param_slot(to, &PARAMS[i]);
+        if (data && param_data(from, &PARAMS[i]))
+            memcpy(data, param_data(from, &PARAMS[i]),
+                   param_count(&PARAMS[i], shape) * sizeof(real));
+    }
 }
 
 /* Matrices start at 1/sqrt(in); those that write into the residual stream at 1/sqrt(2 layers) of

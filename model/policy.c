@@ -1,6 +1,7 @@
 #include "model/policy.h"
 
 #include "model/readings.h"
+#include "model/tokenizer.h"
 
 #include <assert.h>
 #include <math.h>
@@ -17,6 +18,7 @@ void policy_layout(struct policy_work *w, const struct shape *s, size_t position
 {
     trunk_layout(&w->trunk, s, positions, length_max, learns, arena);
     w->content = arena_take(arena, positions * s->content, sizeof(real));
+    w->place = arena_take(arena, positions, sizeof *w->place);
     if (!learns)
         return;
     w->chunk_rows = positions < FIND_CHUNK_ROWS ? positions : FIND_CHUNK_ROWS;
@@ -25,6 +27,8 @@ void policy_layout(struct policy_work *w, const struct shape *s, size_t position
     w->input_mask = arena_take(arena, positions * s->dim, 1);
     w->at = arena_take(arena, positions, sizeof *w->at);
     w->want = arena_take(arena, positions, sizeof *w->want);
+    w->listed = arena_take(arena, positions, sizeof *w->listed);
+    w->listed_count = arena_take(arena, positions, sizeof *w->listed_count);
     w->weight = arena_take(arena, positions, sizeof(real));
     w->zt = arena_take(arena, positions * s->dim, sizeof(real));
     w->dzt = arena_take(arena, positions * s->dim, sizeof(real));
@@ -103,11 +107,16 @@ static void gather_content(struct policy_work *w, const struct policy *policy,
     }
 }
 
-/* An item's own embedding is compared as it is and read times sqrt(d) (Vaswani et al. 2017, 3.4).
- */
-static real own_scale(const struct shape *shape)
+/* What tiles and, where it has one and it is wanted, its own embedding say of an item. */
+static void add_item(real *x, const struct policy *policy, uint32_t row, bool own)
 {
-    return (real)sqrt((double)shape->dim);
+    const struct shape *s = &policy->shape;
+    const struct params *p = &policy->params;
+    const uint16_t *codes = policy_codes(policy, row);
+    for (size_t l = 0; l < s->levels; l++)
+        axpy(x, 1, p->tile_in + (l * s->tiles + codes[l]) * s->dim, s->dim);
+    if (own && row < policy->items.count)
+        axpy(x, (real)shape_own_scale(s), p->own + (size_t)row * s->dim, s->dim);
 }
 
 static void gather_inputs(struct policy_work *w, const struct policy *policy, const uint32_t *input,
@@ -120,15 +129,48 @@ static void gather_inputs(struct policy_work *w, const struct policy *policy, co
     product_nt(x + from * d, w->content + from * s->content, p->content_in, to - from, d,
                s->content, 0);
     for (size_t i = from; i < to; i++) {
-        if (is_token(input[i])) {
+        if (is_token(input[i]))
             axpy(x + i * d, 1, p->text + (input[i] - TOKEN) * d, d);
-            continue;
-        }
-        const uint16_t *codes = policy_codes(policy, input[i]);
-        for (size_t l = 0; l < s->levels; l++)
-            axpy(x + i * d, 1, p->tile_in + (l * s->tiles + codes[l]) * d, d);
-        if (input[i] < policy->items.count && (!w->trunk.learns || w->own_kept[i]))
-            axpy(x + i * d, own_scale(s), p->own + (size_t)input[i] * d, d);
+        else
+            add_item(x + i * d, policy, input[i], !w->trunk.learns || w->own_kept[i]);
+    }
+}
+
+void policy_input(real *x, const struct policy *policy, uint32_t symbol)
+{
+    const struct shape *s = &policy->shape;
+    const struct params *p = &policy->params;
+    if (is_token(symbol)) {
+        memcpy(x, p->text + (symbol - TOKEN) * s->dim, s->dim * sizeof(real));
+        return;
+    }
+    product_nt(x, policy_content(policy, symbol), p->content_in, 1, s->dim, s->content, 0);
+    add_item(x, policy, symbol, true);
+}
+
+static void note_place(struct policy_work *w, const struct policy *policy, const uint32_t *input,
+                       size_t at, size_t before)
+{
+    w->place[at] = place_after(before == SIZE_MAX ? NULL : &w->place[before], input[at],
+                               TOKEN + policy->marks + MARK_LIST);
+    w->trunk.place[at] = w->place[at].at;
+}
+
+/* Of the sequences and of the suffixes' steps that lie in [from, to). */
+static void note_places(struct policy_work *w, const struct policy *policy,
+                        const struct packed *packed, const uint32_t *input, size_t from, size_t to)
+{
+    size_t start = packed->first[packed->sequences];
+    for (size_t s = 0; s < packed->sequences; s++)
+        for (size_t i = packed->first[s]; i < packed->first[s + 1]; i++)
+            if (i >= from && i < to)
+                note_place(w, policy, input, i, i > packed->first[s] ? i - 1 : SIZE_MAX);
+    for (size_t i = from > start ? from : start; i < to; i++) {
+        const uint32_t *own = packed->first + packed->prefix[(i - start) % packed->suffixes];
+        size_t before = i - start >= packed->suffixes ? i - packed->suffixes
+                        : own[1] > own[0]             ? own[1] - 1
+                                                      : SIZE_MAX;
+        note_place(w, policy, input, i, before);
     }
 }
 
@@ -139,6 +181,7 @@ static void forward(struct policy_work *w, const struct policy *policy, const st
     size_t d = policy->shape.dim;
     struct rng rng = options->rng;
     struct dropout dropout = {options->dropout, &rng};
+    note_places(w, policy, packed, input, from, to);
     gather_content(w, policy, input, from, to, options->own_drop, &rng);
     gather_inputs(w, policy, input, from, to);
     dropout_apply(w->trunk.x + from * d, w->input_mask + from * d, (to - from) * d, dropout);
@@ -180,15 +223,28 @@ static void inputs_backward(struct policy_work *w, struct params *grads,
     for (size_t i = 0; i < rows; i++) {
         uint32_t input = inputs[i];
         if (is_token(input)) {
-            axpy(grads->text + (input - TOKEN) * d, 1, dx + i * d, d);
+            if (input - TOKEN >= policy->frozen_words)
+                axpy(grads->text + (input - TOKEN) * d, 1, dx + i * d, d);
             continue;
         }
         const uint16_t *codes = policy_codes(policy, input);
         for (size_t l = 0; l < s->levels; l++)
             axpy(grads->tile_in + (l * s->tiles + codes[l]) * d, 1, dx + i * d, d);
         if (w->own_kept[i] && policy->items.seen[input])
-            axpy(grads->own + (size_t)input * d, own_scale(s), dx + i * d, d);
+            axpy(grads->own + (size_t)input * d, (real)shape_own_scale(s), dx + i * d, d);
     }
+}
+
+/* What stands in the list above position i; nothing if the target is there, too. */
+static void note_listed(struct policy_work *w, const uint32_t *input, size_t i, uint32_t target,
+                        size_t k)
+{
+    uint32_t count = w->place[i].listing > 1 ? w->place[i].listing - 1 : 0;
+    w->listed[k] = input + i + 1 - count;
+    w->listed_count[k] = count;
+    for (size_t n = 0; n < count; n++)
+        if (w->listed[k][n] == target)
+            w->listed_count[k] = 0;
 }
 
 /* The targets that are items, or those that are tokens, one after another. */
@@ -203,6 +259,7 @@ static size_t gather_targets(struct policy_work *w, const struct examples *examp
         w->at[count] = (uint32_t)i;
         w->want[count] = target;
         w->weight[count] = examples->weight ? examples->weight[i] : 1;
+        note_listed(w, examples->input, i, target, count);
         memcpy(w->zt + count * dim, w->trunk.z + i * dim, dim * sizeof(real));
         count++;
     }

@@ -3,14 +3,12 @@
  *
  * A position holds a symbol: an item (its row) or a token of text (TOKEN + its number).
  *
- *     input    x_i = sum_l tile_in[l, c_l] + content_in v_i + sqrt(d) own[i]   an item
+ *     input    x_i = sum_l tile_in[l, c_l] + content_in v_i + a own[i]         an item; a: sqrt(d)
  *              x_t = text[t]                                                   a token
- *     say      p(token) = softmax(text z)                                      tied to the input
- *     find     s_i = (find_query z) . f_i          f_i = find_content v_i + own[i]
- *                                                  f_i of a newcomer is given
- *     name     h_1 = name_start z
- *              p(tile l) = softmax over legal ((tile_out[l] + m_l) h_l + tile_bias[l])
- *              h_{l+1} = h_l + depth_down[l] silu(depth_up[l] h_l + depth_tile[l, c_l])
+ *     say      p(token) = softmax(text z)                                      or text_out, if
+ * untied find     s_i = (find_query z) . f_i          f_i = find_content v_i + own[i] f_i of a
+ * newcomer is given name     h_1 = name_start z p(tile l) = softmax over legal ((tile_out[l] + m_l)
+ * h_l + tile_bias[l]) h_{l+1} = h_l + depth_down[l] silu(depth_up[l] h_l + depth_tile[l, c_l])
  *              p(last tile = member j) = softmax over members (h_{L+1} . f_j)
  *
  * (the depth head follows RQ-Transformer, Lee et al., CVPR 2022: each tile from z and the tiles
@@ -25,6 +23,11 @@
  *
  * Find teaches name: its probabilities, summed over the items under each legal child, are a soft
  * target for the tile (weight `name_teach`; rows are ordered by name, so a node is a run of rows).
+ *
+ * A list takes no time: the mark <list> stands one place after what came before, the items that
+ * follow it stand where it stands, and what comes after the list goes on from there (place_after).
+ * So a rank is told from another by what is listed above, not by a count of positions.  What is
+ * listed already is left out of find's softmax and of name's tiles where the next rank is learnt.
  *
  * Memory    a policy owns nothing: params, items and find vectors belong to the caller.
  * Threads   a policy is read-only here; one policy_work per thread.
@@ -41,6 +44,21 @@ enum { NO_ITEM = UINT32_MAX };
 static inline bool is_token(uint32_t symbol)
 {
     return symbol >= TOKEN && symbol != NO_ITEM;
+}
+
+/* Where a symbol stands in time, for rope. */
+struct place {
+    uint32_t at;
+    uint32_t listing; /* 0: in no list; else 1 + how many items of the list have been read */
+};
+
+/* before NULL: nothing came before.  list_mark: the symbol <list>. */
+static inline struct place place_after(const struct place *before, uint32_t symbol,
+                                       uint32_t list_mark)
+{
+    if (before && before->listing && !is_token(symbol))
+        return (struct place){before->at, before->listing + 1};
+    return (struct place){before ? before->at + 1 : 0, symbol == list_mark};
 }
 
 /* What the policy knows of items; row i of each.  Late rows, if any, come after `count`. */
@@ -68,7 +86,8 @@ struct item_table {
 struct policy {
     struct shape shape;
     struct params params;
-    uint32_t marks; /* the first of the marks (tokenizer.h) among the tokens */
+    uint32_t frozen_words; /* tokens below it get no gradient */
+    uint32_t marks;        /* the first of the marks (tokenizer.h) among the tokens */
     struct item_table items;
     const real *find_vectors; /* [count, dim]: policy_find_vectors() of all items */
     const struct kernels *kernels;
@@ -123,8 +142,11 @@ struct policy_work {
     real *content;             /* [positions, content] of the inputs */
     unsigned char *own_kept;   /* [positions] */
     unsigned char *input_mask; /* [positions, dim] */
+    struct place *place;       /* [positions] */
     uint32_t *at;              /* [positions] where the targets of one kind stand */
     uint32_t *want;            /* [positions] those targets */
+    const uint32_t **listed;   /* [positions] what is listed before them */
+    uint32_t *listed_count;    /* [positions] */
     real *weight;              /* [positions] their weights */
     real *zt, *dzt;            /* [positions, dim] z there, and its gradient */
     real *dz;                  /* [positions, dim] */
@@ -149,6 +171,9 @@ void policy_layout(struct policy_work *work, const struct shape *shape, size_t p
                    size_t length_max, size_t width, size_t find_max, bool learns,
                    struct arena *arena);
 void policy_prepare(struct policy_work *work, const struct shape *shape); /* once, after layout */
+
+/* x [dim]: what one symbol gives the trunk to read; an item's own embedding is read, too. */
+void policy_input(real *x, const struct policy *policy, uint32_t symbol);
 
 /* Inputs and trunk: leaves z of every position in work->trunk.z. */
 void policy_forward(struct policy_work *work, const struct policy *policy,

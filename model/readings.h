@@ -19,6 +19,9 @@ struct reading {
     size_t count;
 };
 
+/* The legal children of a node for target k, without those that hold listed items alone. */
+size_t reading_children(const struct reading *reading, size_t k, struct tile_node node,
+                        size_t level);
 /* Leaves find's opinions for name in work->teach if name is to be taught. */
 void find_learn(const struct reading *reading);
 void name_learn(const struct reading *reading);

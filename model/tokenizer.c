@@ -11,7 +11,7 @@
 
 const char *const MARK_TEXTS[MARKS] = {"<item>",  "<list>",  "<query>",  "<title>",   "<about>",
                                        "<likes>", "<end>",   "<reason>", "<because>", "<next>",
-                                       "<plan>",  "<clean>", "<drop>"};
+                                       "<plan>",  "<clean>", "<drop>",   "<user>",    "<reply>"};
 
 enum { WORD_BYTES = 128 }; /* a longer word is cut: nobody says it */
 

@@ -36,6 +36,8 @@ enum mark {
     MARK_PLAN,
     MARK_CLEAN,
     MARK_DROP,
+    MARK_USER, /* who speaks: recommend/dialogue.h */
+    MARK_REPLY,
     MARKS
 };
 extern const char *const MARK_TEXTS[MARKS]; /* "<item>", ... */

@@ -1,5 +1,7 @@
 #include "model/trunk.h"
 
+#include "model/lora.h"
+
 #include <assert.h>
 #include <math.h>
 #include <string.h>
@@ -9,16 +11,23 @@ static size_t kv_width(const struct shape *shape)
     return extent_of(KV, shape);
 }
 
+static size_t q_width(const struct shape *shape)
+{
+    return extent_of(Q, shape);
+}
+
 void trunk_layout(struct trunk_work *work, const struct shape *s, size_t positions,
                   size_t length_max, bool learns, struct arena *arena)
 {
     size_t layers = learns ? s->layers : 1;
     size_t rows = layers * positions;
     size_t kv = kv_width(s);
-    size_t half = s->dim / s->heads / 2;
+    size_t wide = q_width(s);
+    size_t half = shape_head(s) / 2;
     work->positions_max = positions;
     work->length_max = length_max;
     work->learns = learns;
+    work->place = arena_take(arena, positions, sizeof *work->place);
     work->cosine = arena_take(arena, length_max * half, sizeof(real));
     work->sine = arena_take(arena, length_max * half, sizeof(real));
     work->x = arena_take(arena, rows * s->dim, sizeof(real));
@@ -28,36 +37,43 @@ void trunk_layout(struct trunk_work *work, const struct shape *s, size_t positio
     work->m = arena_take(arena, rows * s->dim, sizeof(real));
     work->n_inv = arena_take(arena, rows, sizeof(real));
     work->m_inv = arena_take(arena, rows, sizeof(real));
-    work->q = arena_take(arena, rows * s->dim, sizeof(real));
+    work->q = arena_take(arena, rows * wide, sizeof(real));
     work->k = arena_take(arena, rows * kv, sizeof(real));
     work->v = arena_take(arena, rows * kv, sizeof(real));
     work->probs = arena_take(arena, rows * s->heads * length_max, sizeof(real));
-    work->mixed = arena_take(arena, rows * s->dim, sizeof(real));
+    work->mixed = arena_take(arena, rows * wide, sizeof(real));
     work->gate = arena_take(arena, rows * s->ffn, sizeof(real));
     work->up = arena_take(arena, rows * s->ffn, sizeof(real));
     work->act = arena_take(arena, rows * s->ffn, sizeof(real));
     work->z = arena_take(arena, positions * s->dim, sizeof(real));
     work->z_inv = arena_take(arena, positions, sizeof(real));
+    if (s->qk_norm) {
+        work->q_raw = arena_take(arena, rows * wide, sizeof(real));
+        work->k_raw = arena_take(arena, rows * kv, sizeof(real));
+        work->q_inv = arena_take(arena, rows * s->heads, sizeof(real));
+        work->k_inv = arena_take(arena, rows * s->kv_heads, sizeof(real));
+    }
     if (!learns)
         return;
     work->mask = arena_take(arena, 2 * rows * s->dim, 1);
     work->dx = arena_take(arena, positions * s->dim, sizeof(real));
     work->dn = arena_take(arena, positions * s->dim, sizeof(real));
-    work->dq = arena_take(arena, positions * s->dim, sizeof(real));
+    work->dq = arena_take(arena, positions * wide, sizeof(real));
     work->dk = arena_take(arena, positions * kv, sizeof(real));
     work->dv = arena_take(arena, positions * kv, sizeof(real));
-    work->dmixed = arena_take(arena, positions * s->dim, sizeof(real));
+    work->dmixed = arena_take(arena, positions * (wide > s->dim ? wide : s->dim), sizeof(real));
     work->dgate = arena_take(arena, positions * s->ffn, sizeof(real));
     work->dup = arena_take(arena, positions * s->ffn, sizeof(real));
     work->dact = arena_take(arena, positions * s->ffn, sizeof(real));
+    work->dlora = arena_take(arena, 2 * positions * s->lora_rank, sizeof(real));
 }
 
 void trunk_prepare(struct trunk_work *work, const struct shape *shape)
 {
-    size_t half = shape->dim / shape->heads / 2;
+    size_t half = shape_head(shape) / 2;
     for (size_t p = 0; p < work->length_max; p++)
         for (size_t c = 0; c < half; c++) {
-            double angle = (double)p * pow(shape->rope_base, -(double)c / (double)half);
+            double angle = (double)p * shape_turn(shape, c);
             work->cosine[p * half + c] = (real)cos(angle);
             work->sine[p * half + c] = (real)sin(angle);
         }
@@ -75,7 +91,7 @@ static struct attention run_of(const struct trunk_work *work, const struct shape
     struct attention a = {
         .heads = shape->heads,
         .kv_heads = shape->kv_heads,
-        .head_dim = shape->dim / shape->heads,
+        .head_dim = shape_head(shape),
         .length_max = work->length_max,
         .stride = 1,
         .positions = work->positions_max,
@@ -108,8 +124,9 @@ static void rope(real *x, const struct trunk_work *work, const struct attention 
 {
     size_t half = a->head_dim / 2;
     for (size_t i = a->begin; i < a->end; i++) {
-        const real *cosine = work->cosine + (a->prefix_count + i) * half;
-        const real *sine = work->sine + (a->prefix_count + i) * half;
+        size_t place = work->place[attention_query(a, i)];
+        const real *cosine = work->cosine + place * half;
+        const real *sine = work->sine + place * half;
         for (size_t h = 0; h < heads; h++) {
             real *low = x + (attention_query(a, i) * heads + h) * a->head_dim;
             real *high = low + half;
@@ -184,6 +201,44 @@ static void attend(const struct pass *f, size_t at, real *q, real *k, const real
     }
 }
 
+static void add_bias(real *x, const real *bias, size_t rows, size_t width)
+{
+    for (size_t r = 0; r < rows; r++)
+        add(x + r * width, bias, width);
+}
+
+/* Each head of x by its own length; what it was goes to raw. */
+static void norm_heads(real *x, real *raw, real *inv, const real *weight, size_t heads,
+                       const struct pass *f)
+{
+    size_t head = shape_head(f->shape);
+    memcpy(raw, x, f->count * heads * head * sizeof(real));
+    f->kernels->rmsnorm_forward(x, inv, raw, weight, f->count * heads, head,
+                                (real)f->shape->norm_eps);
+}
+
+/* What biases or norms make of the rows of q, k, v from `here` on. */
+static void shape_qkv(const struct pass *f, size_t layer, size_t here)
+{
+    struct trunk_work *w = f->work;
+    const struct shape *s = f->shape;
+    const struct params *p = f->params;
+    size_t wide = q_width(s);
+    size_t kv = kv_width(s);
+    size_t head = shape_head(s);
+    if (s->qkv_bias) {
+        add_bias(w->q + here * wide, p->q_bias + layer * wide, f->count, wide);
+        add_bias(w->k + here * kv, p->k_bias + layer * kv, f->count, kv);
+        add_bias(w->v + here * kv, p->v_bias + layer * kv, f->count, kv);
+    }
+    if (s->qk_norm) {
+        norm_heads(w->q + here * wide, w->q_raw + here * wide, w->q_inv + here * s->heads,
+                   p->q_norm + layer * head, s->heads, f);
+        norm_heads(w->k + here * kv, w->k_raw + here * kv, w->k_inv + here * s->kv_heads,
+                   p->k_norm + layer * head, s->kv_heads, f);
+    }
+}
+
 static void attention_block(const struct pass *f, size_t layer)
 {
     struct trunk_work *w = f->work;
@@ -192,15 +247,17 @@ static void attention_block(const struct pass *f, size_t layer)
     size_t here = at + f->from;
     size_t d = f->shape->dim;
     size_t kv = kv_width(f->shape);
+    size_t wide = q_width(f->shape);
     real *n = w->n + here * d;
     f->kernels->rmsnorm_forward(n, w->n_inv + here, w->x + here * d, params->attn_norm + layer * d,
                                 f->count, d, (real)f->shape->norm_eps);
-    product_nt(w->q + here * d, n, params->q + layer * d * d, f->count, d, d, 0);
+    product_nt(w->q + here * wide, n, params->q + layer * wide * d, f->count, wide, d, 0);
     product_nt(w->k + here * kv, n, params->k + layer * kv * d, f->count, kv, d, 0);
     product_nt(w->v + here * kv, n, params->v + layer * kv * d, f->count, kv, d, 0);
-    attend(f, at, w->q + at * d, w->k + at * kv, w->v + at * kv, w->mixed + at * d);
+    shape_qkv(f, layer, here);
+    attend(f, at, w->q + at * wide, w->k + at * kv, w->v + at * kv, w->mixed + at * wide);
     real *out = w->x_mid + here * d;
-    product_nt(out, w->mixed + here * d, params->o + layer * d * d, f->count, d, d, 0);
+    product_nt(out, w->mixed + here * wide, params->o + layer * d * wide, f->count, d, wide, 0);
     dropout_apply(out, w->mask + (2 * at + f->from) * d, f->count * d, f->dropout);
     add(out, w->x + here * d, f->count * d);
 }
@@ -255,15 +312,56 @@ static void mlp_backward(struct trunk_work *w, struct params *grads, const struc
     const real *m = w->m + at * d;
     memcpy(w->dmixed, w->dx, rows * d * sizeof(real));
     dropout_backward(w->dmixed, w->mask + (2 * at + w->positions_max) * d, rows * d, drop);
-    product_tn(grads->down + layer * d * f, w->dmixed, w->act + at * f, d, f, rows, 1);
+    trunk_matrix_backward(grads, w->dlora, params, s, MATRIX_DOWN, layer, w->dmixed,
+                          w->act + at * f, rows);
     product_nn(w->dact, w->dmixed, params->down + layer * d * f, rows, f, d, 0);
     kernels->swiglu_backward(w->dgate, w->dup, w->dact, w->gate + at * f, w->up + at * f, rows * f);
-    product_tn(grads->gate + layer * f * d, w->dgate, m, f, d, rows, 1);
-    product_tn(grads->up + layer * f * d, w->dup, m, f, d, rows, 1);
+    trunk_matrix_backward(grads, w->dlora, params, s, MATRIX_GATE, layer, w->dgate, m, rows);
+    trunk_matrix_backward(grads, w->dlora, params, s, MATRIX_UP, layer, w->dup, m, rows);
     product_nn(w->dn, w->dgate, params->gate + layer * f * d, rows, d, f, 0);
     product_nn(w->dn, w->dup, params->up + layer * f * d, rows, d, f, 1);
     kernels->rmsnorm_backward(w->dx, grads->mlp_norm + layer * d, w->dn, w->x_mid + at * d,
                               params->mlp_norm + layer * d, w->m_inv + at, rows, d);
+}
+
+static void bias_backward(real *grad, const real *dx, size_t rows, size_t width)
+{
+    for (size_t r = 0; r < rows; r++)
+        add(grad, dx + r * width, width);
+}
+
+/* dx enters as the gradient of normed heads and leaves as that of what they were. */
+static void norm_heads_backward(real *dx, real *grad, real *scratch, const real *raw,
+                                const real *inv, const real *weight, size_t rows, size_t head,
+                                const struct kernels *kernels)
+{
+    memcpy(scratch, dx, rows * head * sizeof(real));
+    memset(dx, 0, rows * head * sizeof(real));
+    kernels->rmsnorm_backward(dx, grad, scratch, raw, weight, inv, rows, head);
+}
+
+/* shape_qkv() backward, in dq, dk, dv. */
+static void shape_qkv_backward(struct trunk_work *w, struct params *grads, const struct shape *s,
+                               const struct params *params, size_t layer, size_t rows,
+                               const struct kernels *kernels)
+{
+    size_t at = slot(w, layer);
+    size_t wide = q_width(s);
+    size_t kv = kv_width(s);
+    size_t head = shape_head(s);
+    if (s->qk_norm) { /* dmixed is free by now */
+        norm_heads_backward(w->dq, grads->q_norm + layer * head, w->dmixed, w->q_raw + at * wide,
+                            w->q_inv + at * s->heads, params->q_norm + layer * head,
+                            rows * s->heads, head, kernels);
+        norm_heads_backward(w->dk, grads->k_norm + layer * head, w->dmixed, w->k_raw + at * kv,
+                            w->k_inv + at * s->kv_heads, params->k_norm + layer * head,
+                            rows * s->kv_heads, head, kernels);
+    }
+    if (s->qkv_bias) {
+        bias_backward(grads->q_bias + layer * wide, w->dq, rows, wide);
+        bias_backward(grads->k_bias + layer * kv, w->dk, rows, kv);
+        bias_backward(grads->v_bias + layer * kv, w->dv, rows, kv);
+    }
 }
 
 /* dx enters as the gradient of x_mid and leaves as that of the layer's input. */
@@ -276,15 +374,17 @@ static void attention_block_backward(struct trunk_work *w, struct params *grads,
     size_t at = slot(w, layer);
     size_t d = s->dim;
     size_t kv = kv_width(s);
+    size_t wide = q_width(s);
     const real *n = w->n + at * d;
-    const real *q = w->q + at * d;
+    const real *q = w->q + at * wide;
     const real *k = w->k + at * kv;
     const real *v = w->v + at * kv;
     memcpy(w->dn, w->dx, rows * d * sizeof(real));
     dropout_backward(w->dn, w->mask + 2 * at * d, rows * d, drop);
-    product_tn(grads->o + layer * d * d, w->dn, w->mixed + at * d, d, d, rows, 1);
-    product_nn(w->dmixed, w->dn, params->o + layer * d * d, rows, d, d, 0);
-    memset(w->dq, 0, rows * d * sizeof(real));
+    trunk_matrix_backward(grads, w->dlora, params, s, MATRIX_O, layer, w->dn, w->mixed + at * wide,
+                          rows);
+    product_nn(w->dmixed, w->dn, params->o + layer * d * wide, rows, wide, d, 0);
+    memset(w->dq, 0, rows * wide * sizeof(real));
     memset(w->dk, 0, rows * kv * sizeof(real));
     memset(w->dv, 0, rows * kv * sizeof(real));
     for (size_t i = 0; i < run_count(packed); i++) {
@@ -297,10 +397,11 @@ static void attention_block_backward(struct trunk_work *w, struct params *grads,
         rope(w->dq, w, &run, s->heads, -1);
         rope(w->dk, w, &run, s->kv_heads, -1);
     }
-    product_tn(grads->q + layer * d * d, w->dq, n, d, d, rows, 1);
-    product_tn(grads->k + layer * kv * d, w->dk, n, kv, d, rows, 1);
-    product_tn(grads->v + layer * kv * d, w->dv, n, kv, d, rows, 1);
-    product_nn(w->dn, w->dq, params->q + layer * d * d, rows, d, d, 0);
+    shape_qkv_backward(w, grads, s, params, layer, rows, kernels);
+    trunk_matrix_backward(grads, w->dlora, params, s, MATRIX_Q, layer, w->dq, n, rows);
+    trunk_matrix_backward(grads, w->dlora, params, s, MATRIX_K, layer, w->dk, n, rows);
+    trunk_matrix_backward(grads, w->dlora, params, s, MATRIX_V, layer, w->dv, n, rows);
+    product_nn(w->dn, w->dq, params->q + layer * wide * d, rows, d, wide, 0);
     product_nn(w->dn, w->dk, params->k + layer * kv * d, rows, d, kv, 1);
     product_nn(w->dn, w->dv, params->v + layer * kv * d, rows, d, kv, 1);
     kernels->rmsnorm_backward(w->dx, grads->attn_norm + layer * d, w->dn, w->x + at * d,

@@ -82,6 +82,26 @@ static double grpo(const struct objective *o, struct rollouts *b)
     return 0;
 }
 
+/*
+ * Every turn of a rollout gets what the whole of it came to: the sum of its turns, compared among
+ * rollouts, each counted once.  (Flow-GRPO's released code compares among turns, so that a long
+ * rollout counts more often than a short one.)
+ */
+static double turns(const struct objective *o, struct rollouts *b)
+{
+    static _Thread_local struct population p;
+    for (size_t g = 0; g < b->groups; g++) {
+        gather(&p, b, g, 0, false);
+        for (size_t i = 0; i < p.count; i++)
+            p.value[i] *= (double)(b->row_unit[p.row[i] + 1] - b->row_unit[p.row[i]]);
+        centre(o, b, &p);
+        for (size_t i = 0; i < p.count; i++)
+            for (size_t u = b->row_unit[p.row[i]]; u < b->row_unit[p.row[i] + 1]; u++)
+                give(b, u, p.value[i]);
+    }
+    return 0;
+}
+
 static void leave_one_out(const struct objective *o, const struct rollouts *b, struct population *p)
 {
     double sum = 0;
@@ -244,6 +264,9 @@ static double passk(const struct objective *o, struct rollouts *b)
 const struct objective_part ADVANTAGE_PARTS[] = {
     {STAGE_ADVANTAGE, "grpo", 0, grpo, "adv_scope scale_rewards std_floor",
      "(r - mean of the group) / (deviation + floor)", "GRPO, arXiv 2402.03300, 4.1"},
+    {STAGE_ADVANTAGE, "turns", 0, turns, "scale_rewards std_floor",
+     "each turn: (R - mean of the group) / (deviation + floor), R the sum of the rollout's turns",
+     "AgentFlow, arXiv 2510.05592"},
     {STAGE_ADVANTAGE, "rloo", 0, rloo, "adv_scope", "r - mean of the others",
      "RLOO, arXiv 2402.14740"},
     {STAGE_ADVANTAGE, "reinforce", 0, reinforce, "adv_scope", "r", "Williams 1992"},

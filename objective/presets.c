@@ -33,6 +33,10 @@ static const struct preset {
      "loss_type=clip epsilon=0.2 "
      "epsilon_high=0.28 loss_agg_mode=token-mean",
      "arXiv 2503.14476"},
+    {"turn_grpo", true,
+     "reward=exact adv=turns scale_rewards=group std_floor=1e-4 num_generations=8 loss_type=clip "
+     "epsilon=0.2 epsilon_high=0.3 loss_agg_mode=unit-mean reg=kl beta=0.001",
+     "arXiv 2510.05592; a turn is a unit, statistics over rollouts"},
     {"gspo", true,
      "reward=exact adv=grpo scale_rewards=group loss_type=clip "
      "importance_sampling_level=sequence epsilon=3e-4 epsilon_high=4e-4 "
@@ -262,6 +266,10 @@ static bool check_pairs(const struct objective *o, struct err *err)
                        "scale_rewards: adv spo compares with a prompt's past, not with its group: "
                        "expected batch, found '%s'",
                        s->scale_rewards);
+    if (has(o, STAGE_ADVANTAGE, "turns") && strcmp(s->adv_scope, "rank") == 0)
+        return err_set(err, ERR_INPUT,
+                       "adv_scope: adv turns gives every turn the outcome of the whole rollout: "
+                       "expected sequence, found rank");
     if (has(o, STAGE_ADVANTAGE, "spo") && strcmp(s->adv_scope, "rank") == 0)
         return err_set(err, ERR_INPUT, "adv_scope: adv spo expects one value of a whole row");
     if (s->hint_min > s->hint_max)

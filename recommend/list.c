@@ -7,7 +7,7 @@ static void work_layout(struct list_work *w, const struct snapshot *s, struct ar
 {
     const struct shape *shape = &s->version->policy.shape;
     size_t width = s->version->trie.width + s->late_trie.width + 1;
-    size_t positions = w->history_max + LIST_RANKS_MAX;
+    size_t positions = w->prompt_max + LIST_RANKS_MAX;
     /* a work that learns keeps all layers, which is what a cache of keys and values is */
     policy_layout(&w->policy, shape, positions, positions, width, 1, true, arena);
     decode_layout(&w->decode, shape, w->beam_max, width, arena);
@@ -18,13 +18,16 @@ static void work_layout(struct list_work *w, const struct snapshot *s, struct ar
     w->log_p = arena_take(arena, LIST_RANKS_MAX, sizeof *w->log_p);
 }
 
-bool list_work_open(struct list_work *w, const struct snapshot *s, size_t history_max,
-                    size_t beam_max, struct err *err)
+bool list_work_open(struct list_work *w, const struct snapshot *s, size_t prompt_max, size_t beam,
+                    struct err *err)
 {
     struct arena ruler = {0};
-    *w = (struct list_work){.rows_max = s->rows, .history_max = history_max, .beam_max = beam_max};
-    if (w->history_max > LIST_PROMPT_MAX)
-        w->history_max = LIST_PROMPT_MAX;
+    *w = (struct list_work){
+        .rows_max = s->rows, .prompt_max = prompt_max, .beam_max = beam + LIST_RANKS_MAX};
+    if (w->beam_max > DECODE_BEAM_MAX)
+        w->beam_max = DECODE_BEAM_MAX;
+    if (w->prompt_max > LIST_PROMPT_MAX)
+        w->prompt_max = LIST_PROMPT_MAX;
     work_layout(w, s, &ruler);
     if (!arena_open(&w->arena, ruler.used, err))
         return false;
@@ -39,18 +42,44 @@ void list_work_close(struct list_work *w)
     arena_close(&w->arena);
 }
 
+void list_skip(uint64_t *skip, const struct snapshot *s)
+{
+    memcpy(skip, s->hidden, (s->rows / 64 + 1) * sizeof *skip);
+    snapshot_mask_newcomers(skip, s);
+}
+
 void list_begin(struct list_work *w, const struct snapshot *s)
 {
     assert(s->rows <= w->rows_max);
-    memcpy(w->skip, s->hidden, (s->rows / 64 + 1) * sizeof *w->skip);
-    snapshot_mask_newcomers(w->skip, s);
+    list_skip(w->skip, s);
+}
+
+bool list_next(struct hit *next, struct hit *hits, size_t beam, struct decode_work *decode,
+               const struct policy *policy, const real *z, const struct trie_mask *mask,
+               const uint32_t *listed, size_t count)
+{
+    struct trie_mask left = *mask;
+    size_t width = beam + count < decode->beam_max ? beam + count : decode->beam_max;
+    left.listed_count = 0;
+    for (int round = 0; round < 2; round++) {
+        const struct legal_tiles legal = trie_legal(&left);
+        size_t found = name_beam(hits, width, decode, policy, z, &legal);
+        for (size_t i = 0; i < found; i++)
+            if (!list_holds(listed, count, hits[i].row)) {
+                *next = hits[i];
+                return true;
+            }
+        left.listed = listed; /* listed names alone: one beam more, without them */
+        left.listed_count = count;
+    }
+    return false;
 }
 
 size_t list_make(uint32_t *rows, size_t n, struct list_work *w, const struct snapshot *s,
-                 const uint32_t *history, size_t history_count, size_t beam)
+                 const uint32_t *prompt, size_t prompt_count, size_t beam)
 {
     const struct policy *policy = &s->version->policy;
-    size_t count = history_count < w->history_max ? history_count : w->history_max;
+    size_t count = prompt_count < w->prompt_max ? prompt_count : w->prompt_max;
     const uint32_t first[2] = {0, (uint32_t)count};
     const uint32_t prefix[1] = {0};
     const struct packed packed = {.positions = count + n,
@@ -59,27 +88,25 @@ size_t list_make(uint32_t *rows, size_t n, struct list_work *w, const struct sna
                                   .suffixes = 1,
                                   .steps = n,
                                   .prefix = prefix};
-    struct trie_mask mask = {.base = &s->version->trie,
-                             .late = &s->late_trie,
-                             .skip = w->skip,
-                             .allowed_before = w->allowed_before,
-                             .listed = rows};
+    const struct trie_mask mask = {.base = &s->version->trie,
+                                   .late = &s->late_trie,
+                                   .skip = w->skip,
+                                   .allowed_before = w->allowed_before};
     assert(n <= LIST_RANKS_MAX && beam <= w->beam_max);
     if (count == 0)
         return 0;
-    memcpy(w->input, history + history_count - count, count * sizeof *w->input);
+    memcpy(w->input, prompt + prompt_count - count, count * sizeof *w->input);
     trie_count_allowed(w->allowed_before, w->skip, s->rows);
     policy_forward_prefixes(&w->policy, policy, &packed, w->input);
     for (size_t k = 0; k < n; k++) {
+        struct hit next;
         w->input[count + k] = k ? rows[k - 1] : TOKEN + policy->marks + MARK_LIST;
         policy_forward_step(&w->policy, policy, &packed, w->input, k);
-        mask.listed_count = k;
-        const struct legal_tiles legal = trie_legal(&mask);
-        if (name_beam(w->hits, beam, &w->decode, policy,
-                      w->policy.trunk.z + (count + k) * policy->shape.dim, &legal) == 0)
+        if (!list_next(&next, w->hits, beam, &w->decode, policy,
+                       w->policy.trunk.z + (count + k) * policy->shape.dim, &mask, rows, k))
             return k;
-        rows[k] = w->hits[0].row;
-        w->log_p[k] = w->hits[0].score;
+        rows[k] = next.row;
+        w->log_p[k] = next.score;
     }
     return n;
 }

@@ -1,46 +1,73 @@
 /*
  * list.h: a ranked list, written by the policy rank by rank.
  *
- *     history, <list> ─► z ─► the likeliest name ─► read as the next position ─► z ─► ...
+ *     prompt, <list> ─► z ─► the likeliest name that is not listed ─► read next ─► z ─► ...
  *
- * The prompt, the mark and the mask are those that rollouts of training see (train/rl.h): items
- * with training events, nothing twice, and nothing that work->skip has a bit for.
+ * A prompt is symbols: the rows of a history, or a dialogue's tokens and rows.  The mark and the
+ * mask are those that rollouts of training see (train/rl.h): items with training events, and
+ * nothing that work->skip has a bit for.
+ *
+ * What is listed stays in the mask and is passed over among the names of a beam: taken out, its
+ * tiles' probability would go to its siblings, which nobody asked for (docs/QUALITY.md, Tries of
+ * lists).
  *
  * Threads   one list_work per thread.
- * Cost      the history once, then a position and a beam over the trie a rank.
+ * Cost      the prompt once, then a position and a beam over the trie a rank.
  */
 #ifndef RECOMMEND_LIST_H
 #define RECOMMEND_LIST_H
 
 #include "recommend/snapshot.h"
 
+/* LIST_HISTORY_MAX: rows of a history before <list> in what a list is learnt from */
 enum { LIST_RANKS_MAX = 50, LIST_HISTORY_MAX = 40, LIST_PROMPT_MAX = 1024 };
 
+static inline bool list_holds(const uint32_t *rows, size_t count, uint32_t row)
+{
+    for (size_t i = 0; i < count; i++)
+        if (rows[i] == row)
+            return true;
+    return false;
+}
+
 struct list_work {
-    size_t rows_max, history_max, beam_max;
+    size_t rows_max, prompt_max, beam_max;
     struct arena arena; /* owned; everything below lies in it */
     struct policy_work policy;
     struct decode_work decode;
     uint64_t *skip; /* a bit per row that may not be listed; the caller fills it */
     uint32_t *allowed_before;
-    uint32_t *input; /* [history_max + LIST_RANKS_MAX] */
+    uint32_t *input; /* [prompt_max + LIST_RANKS_MAX] */
     struct hit *hits;
     float *log_p; /* [LIST_RANKS_MAX] of the ranks of the last list */
 };
 
-bool list_work_open(struct list_work *work, const struct snapshot *snapshot, size_t history_max,
-                    size_t beam_max, struct err *err) MUST_CHECK;
+/* beam: names looked at beyond those that are listed, 1 .. DECODE_BEAM_MAX. */
+bool list_work_open(struct list_work *work, const struct snapshot *snapshot, size_t prompt_max,
+                    size_t beam, struct err *err) MUST_CHECK;
 void list_work_close(struct list_work *work);
 
-/* skip = what the snapshot hides and what has no training events; the caller adds its own bits. */
+/* skip [rows / 64 + 1] = what the snapshot hides and what has no training events. */
+void list_skip(uint64_t *skip, const struct snapshot *snapshot);
+
+/* The same into work->skip; the caller adds its own bits. */
 void list_begin(struct list_work *work, const struct snapshot *snapshot);
 
 /*
  * Writes up to n <= LIST_RANKS_MAX rows, the best first, and returns how many: fewer only if the
- * mask has no more.  The newest history_max of the history are read, at most LIST_PROMPT_MAX; none
- * of it gives none.
+ * mask has no more.  The newest prompt_max symbols of the prompt are read, at most LIST_PROMPT_MAX;
+ * none of it gives none.
  */
 size_t list_make(uint32_t *rows, size_t n, struct list_work *work, const struct snapshot *snapshot,
-                 const uint32_t *history, size_t history_count, size_t beam);
+                 const uint32_t *prompt, size_t prompt_count, size_t beam);
+
+/*
+ * The rank after `count` listed rows, from z [dim] at the last of them: its row and log p of its
+ * name under the mask (which holds what is listed, unless a beam held nothing else).  hits [beam +
+ * count, at most what decode has room for] is scratch.  False: the mask has no more.
+ */
+bool list_next(struct hit *next, struct hit *hits, size_t beam, struct decode_work *decode,
+               const struct policy *policy, const real *z, const struct trie_mask *mask,
+               const uint32_t *listed, size_t count);
 
 #endif

@@ -33,8 +33,8 @@ static void part_layout(struct rl *rl, struct rl_part *p, const struct shape *s,
     size_t tiles = names * (s->levels + 1);
     size_t steps = rl->reasons ? CHAIN_SYMBOLS : rl->lists ? rl->ranks : 0;
     size_t suffixes = rows * steps;
-    size_t length = rl->settings->window + steps;
-    size_t positions = prompts * rl->settings->window + suffixes;
+    size_t length = rl->prompt_max + steps;
+    size_t positions = prompts * rl->prompt_max + suffixes;
     policy_layout(&p->work, s, positions, length, width, 1, true, arena);
     policy_layout(&p->reference_work, s, positions, length, width, 1, false, arena);
     sample_layout(&p->sample, s, names, width, arena);
@@ -46,6 +46,8 @@ static void part_layout(struct rl *rl, struct rl_part *p, const struct shape *s,
     p->of_row = arena_take(arena, rows, sizeof *p->of_row);
     p->context = arena_take(arena, names, sizeof *p->context);
     p->listed = arena_take(arena, names, sizeof *p->listed);
+    p->redrawn = arena_take(arena, rows, sizeof *p->redrawn);
+    p->drawn = arena_take(arena, rows, sizeof *p->drawn);
     p->forced = arena_take(arena, names, 1);
     p->hint = arena_take(arena, names, 1);
     p->again = arena_take(arena, prompts, 1);
@@ -75,6 +77,9 @@ void rl_layout(struct rl *rl, const struct shape *s, size_t width, struct arena 
                         (rl->objective.needs & NEEDS_ANCHORS ? 1 : 0);
     rl->prompts_a_part = (rl->settings->rl_prompts + GRADIENTS - 1) / GRADIENTS;
     rl->words_a_mask = s->items / 64 + 1;
+    for (size_t p = 0; p < rl->prompts.count; p++)
+        if (rl->prompts.first[p + 1] - rl->prompts.first[p] > rl->prompt_max)
+            rl->prompt_max = rl->prompts.first[p + 1] - rl->prompts.first[p];
     size_t rows = GRADIENTS * rl->prompts_a_part * rl->rows_a_prompt;
     size_t units = rows * rl->ranks;
     for (size_t g = 0; g < GRADIENTS; g++)
@@ -88,8 +93,8 @@ void rl_layout(struct rl *rl, const struct shape *s, size_t width, struct arena 
     rl->reference_nodes = arena_take(arena, rl->policy->items.nodes * s->dim, sizeof(real));
 }
 
-/* What may be named after a prompt: at a list's ranks, without what stands above.  Once: what they
- * point to is filled at each step. */
+/* What may be named after a prompt.  Once: what the masks point to is filled at each step, and a
+ * list's ranks say how much of the list is left out. */
 static void set_masks(struct rl *rl, struct rl_part *p)
 {
     size_t rows = rl->prompts_a_part * rl->rows_a_prompt;

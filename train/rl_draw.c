@@ -28,6 +28,20 @@ size_t rl_tiles_shared(const struct rl *rl, uint32_t item, uint32_t target)
     return shared;
 }
 
+/* Nothing without events, nothing that the prompt holds, nothing that its dialogue has named. */
+static void mask_prompt(uint64_t *skip, const struct rl *rl, size_t prompt)
+{
+    const struct rl_prompts *all = &rl->prompts;
+    memcpy(skip, rl->unseen, rl->words_a_mask * sizeof *skip);
+    for (size_t k = all->first[prompt]; k < all->first[prompt + 1]; k++)
+        if (!is_token(all->history[k]))
+            bit_set(skip, all->history[k]);
+    for (size_t k = all->seen ? all->seen_first[prompt] : 0;
+         all->seen && k < all->seen_first[prompt + 1]; k++)
+        if (all->seen[k] < rl->policy->shape.items)
+            bit_set(skip, all->seen[k]);
+}
+
 static void pack_prompts(struct rl *rl, struct rl_part *p)
 {
     const struct rl_prompts *all = &rl->prompts;
@@ -41,9 +55,7 @@ static void pack_prompts(struct rl *rl, struct rl_part *p)
         memcpy(p->input + at, all->history + first, count * sizeof *p->input);
         at += count;
         p->first[i + 1] = (uint32_t)at;
-        memcpy(skip, rl->unseen, rl->words_a_mask * sizeof *skip);
-        for (size_t k = first; k < first + count; k++)
-            bit_set(skip, all->history[k]);
+        mask_prompt(skip, rl, p->picked[i]);
         trie_count_allowed(p->allowed_before + i * rl->words_a_mask, skip, rl->policy->shape.items);
     }
     p->packed = (struct packed){.positions = at, .sequences = prompts, .first = p->first};
@@ -97,11 +109,47 @@ static struct sampled names_of_rank(const struct rl_part *p, size_t rows, size_t
     return names;
 }
 
+/*
+ * One rank of every row: drawn under a mask that holds what is listed, and again while it is listed
+ * already; what is still listed after DRAW_TRIES is drawn without what is listed.  The mask that a
+ * name was drawn under is the one that it is scored under.
+ */
+static void draw_rank(struct rl *rl, struct rl_part *p, size_t rank, const real *z, struct rng *rng)
+{
+    enum { DRAW_TRIES = 8 };
+    size_t rows = p->names.rows / rl->ranks;
+    struct sampled names = names_of_rank(p, rows, rank, rl->policy->shape.levels + 1);
+    uint32_t *item = names.item;
+    size_t left = rows;
+    names.forced = NULL;
+    names.prompt = p->redrawn;
+    names.item = p->drawn;
+    for (size_t r = 0; r < rows; r++) {
+        p->redrawn[r] = (uint32_t)r;
+        p->mask[rank * rows + r].listed_count = 0;
+    }
+    for (size_t tries = 0; left; tries++) {
+        size_t listed = 0;
+        for (size_t i = 0; tries == DRAW_TRIES && i < left; i++)
+            p->mask[rank * rows + p->redrawn[i]].listed_count = rank;
+        names.rows = left;
+        sample_names(&p->sample, &names, rl->policy, z, rng);
+        for (size_t i = 0; i < left; i++) {
+            uint32_t r = p->redrawn[i];
+            item[r] = p->drawn[i];
+            if (tries < DRAW_TRIES && list_holds(p->listed + r * rl->ranks, rank, item[r]))
+                p->redrawn[listed++] = r;
+        }
+        left = listed;
+    }
+    for (size_t r = 0; r < rows; r++)
+        p->listed[r * rl->ranks + rank] = item[r];
+}
+
 /* A rank at a time: what stands there is read before the next is named. */
 static void draw_lists(struct rl *rl, struct rl_part *p, struct rng *rng)
 {
     size_t rows = p->names.rows / rl->ranks;
-    size_t tiles = rl->policy->shape.levels + 1;
     size_t start = p->first[rl->prompts_a_part];
     policy_forward_prefixes(&p->work, rl->policy, &p->packed, p->input);
     for (size_t k = 0; k < rl->ranks; k++) {
@@ -111,11 +159,7 @@ static void draw_lists(struct rl *rl, struct rl_part *p, struct rng *rng)
             input[r] = above == NO_ITEM ? TOKEN + rl->policy->marks + MARK_LIST : above;
         }
         policy_forward_step(&p->work, rl->policy, &p->packed, p->input, k);
-        struct sampled names = names_of_rank(p, rows, k, tiles);
-        sample_names(&p->sample, &names, rl->policy,
-                     p->work.trunk.z + (start + k * rows) * rl->policy->shape.dim, rng);
-        for (size_t r = 0; r < rows; r++)
-            p->listed[r * rl->ranks + k] = names.item[r];
+        draw_rank(rl, p, k, p->work.trunk.z + (start + k * rows) * rl->policy->shape.dim, rng);
     }
     read_z(p->z, rl, p, &p->work);
     /* once more, all ranks together: the way back needs every name's activations at once */

@@ -42,8 +42,44 @@ static void results_do_not_depend_on_the_number_of_threads(void **state)
     }
 }
 
+enum { MEETERS = 3, ROUNDS = 2000 };
+
+struct meeters {
+    struct meeting meeting;
+    size_t at[MEETERS];
+    size_t apart; /* times that somebody was not where the others were */
+};
+
+static void meeter(void *self, size_t own, size_t worker)
+{
+    struct meeters *m = self;
+    (void)worker;
+    for (size_t round = 1; round <= ROUNDS; round++) {
+        m->at[own] = round;
+        meet(&m->meeting);
+        for (size_t i = 0; i < MEETERS; i++)
+            if (m->at[i] != round && own == 0)
+                m->apart++;
+        meet(&m->meeting);
+    }
+}
+
+/* Nobody goes on before all have arrived, and what they wrote is seen. */
+static void a_meeting_waits_for_all(void **state)
+{
+    static struct meeters m = {.meeting = {.count = MEETERS}};
+    struct err err = {0};
+    struct thread_pool *pool = thread_pool_new(MEETERS, &err);
+    (void)state;
+    assert_fine(pool, err);
+    thread_pool_run(pool, MEETERS, meeter, &m);
+    assert_int_equal(m.apart, 0);
+    thread_pool_free(pool);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(results_do_not_depend_on_the_number_of_threads)};
+    const struct CMUnitTest tests[] = {TEST(results_do_not_depend_on_the_number_of_threads),
+                                       TEST(a_meeting_waits_for_all)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

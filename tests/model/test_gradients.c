@@ -5,6 +5,7 @@
  */
 #include "tests/test.h"
 
+#include "model/tokenizer.h"
 #include "tests/model/toy.h"
 
 #include <math.h>
@@ -17,6 +18,10 @@ static const uint32_t FIRST[] = {0, 4, 5, 11};
 static const uint32_t INPUT[POSITIONS] = {0, 3, 5, 10, 7, T(2), 1, T(6), 6, 11, T(0)};
 static const uint32_t TARGET[POSITIONS] = {3, 5, 10, 9, NO_ITEM, 0, T(3), 11, T(5), 8, T(5)};
 static const real WEIGHT[POSITIONS] = {1, 1, 0.5, 1, 1, 2, 0.25, 1, 1, 0.5, 1};
+
+/* The last sequence asks for a list and for what comes after it. */
+static const uint32_t LIST_INPUT[POSITIONS] = {0, 3, 5, 10, 7, 1, T(MARK_LIST), 8, 11, 7, 0};
+static const uint32_t LIST_TARGET[POSITIONS] = {3, 5, 10, 9, NO_ITEM, T(3), 8, 11, 7, 0, T(5)};
 
 /* A sample that find compares: every target, most of what shares its name, and some others. */
 static const uint32_t SET_ROW[SET] = {0, 3, 5, 7, 8, 9, 10, 11};
@@ -33,6 +38,7 @@ struct bench {
     real set_content[TOY_ITEMS * TOY_CONTENT], set_vectors[TOY_ITEMS * 16];
     real dfind[TOY_ITEMS * 16];
     double name_teach, smoothing;
+    bool list;
     bool name_only; /* the loss without find: what is taught is not to move the teacher */
 };
 
@@ -61,8 +67,10 @@ static void make_set(struct bench *b)
 static double loss_of(struct bench *b, bool keep)
 {
     struct losses losses = {0};
-    const struct examples examples = {
-        {.positions = POSITIONS, .sequences = 3, .first = FIRST}, INPUT, TARGET, WEIGHT};
+    const struct examples examples = {{.positions = POSITIONS, .sequences = 3, .first = FIRST},
+                                      b->list ? LIST_INPUT : INPUT,
+                                      b->list ? LIST_TARGET : TARGET,
+                                      WEIGHT};
     const struct loss_options options = {
         .dropout = 0.3,
         .own_drop = 0.25,
@@ -90,8 +98,8 @@ static double loss_of(struct bench *b, bool keep)
                 b->grads.own[row_at(b, k) * 16 + d] +=
                     b->toy.seen[row_at(b, k)] ? b->dfind[k * 16 + d] : 0;
     }
-    assert_int_equal(losses.items, 7);
-    assert_int_equal(losses.tokens, 3);
+    assert_int_equal(losses.items, b->list ? 8 : 7);
+    assert_int_equal(losses.tokens, b->list ? 2 : 3);
     if (b->name_only)
         return 0.4 * losses.name / 8;
     return (0.7 * losses.find + 0.4 * losses.name + 0.3 * losses.say) / 8;
@@ -124,6 +132,8 @@ static void check_tensor(struct bench *b, size_t i)
     size_t row = extent_of(PARAMS[i].dims[2], &TOY_SHAPE);
     double difference = 0;
     double length = 0;
+    if (count == 0) /* of other families: test_families.c */
+        return;
     loss_of(b, true);
     double *grad = malloc(count * sizeof *grad);
     assert_non_null(grad);
@@ -156,9 +166,23 @@ static void every_tensor_has_the_gradient_of_the_loss(void **state)
     (void)state;
     start(&b);
     b.smoothing = 0.1;
-    for (size_t i = 0; i < PARAM_COUNT; i++)
-        check_tensor(&b, i);
+    for (int list = 0; list < 2; list++) {
+        b.list = list;
+        for (size_t i = 0; i < PARAM_COUNT; i++)
+            check_tensor(&b, i);
+    }
     end(&b);
+}
+
+static void compare_a_sample(struct bench *b)
+{
+    b->find.count = SET;
+    b->find.row = SET_ROW;
+    b->find.log_inclusion = SET_LOG;
+    b->find.place = b->place;
+    memset(b->place, 0xff, sizeof b->place);
+    for (size_t k = 0; k < SET; k++)
+        b->place[SET_ROW[k]] = (uint32_t)k;
 }
 
 static void so_it_has_when_find_compares_a_sample(void **state)
@@ -166,16 +190,71 @@ static void so_it_has_when_find_compares_a_sample(void **state)
     static struct bench b;
     (void)state;
     start(&b);
-    b.find.count = SET;
-    b.find.row = SET_ROW;
-    b.find.log_inclusion = SET_LOG;
-    b.find.place = b.place;
-    memset(b.place, 0xff, sizeof b.place);
-    for (size_t k = 0; k < SET; k++)
-        b.place[SET_ROW[k]] = (uint32_t)k;
-    for (size_t i = 0; i < PARAM_COUNT; i++)
-        check_tensor(&b, i);
+    compare_a_sample(&b);
+    for (int list = 0; list < 2; list++) {
+        b.list = list;
+        for (size_t i = 0; i < PARAM_COUNT; i++)
+            check_tensor(&b, i);
+    }
     end(&b);
+}
+
+/* What comes next in a list, with the losses of one target: items that are hidden, or listed. */
+static struct losses next_of_list(struct bench *b, const uint32_t *input,
+                                  const unsigned char *hidden)
+{
+    static const uint32_t first[] = {0, 4};
+    static const uint32_t target[4] = {NO_ITEM, NO_ITEM, NO_ITEM, 11};
+    struct losses losses = {0};
+    const struct legal_tiles legal = toy_legal(hidden);
+    const struct examples examples = {
+        {.positions = 4, .sequences = 1, .first = first}, input, target, NULL};
+    const struct loss_options options = {.find_weight = 1,
+                                         .name_weight = 1,
+                                         .smoothing = 0.1,
+                                         .scale = 1,
+                                         .legal = &legal,
+                                         .find = &b->find};
+    make_set(b);
+    memset(b->dfind, 0, sizeof b->dfind);
+    policy_learn(&b->work, &b->grads, b->dfind, &losses, &b->toy.policy, &examples, &options);
+    return losses;
+}
+
+static void what_is_listed_is_no_rival(void **state)
+{
+    static const uint32_t list[] = {3, T(MARK_LIST), 8, 9};
+    static const uint32_t none[] = {3, T(0), 8, 9}; /* another mark: a history like any other */
+    static const unsigned char hidden[TOY_ITEMS] = {[8] = 1, [9] = 1};
+    static struct bench b;
+    (void)state;
+    start(&b);
+    struct losses listed = next_of_list(&b, list, NULL);
+    for (size_t i = 0; i < TOY_ITEMS; i++) {
+        double pull = 0;
+        for (size_t d = 0; d < 16; d++)
+            pull += fabs(b.dfind[i * 16 + d]);
+        assert_int_equal(pull > 0, i != 8 && i != 9);
+    }
+    struct losses masked = next_of_list(&b, list, hidden);
+    assert_true(fabs(listed.name - masked.name) < 1e-12);
+    struct losses plain = next_of_list(&b, none, NULL);
+    assert_true(fabs(plain.name - next_of_list(&b, none, hidden).name) > 1e-3);
+    end(&b);
+}
+
+static void a_list_takes_no_time(void **state)
+{
+    static const uint32_t symbols[] = {4, T(2), T(MARK_LIST), 7, 2, T(3), 5, T(MARK_LIST), 1};
+    static const uint32_t at[] = {0, 1, 2, 2, 2, 3, 4, 5, 5};
+    static const uint32_t listing[] = {0, 0, 1, 2, 3, 0, 0, 1, 2};
+    struct place place = {0};
+    (void)state;
+    for (size_t i = 0; i < COUNT(symbols); i++) {
+        place = place_after(i ? &place : NULL, symbols[i], T(MARK_LIST));
+        assert_int_equal(place.at, at[i]);
+        assert_int_equal(place.listing, listing[i]);
+    }
 }
 
 /* The teacher is taken as given, so only what the depth head alone owns can be compared. */
@@ -268,6 +347,8 @@ int main(void)
         TEST(the_table_follows_the_struct),
         TEST(every_tensor_has_the_gradient_of_the_loss),
         TEST(so_it_has_when_find_compares_a_sample),
+        TEST(what_is_listed_is_no_rival),
+        TEST(a_list_takes_no_time),
         TEST(the_taught_depth_head_has_the_gradient_of_its_loss),
         TEST(find_teaches_its_own_probabilities),
         TEST(packing_changes_nothing),

@@ -3,6 +3,7 @@
 
 #include "base/rng.h"
 #include "model/kernels/kernels.h"
+#include "model/kernels/panels.h"
 
 #include <math.h>
 
@@ -123,11 +124,50 @@ static void large_numbers_stay_finite(void **state)
     }
 }
 
+/* Rows, inputs and panels of every remainder, in rows that are further apart than they are long. */
+static void every_table_of_panels_equals_the_reference(void **state)
+{
+    const struct panel_kernels *tables[4];
+    size_t count = panels_all(tables, 4);
+    static uint16_t x[N], w[N];
+    (void)state;
+    assert_ptr_equal(tables[0], &PANELS_REFERENCE);
+    fill(9, 1);
+    PANELS_REFERENCE.to_bf16(x, in[0], N);
+    PANELS_REFERENCE.to_bf16(w, in[1], N);
+    for (size_t t = 1; t < count; t++) {
+        char what[80];
+        uint16_t rounded[DIM];
+        tables[t]->to_bf16(rounded, in[0], DIM - 3);
+        assert_memory_equal(rounded, x, (DIM - 3) * sizeof *rounded);
+        for (size_t rows = 1; rows <= 27; rows++) {
+            const struct panel_product p = {.rows = rows,
+                                            .ins = 2 + rows * 5 % 23 / 2 * 2,
+                                            .panels = 1 + rows % 2,
+                                            .x_stride = 26 + rows,
+                                            .out_stride = 2 * PANEL + 3,
+                                            .panel_stride = 26 * PANEL};
+            memset(want, 0, sizeof want);
+            memset(got, 0, sizeof got);
+            tables[0]->product_f32(want[0], in[0], in[1], &p);
+            tables[t]->product_f32(got[0], in[0], in[1], &p);
+            tables[0]->product_bf16(want[1], x, w, &p);
+            tables[t]->product_bf16(got[1], x, w, &p);
+            for (size_t o = 0; o < 2; o++) {
+                snprintf(what, sizeof what, "%s, %s, %zu rows", tables[t]->name,
+                         o ? "bf16" : "fp32", rows);
+                close_to(got[o], want[o], N, 1e-5, what);
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(every_table_equals_the_reference),
         TEST(large_numbers_stay_finite),
+        TEST(every_table_of_panels_equals_the_reference),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

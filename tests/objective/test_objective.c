@@ -105,6 +105,24 @@ static void ranks_have_the_published_advantages(void **state)
     }
 }
 
+/* Rollouts of 1, 3, 4 and 4 turns come to 1, 1, 0 and 2: each counts once, every turn gets it. */
+static void turns_get_the_outcome_of_their_rollout(void **state)
+{
+    static const size_t turn[] = {0, 1, 4, 8, 12};
+    static const double exact[] = {1, 0, 0, 1, 0, 0, 0, 0, 1, 0, 1, 0};
+    static const double expected[] = {0, 0, -1.2246, 1.2246};
+    struct objective_report report;
+    (void)state;
+    make(1, 4, 3, 2, 21);
+    memcpy(b.row_unit, turn, sizeof turn);
+    memcpy(b.exact, exact, sizeof exact);
+    struct objective o = open_with("turn_grpo", "");
+    objective_prepare(&o, &b, &report);
+    for (size_t r = 0; r < 4; r++)
+        for (size_t t = row_first_token(&b, r); t < row_last_token(&b, r); t++)
+            near(b.advantage[t], expected[r], 1e-4);
+}
+
 static void rank_rewards_look_down_only(void **state)
 {
     struct objective_report report;
@@ -259,6 +277,7 @@ static void senseless_pairs_are_refused(void **state)
     assert_non_null(strstr(refusal("srpo", "passk", "10"), "expected less than num_generations"));
     assert_non_null(strstr(refusal("srpo", "loss_agg_mode", "mean"), "expected one of"));
     assert_non_null(strstr(refusal("srpo", "reg", "kl,magic"), "found 'magic'"));
+    assert_non_null(strstr(refusal("turn_grpo", "adv_scope", "rank"), "the whole rollout"));
 }
 
 static void presets_keep_their_meaning(void **state)
@@ -282,11 +301,17 @@ static void presets_keep_their_meaning(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(rsvr_is_the_root_of_the_share),       TEST(the_bonus_has_the_published_numbers),
-        TEST(ranks_have_the_published_advantages), TEST(rank_rewards_look_down_only),
-        TEST(tree_credit_sums_to_the_advantage),   TEST(silent_groups_leave_and_variance_stays),
-        TEST(hints_and_logged_rows_take_no_part),  TEST(parts_of_a_batch_sum_to_it),
-        TEST(senseless_pairs_are_refused),         TEST(presets_keep_their_meaning),
+        TEST(rsvr_is_the_root_of_the_share),
+        TEST(the_bonus_has_the_published_numbers),
+        TEST(ranks_have_the_published_advantages),
+        TEST(rank_rewards_look_down_only),
+        TEST(turns_get_the_outcome_of_their_rollout),
+        TEST(tree_credit_sums_to_the_advantage),
+        TEST(silent_groups_leave_and_variance_stays),
+        TEST(hints_and_logged_rows_take_no_part),
+        TEST(parts_of_a_batch_sum_to_it),
+        TEST(senseless_pairs_are_refused),
+        TEST(presets_keep_their_meaning),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

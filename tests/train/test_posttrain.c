@@ -86,6 +86,7 @@ static void every_preset_takes_steps(void **state)
                                         "dr_grpo",
                                         "dapo",
                                         "gspo",
+                                        "turn_grpo",
                                         "rloo",
                                         "reinforce",
                                         "cispo",
