@@ -35,11 +35,13 @@ static const struct setting IMPORT_SETTINGS[] = {
 };
 
 struct evaluate_settings {
-    bool test, all, lists;
+    bool test, all, lists, dialogues;
+    double judge_share;
     size_t reasons;
     char json[SETTING_TEXT_SIZE], targets[SETTING_TEXT_SIZE], runs[SETTING_TEXT_SIZE],
         ranks[SETTING_TEXT_SIZE], reason_ranks[SETTING_TEXT_SIZE], scores[SETTING_TEXT_SIZE],
-        against[SETTING_TEXT_SIZE], label[SETTING_TEXT_SIZE], of[SETTING_TEXT_SIZE];
+        against[SETTING_TEXT_SIZE], label[SETTING_TEXT_SIZE], of[SETTING_TEXT_SIZE],
+        among[SETTING_TEXT_SIZE], dialogue_runs[SETTING_TEXT_SIZE];
 };
 
 static const struct setting EVALUATE_SETTINGS[] = {
@@ -65,6 +67,14 @@ static const struct setting EVALUATE_SETTINGS[] = {
             "file for what each user's ranked list is worth; of compare: such files"),
     SETTING(TEXT, evaluate_settings, against, "", 0, 0,
             "of compare: files of the same kind, whose figures are taken off"),
+    SETTING(BOOL, evaluate_settings, dialogues, "false", 0, 0,
+            "lists for what dialogues ask, instead of slates for users"),
+    SETTING(TEXT, evaluate_settings, among, "", 0, 0,
+            "of dialogues: file of the item ids that may be listed, one a line; empty: all"),
+    SETTING(REAL, evaluate_settings, judge_share, "1", 0.001, 1,
+            "of dialogues: a share of the part's, the same one every time"),
+    SETTING(TEXT, evaluate_settings, dialogue_runs, "docs/DIALOGUE_RUNS.tsv", 0, 0,
+            "of dialogues: where --test appends its row"),
     SETTING(TEXT, evaluate_settings, label, "own", 0, 0, "name of the data in a row of --runs"),
 };
 
@@ -82,6 +92,7 @@ static const struct setting RECOMMEND_SETTINGS[] = {
 };
 
 struct other_settings {
+    bool chat;
     char version[SETTING_TEXT_SIZE], folder[SETTING_TEXT_SIZE], name[SETTING_TEXT_SIZE],
         scopes[SETTING_TEXT_SIZE];
 };
@@ -89,21 +100,25 @@ struct other_settings {
 static const struct setting OTHER_SETTINGS[] = {
     SETTING(TEXT, other_settings, version, "previous", 0, 0,
             "version to put into production; previous: the one before"),
+    SETTING(BOOL, other_settings, chat, "false", 0, 0,
+            "of promote: it answers dialogues, and slates stay as they are"),
     SETTING(TEXT, other_settings, folder, "export", 0, 0, "folder that export writes into"),
     SETTING(TEXT, other_settings, name, "unnamed", 0, 0, "name of a new API key"),
-    SETTING(TEXT, other_settings, scopes, "recommend events:write", 0, 0,
+    SETTING(TEXT, other_settings, scopes, "recommend chat events:write", 0, 0,
             "what a new API key may do: recommend events:write catalog:read catalog:write metrics"),
 };
 
 struct texts_settings {
     size_t texts_max;
-    bool chains;
+    bool chains, lists;
 };
 
 static const struct setting TEXTS_SETTINGS[] = {
     SETTING(SIZE, texts_settings, texts_max, "0", 0, 1e9, "questions in this run; 0: all"),
     SETTING(BOOL, texts_settings, chains, "false", 0, 0,
             "also: how one would argue from what each user took to what came next (stage reason)"),
+    SETTING(BOOL, texts_settings, lists, "false", 0, 0,
+            "also: what each user will take next, as a list (stage lists, --list-teacher rra)"),
 };
 
 /* Everything a command may need; the tables point into it. */
@@ -229,13 +244,13 @@ static bool do_train(struct front *f, const struct job *job, struct err *err)
 
 static bool do_texts(struct front *f, const struct job *job, struct err *err)
 {
-    return job_texts(job, f->texts.texts_max, f->texts.chains, err);
+    return job_texts(job, f->texts.texts_max, f->texts.chains, f->texts.lists, err);
 }
 
 static bool do_evaluate(struct front *f, const struct job *job, struct err *err)
 {
     const struct evaluate_settings *s = &f->evaluate;
-    const struct evaluate_options options = {
+    struct evaluate_options options = {
         .test = s->test,
         .all = s->all,
         .json_path = *s->json ? s->json : NULL,
@@ -248,7 +263,13 @@ static bool do_evaluate(struct front *f, const struct job *job, struct err *err)
         .lists = s->lists,
         .reasons = s->reasons,
         .reason_ranks_path = *s->reason_ranks ? s->reason_ranks : NULL,
+        .among = s->among,
+        .judge_share = s->judge_share,
     };
+    if (s->dialogues) {
+        options.runs_path = *s->dialogue_runs ? s->dialogue_runs : NULL;
+        return job_evaluate_dialogues(job, &options, err);
+    }
     return job_evaluate(job, &options, err);
 }
 
@@ -313,9 +334,17 @@ static bool run_promote(struct front *f, struct store *store, struct err *err)
 {
     char name[64];
     (void)store;
-    bool fine = strcmp(f->other.version, "previous") == 0
-                    ? production_back(f->home, err)
-                    : production_set(f->home, f->other.version, err);
+    bool previous = strcmp(f->other.version, "previous") == 0;
+    if (f->other.chat) {
+        if (previous)
+            return err_set(err, ERR_INPUT, "promote: --chat needs the --version that is to answer");
+        if (!chat_set(f->home, f->other.version, err))
+            return false;
+        printf("version %s answers dialogues\n", f->other.version);
+        return true;
+    }
+    bool fine =
+        previous ? production_back(f->home, err) : production_set(f->home, f->other.version, err);
     if (fine && production_name(name, f->home, err))
         printf("version %s is in production\n", name);
     return fine;

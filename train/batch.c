@@ -44,7 +44,10 @@ bool batches_open(struct batches *b, const struct train_settings *settings,
     size_t windows = (settings->batch + GRADIENTS - 1) / GRADIENTS;
     size_t extras = (b->task_max + GRADIENTS - 1) / GRADIENTS;
     b->sequences_max = windows + extras;
-    b->positions_max = windows * settings->window + extras * TASK_LENGTH;
+    b->length_max = tasks ? tasks_length(tasks) : 0;
+    b->positions_max = windows * settings->window + extras * b->length_max;
+    if (b->length_max < settings->window)
+        b->length_max = settings->window;
     return true;
 }
 

@@ -38,6 +38,7 @@ struct batches {
     size_t task_max;              /* in a step */
     struct slice parts[GRADIENTS];
     size_t sequences_max, positions_max; /* in a part */
+    size_t length_max;                   /* of a sequence */
 };
 
 bool batches_open(struct batches *batches, const struct train_settings *settings,

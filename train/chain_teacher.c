@@ -211,9 +211,9 @@ bool chain_teacher_load(struct chain_teacher *t, const struct row_data *data,
     struct loading l = {t, data, version, attributes};
     struct store_txn txn;
     *t = (struct chain_teacher){0};
-    t->wishes = calloc(data->histories->users + 1, sizeof *t->wishes);
+    t->wishes = calloc(data->sequences.users + 1, sizeof *t->wishes);
     if (!t->wishes)
-        return err_set(err, ERR_SYSTEM, "no memory for %zu arguments", data->histories->users);
+        return err_set(err, ERR_SYSTEM, "no memory for %zu arguments", data->sequences.users);
     if (!store_begin(&txn, data->job->store, false, err))
         return false;
     bool fine = texts_each(&txn, take_answer, &l, err);

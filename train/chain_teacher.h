@@ -41,7 +41,7 @@ struct chain_wish {
 };
 
 struct chain_teacher {
-    struct chain_wish *wishes; /* owned [users of the histories] */
+    struct chain_wish *wishes; /* owned [sequences] */
     size_t count, stale, lines, unread;
 };
 

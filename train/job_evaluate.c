@@ -363,18 +363,6 @@ static const struct {
 
 static const enum method RUN_RIVALS[] = {METHOD_POPULAR, METHOD_KNN, METHOD_SASREC};
 
-static void print_commit(FILE *file)
-{
-    char commit[64] = "unknown";
-    FILE *git = popen("git rev-parse --short=10 HEAD 2>/dev/null", "r");
-    if (git) {
-        if (fgets(commit, sizeof commit, git))
-            commit[strcspn(commit, "\n")] = 0;
-        pclose(git);
-    }
-    fputs(commit, file);
-}
-
 static bool append_run(struct evaluation *e, struct err *err)
 {
     const char *path = e->options->runs_path;
@@ -397,7 +385,7 @@ static bool append_run(struct evaluation *e, struct err *err)
     gmtime_r(&now, &utc);
     strftime(when, sizeof when, "%Y-%m-%d", &utc);
     fprintf(file, "%s\t", when);
-    print_commit(file);
+    commit_print(file);
     fprintf(file, "\t%s\t%.12s\t%s\t%zu", e->options->label, e->hash, e->snapshot->version->name,
             count);
     for (size_t i = 0; i < COUNT(RUN_COLUMNS); i++) {

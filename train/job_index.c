@@ -12,6 +12,7 @@
 #include "index/cooccurrence.h"
 #include "recommend/item_document.h"
 #include "recommend/item_words.h"
+#include "train/dialogues.h"
 #include "train/jobs.h"
 #include "train/rows.h"
 
@@ -90,6 +91,17 @@ static bool load_catalogue(struct indexing *x, struct err *err)
     return fine;
 }
 
+static bool add_dialogues(struct indexing *x, struct err *err)
+{
+    if (!x->job->index->count_dialogues)
+        return true;
+    struct dialogues *dialogues = dialogues_load(x->job->store, err);
+    bool fine =
+        dialogues && dialogues_append(&x->sequences, dialogues, x->slot_of_number, x->numbers, err);
+    dialogues_free(dialogues);
+    return fine;
+}
+
 static bool load_events(struct indexing *x, struct err *err)
 {
     x->histories = histories_load(x->job->store, x->job->events, 0, err);
@@ -109,7 +121,7 @@ static bool load_events(struct indexing *x, struct err *err)
         }
         x->histories->item[e] = slot;
     }
-    if (!split_sequences(&x->sequences, x->histories, &x->split, err))
+    if (!split_sequences(&x->sequences, x->histories, &x->split, err) || !add_dialogues(x, err))
         return false;
     x->events = calloc(x->items + 1, sizeof *x->events);
     x->warm = calloc(x->items + 1, sizeof *x->warm);

@@ -44,3 +44,15 @@ void report_close(struct report *report)
     json_decref(report->rows);
     json_decref(report->targets);
 }
+
+void commit_print(FILE *file)
+{
+    char commit[64] = "unknown";
+    FILE *git = popen("git rev-parse --short=10 HEAD 2>/dev/null", "r");
+    if (git) {
+        if (fgets(commit, sizeof commit, git))
+            commit[strcspn(commit, "\n")] = 0;
+        pclose(git);
+    }
+    fputs(commit, file);
+}

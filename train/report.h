@@ -10,6 +10,7 @@
 #include "base/err.h"
 
 #include <jansson.h>
+#include <stdio.h>
 
 struct report {
     json_t *rows, *targets; /* owned */
@@ -20,5 +21,8 @@ bool report_open(struct report *report, const char *targets_path,
 void report_add(struct report *report, const char *what, double figure, const char *unit);
 bool report_write(const struct report *report, const char *path, struct err *err) MUST_CHECK;
 void report_close(struct report *report);
+
+/* The commit of the folder at hand, ten digits, or "unknown". */
+void commit_print(FILE *file);
 
 #endif

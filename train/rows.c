@@ -1,6 +1,7 @@
 #include "train/rows.h"
 
 #include "base/json.h"
+#include "train/dialogues.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,8 @@ static void print_meaning(struct text *text, const struct job *job)
     if (job->index->rl_share > 0)
         text_addf(text, "rl_share = %g\nrl_events = %zu\n", job->index->rl_share,
                   job->index->rl_events);
+    if (job->index->count_dialogues)
+        text_addf(text, "count_dialogues = true\n");
     settings_print(text, &events);
 }
 
@@ -141,10 +144,26 @@ bool rows_load_newer(struct row_data *newer, const struct row_data *data, uint64
     return true;
 }
 
+/* After the users' sequences those of dialogues. */
+static bool add_dialogues(struct row_data *data, const struct snapshot *snapshot, struct err *err)
+{
+    if (!data->job->index->count_dialogues)
+        return true;
+    struct dialogues *dialogues = dialogues_load(data->job->store, err);
+    bool fine = dialogues != NULL;
+    if (fine) {
+        dialogues_name(dialogues, snapshot);
+        fine = dialogues_append(&data->sequences, dialogues, NULL, 0, err);
+    }
+    dialogues_free(dialogues);
+    return fine;
+}
+
 bool rows_name(struct row_data *data, const struct snapshot *snapshot, struct err *err)
 {
     rename_items(data, snapshot);
-    if (!split_sequences(&data->sequences, data->histories, &data->split, err))
+    if (!split_sequences(&data->sequences, data->histories, &data->split, err) ||
+        !add_dialogues(data, snapshot, err))
         return false;
     /* items that came after the index have rows beyond it: training leaves them out */
     struct sequences *s = &data->sequences;

@@ -9,12 +9,13 @@ struct building {
     struct task_sequence *out;
     const struct tasks *tasks;
     struct rng *rng;
+    bool dialogue;
 };
 
 static void put(const struct building *b, uint32_t symbol)
 {
     struct task_sequence *t = b->out;
-    if (t->length == TASK_LENGTH)
+    if (t->length == (b->dialogue ? TASK_MOST : TASK_LENGTH))
         return;
     t->input[t->length] = symbol;
     t->target[t->length] = NO_ITEM;
@@ -370,6 +371,31 @@ static bool list(const struct building *b, size_t number)
     return true;
 }
 
+static bool dialogue(const struct building *b)
+{
+    const struct dialogue_lists *x = b->tasks->dialogues;
+    const struct row_lists *symbols = &x->prompts.symbols;
+    uint32_t items[LIST_RANKS_MAX];
+    size_t at = rng_below(b->rng, x->prompts.count);
+    bool truth = rng_uniform(b->rng) < b->tasks->list_truth;
+    size_t count = dialogue_list(items, x, at, truth);
+    size_t reply = truth ? row_lists_count(&x->prompts.replies, at) : 0;
+    for (size_t i = symbols->first[at]; i < symbols->first[at + 1]; i++)
+        put(b, symbols->row[i]);
+    put_mark(b, MARK_LIST);
+    for (size_t k = 0; k < count; k++) {
+        want(b, items[k]);
+        if (k + 1 < count || reply)
+            put(b, items[k]);
+    }
+    if (reply)
+        put_mark(b, MARK_REPLY);
+    size_t from = b->out->length;
+    for (size_t i = 0; i < reply; i++)
+        put(b, row_lists_at(&x->prompts.replies, at)[i]);
+    return count > 0 && (!reply || want_from(b, from));
+}
+
 /* Every choice of the chain, then what came next; what the grammar forces is not learnt. */
 static bool chain(const struct building *b)
 {
@@ -396,7 +422,12 @@ static bool chain(const struct building *b)
 
 size_t tasks_per_step(const struct tasks *tasks, size_t steps_per_epoch)
 {
-    return (tasks->per_epoch + steps_per_epoch - 1) / steps_per_epoch;
+    return (tasks->per_epoch + steps_per_epoch - 1) / steps_per_epoch + tasks->dialogues_a_step;
+}
+
+size_t tasks_length(const struct tasks *tasks)
+{
+    return tasks->dialogues ? TASK_MOST : TASK_LENGTH;
 }
 
 size_t tasks_make(struct task_sequence *out, size_t count, const struct tasks *tasks, size_t step)
@@ -408,16 +439,17 @@ size_t tasks_make(struct task_sequence *out, size_t count, const struct tasks *t
     double density = tasks->chains ? chains_density(tasks->reason_share, step, tasks->steps) : 0;
     for (size_t k = 0; k < count; k++) {
         struct rng rng = rng_stream(tasks->seed ^ 0x7a5c, step, k);
-        const struct building b = {&out[made], tasks, &rng};
+        const struct building b = {&out[made], tasks, &rng, k < tasks->dialogues_a_step};
         size_t pick = rng_below(&rng, shares);
         size_t i = 0;
         while (pick >= TASKS[i].share)
             pick -= TASKS[i++].share;
         out[made].length = 0;
         bool reasons = tasks->chains && rng_uniform(&rng) < density;
-        made += tasks->lists ? list(&b, step * count + k)
-                : reasons    ? chain(&b)
-                             : TASKS[i].build(&b);
+        made += b.dialogue     ? dialogue(&b)
+                : tasks->lists ? list(&b, step * count + k)
+                : reasons      ? chain(&b)
+                               : TASKS[i].build(&b);
     }
     return made;
 }

@@ -14,7 +14,9 @@
  * was asked (told.h), every other one is in its words.
  *
  * In the stage that imitates lists (lists.h) a sequence is history, <list>, and the list's items;
- * in that of reasons (chains.h) some are history, chain, and then the next item.
+ * in that of reasons (chains.h) some are history, chain, and then the next item; in that of
+ * dialogues (dialogue_lists.h) the first of a step are what was said, <list>, and a list's items,
+ * and of a policy that speaks <reply> and what was really replied under a list that it names.
  *
  * Of one item in SEARCH_HOLDOUT a few title words are kept out of every sequence: with them the
  * search is judged (recommend/search_queries).
@@ -26,24 +28,30 @@
 
 #include "recommend/item_words.h"
 #include "train/chains.h"
+#include "train/dialogue_lists.h"
 #include "train/lists.h"
 #include "train/split.h"
 #include "train/told.h"
 
-enum { TASK_LENGTH = 96, SEARCH_HOLDOUT = 20, HELD_WORDS = 3 };
+/* Symbols of a sequence: without dialogues, and at most. */
+enum { TASK_LENGTH = 96, TASK_MOST = DIALOGUE_SYMBOLS_MAX + LIST_RANKS_MAX + REPLY_SYMBOLS + 2 };
+enum { SEARCH_HOLDOUT = 20, HELD_WORDS = 3 };
 
 struct task_sequence {
-    uint32_t input[TASK_LENGTH], target[TASK_LENGTH];
-    real weight[TASK_LENGTH];
+    uint32_t input[TASK_MOST], target[TASK_MOST];
+    real weight[TASK_MOST];
     size_t length;
 };
 
 struct tasks {
     const struct item_words *words;
-    const struct told *told;             /* NULL: no large model was asked */
-    const struct sequences *sequences;   /* training events, rows */
-    const struct list_examples *lists;   /* NULL, or these in place of all tasks */
-    const struct chain_examples *chains; /* NULL, or these among them, chains_density() */
+    const struct told *told;                /* NULL: no large model was asked */
+    const struct sequences *sequences;      /* training events, rows */
+    const struct list_examples *lists;      /* NULL, or these in place of all tasks */
+    const struct chain_examples *chains;    /* NULL, or these among them, chains_density() */
+    const struct dialogue_lists *dialogues; /* NULL, or these beside the tasks */
+    size_t dialogues_a_step;
+    double list_truth; /* see dialogue_lists.h */
     double reason_share, reason_weight;
     size_t steps;              /* of the stage; 0: no curriculum */
     uint32_t marks;            /* as in struct policy */
@@ -54,6 +62,8 @@ struct tasks {
 };
 
 size_t tasks_per_step(const struct tasks *tasks, size_t steps_per_epoch);
+/* Of the longest sequence. */
+size_t tasks_length(const struct tasks *tasks);
 /* Writes up to `count` sequences of a step and returns how many (some draws give nothing). */
 size_t tasks_make(struct task_sequence *out, size_t count, const struct tasks *tasks, size_t step);
 

@@ -192,7 +192,7 @@ static bool take_text(void *self, enum text_owner owner, uint32_t number, uint64
                       const json_t *lines, struct err *err)
 {
     struct loading *l = self;
-    if (owner == TEXT_OF_CHAIN)
+    if (owner != TEXT_OF_ITEM && owner != TEXT_OF_USER)
         return true; /* chain_teacher.h reads those */
     uint32_t at = owner_of(l, owner, number, of);
     bool fine = true;
@@ -217,7 +217,7 @@ static int compare_lines(const void *a, const void *b)
 static struct told *arrange(struct loading *l, struct err *err)
 {
     size_t items = l->version->index->items;
-    size_t users = l->data->histories->users;
+    size_t users = l->data->sequences.users; /* those of dialogues have no lines */
     struct told *t = calloc(1, sizeof *t);
     if (t) {
         t->items.first = calloc(items + 1, sizeof *t->items.first);

@@ -33,6 +33,8 @@ def write(name, text):
     subprocess.run(["zstd", "-19", "-q", "-f", "-o", f"{out}/{name}.zst"], input=text.encode(), check=True)
 
 
+with open(f"{out}/redial_items.txt", "w", encoding="utf-8") as file: # what ReDial ranks
+    file.write("".join(i + "\n" for i in sorted(set(ids.values()))))
 write("items.jsonl", "".join(json.dumps({"id": k, **v}, ensure_ascii=False) + "\n" for k, v in sorted(films.items())))
 table = io.StringIO()
 table.write("user,item,rating,timestamp\n")
