@@ -40,6 +40,9 @@ struct train_settings {
     double rl_learning_rate, rl_temperature, rl_weight;
     size_t dialogue_symbols, dialogue_steps;
     double dialogue_share, dialogue_learning_rate, list_truth;
+    char backbone[SETTING_TEXT_SIZE];
+    double trunk_rate, lora_alpha;
+    size_t lora_rank;
 };
 
 extern const struct setting INDEX_SETTINGS[];

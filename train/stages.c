@@ -104,6 +104,10 @@ bool stage_open_start(struct training *t, struct attributes **attributes, struct
         return false;
     if (strcmp(t->start->index->fingerprint, t->data.index->fingerprint) != 0)
         return not_alike(t, err);
+    if (t->reasons && t->start->policy.marks != TOKENIZER_MARKS_AT)
+        return err_set(err, ERR_INPUT,
+                       "stage: reason needs words of our own; version %s has those of a backbone",
+                       t->init);
     if (!t->start->attributes && !t->reasons)
         return true;
     bool fine = t->start->attributes
