@@ -141,7 +141,9 @@ const struct setting TRAIN_SETTINGS[] = {
     SETTING(REAL, train_settings, rl_weight, "1", 0, 1000,
             "of the objective, beside 1 for what find and say go on learning"),
     SETTING(TEXT, train_settings, rl_source, "kept", 0, 0,
-            "events that post-training is paid for: kept (rl_share), or newer than the index"),
+            "events that post-training is paid for: kept (rl_share), newer than the index, or "
+            "dialogues: what is named there, from a version of stage dialogue (continue: its "
+            "control)"),
     SETTING(BOOL, train_settings, watch, "false", 0, 0,
             "with rl_source newer: train again whenever there are enough new events"),
     SETTING(SIZE, train_settings, watch_events, "1000", 1, 1000000000, "how many are enough"),
