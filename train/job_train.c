@@ -66,6 +66,7 @@ static bool open_table(FILE **file, const char *path, size_t step, const char *h
     *file = fopen(path, "a+");
     if (!*file)
         return err_set(err, ERR_SYSTEM, "%s: %s", path, strerror(errno));
+    setvbuf(*file, NULL, _IOLBF, 0); /* a step of a large trunk takes seconds: it is seen at once */
     char line[512];
     long keep = 0;
     bool any = false;
