@@ -92,6 +92,7 @@ static const struct setting RECOMMEND_SETTINGS[] = {
 };
 
 struct other_settings {
+    bool chat;
     char version[SETTING_TEXT_SIZE], folder[SETTING_TEXT_SIZE], name[SETTING_TEXT_SIZE],
         scopes[SETTING_TEXT_SIZE];
 };
@@ -99,9 +100,11 @@ struct other_settings {
 static const struct setting OTHER_SETTINGS[] = {
     SETTING(TEXT, other_settings, version, "previous", 0, 0,
             "version to put into production; previous: the one before"),
+    SETTING(BOOL, other_settings, chat, "false", 0, 0,
+            "of promote: it answers dialogues, and slates stay as they are"),
     SETTING(TEXT, other_settings, folder, "export", 0, 0, "folder that export writes into"),
     SETTING(TEXT, other_settings, name, "unnamed", 0, 0, "name of a new API key"),
-    SETTING(TEXT, other_settings, scopes, "recommend events:write", 0, 0,
+    SETTING(TEXT, other_settings, scopes, "recommend chat events:write", 0, 0,
             "what a new API key may do: recommend events:write catalog:read catalog:write metrics"),
 };
 
@@ -329,9 +332,17 @@ static bool run_promote(struct front *f, struct store *store, struct err *err)
 {
     char name[64];
     (void)store;
-    bool fine = strcmp(f->other.version, "previous") == 0
-                    ? production_back(f->home, err)
-                    : production_set(f->home, f->other.version, err);
+    bool previous = strcmp(f->other.version, "previous") == 0;
+    if (f->other.chat) {
+        if (previous)
+            return err_set(err, ERR_INPUT, "promote: --chat needs the --version that is to answer");
+        if (!chat_set(f->home, f->other.version, err))
+            return false;
+        printf("version %s answers dialogues\n", f->other.version);
+        return true;
+    }
+    bool fine =
+        previous ? production_back(f->home, err) : production_set(f->home, f->other.version, err);
     if (fine && production_name(name, f->home, err))
         printf("version %s is in production\n", name);
     return fine;

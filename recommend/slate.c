@@ -527,3 +527,16 @@ size_t slate_similar(struct hit *hits, size_t n, struct slate_work *w, const str
     topk_sort(&best);
     return best.count;
 }
+
+size_t slate_query(float *query, struct slate_work *w, const struct snapshot *s, const char *words,
+                   struct err *err)
+{
+    const struct policy policy = snapshot_policy(s);
+    size_t dim = policy.shape.dim;
+    size_t count = read_query(w, s, 0, words, err);
+    if (count == 0)
+        return 0;
+    const real *z = read_z(w, &policy, w->history, count);
+    product_nt(query, z, policy.params.find_query, 1, dim, dim, 0);
+    return count - 1;
+}

@@ -119,6 +119,14 @@ bool slate_make(struct slate *slate, struct slate_work *work, const struct snaps
                 const struct fusion *fusion, const struct slate_request *request,
                 struct err *err) MUST_CHECK; /* fusion NULL: the version's own */
 
+/*
+ * What find looks for with these words alone: query [dim], to be compared with find vectors by
+ * inner product.  Returns how many tokens were read, at most QUERY_TOKENS_MAX; 0: none, query
+ * untouched.
+ */
+size_t slate_query(float *query, struct slate_work *work, const struct snapshot *snapshot,
+                   const char *words, struct err *err);
+
 /* The rows whose find vectors point where row's does: hits[n], cosine, best first. */
 size_t slate_similar(struct hit *hits, size_t n, struct slate_work *work,
                      const struct snapshot *snapshot, uint32_t row);

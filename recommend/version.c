@@ -407,17 +407,32 @@ bool production_name(char name[64], const char *home, struct err *err)
     return version_link(name, home, "production/recommend", err);
 }
 
+/* Makes the folder of links, of a version that is there. */
+static bool production_folder(const char *home, const char *name, struct err *err)
+{
+    char path[PATH_SIZE];
+    if (!path_make(path, err, "%s/models/%s/manifest.json", home, name))
+        return false;
+    if (!path_exists(path))
+        return err_set(err, ERR_MISSING, "%s: there is no version %s", path, name);
+    return path_make(path, err, "%s/production", home) && folder_make(path, err);
+}
+
+bool chat_set(const char *home, const char *name, struct err *err)
+{
+    char path[PATH_SIZE];
+    char target[PATH_SIZE];
+    return production_folder(home, name, err) && path_make(path, err, "%s/production/chat", home) &&
+           path_make(target, err, "../models/%s", name) && link_move(path, target, err);
+}
+
 bool production_set(const char *home, const char *name, struct err *err)
 {
     char path[PATH_SIZE];
     char target[PATH_SIZE];
     char old[64] = "";
     struct err none = {0};
-    if (!path_make(path, err, "%s/models/%s/manifest.json", home, name))
-        return false;
-    if (!path_exists(path))
-        return err_set(err, ERR_MISSING, "%s: there is no version %s", path, name);
-    if (!path_make(path, err, "%s/production", home) || !folder_make(path, err))
+    if (!production_folder(home, name, err))
         return false;
     if (version_link(old, home, "production/recommend", &none) && strcmp(old, name) == 0)
         return true;

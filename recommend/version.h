@@ -114,6 +114,8 @@ bool production_set(const char *home, const char *name,
                     struct err *err) MUST_CHECK; /* keeps the old as previous */
 /* Points HOME/baselines/sasrec to a version. */
 bool baseline_set(const char *home, const char *name, struct err *err) MUST_CHECK;
+/* Points production/chat, which dialogues are answered by, to a version. */
+bool chat_set(const char *home, const char *name, struct err *err) MUST_CHECK;
 bool production_back(const char *home, struct err *err) MUST_CHECK;
 
 json_t *manifest_read(const char *folder, struct err *err) MUST_CHECK; /* new reference */

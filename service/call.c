@@ -1,5 +1,7 @@
 #include "service/call.h"
 
+#include "service/chat.h"
+
 #include "base/files.h"
 #include "base/log.h"
 
@@ -28,6 +30,8 @@ void call_free(struct call *call)
 {
     if (!call)
         return;
+    if (call->chat)
+        chat_left(call->chat);
     free(call->uri);
     if (call->write && call->write_free)
         call->write_free(call->write);
@@ -160,6 +164,12 @@ static const char *field_of(char *field, size_t room, const char *text)
     memcpy(field, text, size);
     field[size] = 0;
     return field;
+}
+
+void call_refuse(struct call *call, unsigned status, const char *code, const struct err *err)
+{
+    char field[64];
+    call_problem(call, status, code, field_of(field, sizeof field, err->text), err->text);
 }
 
 void call_fail(struct call *call, const struct err *err)

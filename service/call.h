@@ -22,6 +22,7 @@ enum { SEGMENTS_MAX = 6, URI_MAX = 8192, ITEM_CHANGES_MAX = 1 };
 
 struct service;
 struct route;
+struct chat;
 
 enum call_state { CALL_READING, CALL_QUEUED, CALL_DONE };
 
@@ -41,6 +42,7 @@ struct call {
     json_t *json;                    /* owned: the body, parsed */
     void *write;                     /* owned: what the committer will apply */
     void (*write_free)(void *write); /* NULL: free() */
+    struct chat *chat;               /* held; NULL: it is none */
     /* reply */
     unsigned status;
     struct text reply;
@@ -66,5 +68,12 @@ void call_reply_json(struct call *call, unsigned status, json_t *json); /* takes
 void call_problem(struct call *call, unsigned status, const char *code, const char *param,
                   const char *detail);
 void call_fail(struct call *call, const struct err *err); /* status and code from err */
+/* An err whose text begins with the field it is about, under a code of the caller's. */
+void call_refuse(struct call *call, unsigned status, const char *code, const struct err *err);
+
+enum MHD_Result call_send(struct call *call);  /* by its listener */
+void call_note(const struct call *call);       /* into the metrics */
+void call_done(struct call *call);             /* resumes it: the reply is there */
+const char *call_key(const struct call *call); /* the API key that came with it, or NULL */
 
 #endif

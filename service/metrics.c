@@ -83,11 +83,21 @@ void metrics_print(struct text *text, const struct metrics *m, const char *const
                   atomic_load(&m->reload_failures));
     print_counter(text, "tessera_overloads_total", "Requests refused because a queue was full.",
                   atomic_load(&m->overloads));
+    print_counter(text, "tessera_chats_total", "Chats that were begun.", atomic_load(&m->chats));
+    print_counter(text, "tessera_chats_gone_total", "Chats whose client left before the end.",
+                  atomic_load(&m->chats_gone));
+    print_counter(text, "tessera_chat_tokens_total", "Tokens of text said in chats.",
+                  atomic_load(&m->chat_tokens));
+    print_counter(text, "tessera_drafts_refused_total",
+                  "Drafts that named what is not on their list.", atomic_load(&m->drafts_refused));
+    print_gauge(text, "tessera_chats_active", "Chats being answered.",
+                atomic_load(&m->chats_active));
     print_gauge(text, "tessera_items", "Items of the version in service.", gauges->items);
     print_gauge(text, "tessera_late_items", "Items that came after it.", gauges->late_items);
     print_gauge(text, "tessera_model_queue", "Calls waiting for a worker.", gauges->model_queue);
     print_gauge(text, "tessera_write_queue", "Calls waiting for the committer.",
                 gauges->write_queue);
+    print_gauge(text, "tessera_chat_queue", "Chats waiting for the speaker.", gauges->chat_queue);
     text_addf(
         text,
         "# HELP tessera_version_info The version in service.\n# TYPE tessera_version_info gauge\n"

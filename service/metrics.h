@@ -19,6 +19,8 @@ struct metrics {
     atomic_ulong events_accepted, events_duplicate, events_rejected;
     atomic_ulong commits, slates_written, slates_dropped, reloads, reload_failures, overloads;
     atomic_ulong fallbacks;
+    atomic_ulong chats, chats_gone, drafts_refused, chat_tokens;
+    atomic_ulong chats_active;           /* a gauge: chats that the speaker answers now */
     atomic_ulong claims[CLAIM_KINDS][2]; /* of reasons: that did not hold, and that did */
 };
 
@@ -26,7 +28,7 @@ void metrics_note(struct metrics *metrics, size_t route, unsigned status, double
 
 struct gauges {
     const char *version;
-    size_t items, late_items, model_queue, write_queue;
+    size_t items, late_items, model_queue, write_queue, chat_queue;
 };
 
 void metrics_print(struct text *text, const struct metrics *metrics, const char *const *routes,

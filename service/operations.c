@@ -21,15 +21,18 @@ void answer_readyz(struct call *call, struct scratch *work, struct snapshot *sna
     (void)work;
     (void)snapshot;
     struct snapshot *current = service_snapshot(service);
+    struct snapshot *chat = service_chat_snapshot(service);
     pthread_mutex_lock(&service->snapshot_lock);
     memcpy(error, service->reload_error, sizeof error);
     pthread_mutex_unlock(&service->snapshot_lock);
     bool ready = current && !atomic_load(&service->stopping);
     json_t *body =
-        json_pack("{s:b, s:s?, s:s?}", "ready", ready, "version",
-                  current ? current->version->name : NULL, "reload_error", error[0] ? error : NULL);
+        json_pack("{s:b, s:s?, s:s?, s:s?}", "ready", ready, "version",
+                  current ? current->version->name : NULL, "chat_version",
+                  chat ? chat->version->name : NULL, "reload_error", error[0] ? error : NULL);
     call_reply_json(call, ready ? 200 : 503, body);
     call->retry_after = !ready;
+    snapshot_drop(chat);
     snapshot_drop(current);
 }
 
@@ -47,7 +50,8 @@ void answer_metrics(struct call *call, struct scratch *work, struct snapshot *sn
     }
     const struct gauges gauges = {
         current ? current->version->name : "", current ? current->version->index->items : 0,
-        current ? current->late : 0, service->model_queue.length, service->write_queue.length};
+        current ? current->late : 0,           service->model_queue.length,
+        service->write_queue.length,           service->chats.length};
     text_reset(&call->reply);
     metrics_print(&call->reply, &service->metrics, routes, ROUTES_COUNT, &gauges);
     call->content_type = "text/plain; version=0.0.4";

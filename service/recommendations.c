@@ -7,15 +7,14 @@
 #include "base/json.h"
 #include "data/catalogue.h"
 #include "data/records.h"
+#include "service/gather.h"
 #include "service/routes.h"
 
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { HISTORY_MAX = 1000, EXCLUDE_MAX = 10000, WORDS_MAX = 1000 };
-
-enum seen_rule { SEEN_ANY, SEEN_POSITIVE, SEEN_NONE };
+enum { EXCLUDE_MAX = 10000, WORDS_MAX = 1000 };
 
 struct query {
     const char *user, *seen, *words; /* words: what is asked for */
@@ -114,79 +113,6 @@ static bool parse_query(struct query *q, const json_t *body, struct err *err)
     return true;
 }
 
-/* What a request removed, by reason; a row counts for the first reason that removes it. */
-struct filtered {
-    size_t seen, excluded, category, unavailable;
-};
-
-struct gathering {
-    struct slate_work *work;
-    struct scratch *scratch;
-    const struct snapshot *snapshot;
-    const struct store_txn *txn;
-    uint32_t history[HISTORY_MAX];
-    size_t count;
-    json_t *ignored; /* ids that nobody knows */
-    const char *words;
-    struct filtered filtered;
-};
-
-static void hide(struct gathering *g, uint32_t row, size_t *reason)
-{
-    if (!bit_get(g->work->skip, row))
-        ++*reason;
-    bit_set(g->work->skip, row);
-}
-
-static void remember(struct gathering *g, uint32_t row)
-{
-    if (g->count == HISTORY_MAX)
-        memmove(g->history, g->history + 1, --g->count * sizeof *g->history);
-    g->history[g->count++] = row;
-}
-
-/* The row of a public id, or NO_ITEM. */
-static uint32_t row_of(const struct gathering *g, const char *id, struct err *err)
-{
-    uint32_t number;
-    char name[ID_SIZE_MAX + 1];
-    if (!id_normalise(name, id, strlen(id), "item_id", err) ||
-        !catalogue_find(&number, g->txn, name, err))
-        return NO_ITEM;
-    return snapshot_row(g->snapshot, number);
-}
-
-static bool add_user(struct gathering *g, const struct query *q, const struct service *service,
-                     struct err *err)
-{
-    uint32_t user;
-    char id[ID_SIZE_MAX + 1];
-    if (!q->user)
-        return true;
-    if (!id_normalise(id, q->user, strlen(q->user), "user_id", err))
-        return false;
-    if (!user_find(&user, g->txn, id, err))
-        return err->code == ERR_NONE; /* nobody we know: a cold user */
-    size_t max = service->settings->history_events;
-    struct stored_event *events = calloc(max, sizeof *events);
-    if (!events)
-        return err_set(err, ERR_SYSTEM, "no memory for %zu events", max);
-    size_t count = events_of_user(events, max, g->txn, user, UINT64_MAX, err);
-    for (size_t i = 0; i < count; i++) {
-        uint32_t row = snapshot_row(g->snapshot, events[i].item);
-        enum event_kind kind = event_kind(service->events, events[i].type, events[i].value);
-        if (row == NO_ITEM || kind == EVENT_IGNORED)
-            continue;
-        if (kind == EVENT_POSITIVE)
-            remember(g, row);
-        if (kind == EVENT_EXCLUDES || q->seen_rule == SEEN_ANY ||
-            (q->seen_rule == SEEN_POSITIVE && kind == EVENT_POSITIVE))
-            hide(g, row, &g->filtered.seen);
-    }
-    free(events);
-    return err->code == ERR_NONE;
-}
-
 /* history: ids, or objects with item_id; oldest first. */
 static bool add_history(struct gathering *g, const struct query *q, struct err *err)
 {
@@ -198,16 +124,16 @@ static bool add_history(struct gathering *g, const struct query *q, struct err *
             return err_set(err, ERR_INPUT,
                            "history[%zu]: expected an item id or {\"item_id\": ..}, found %s", i,
                            json_kind(entry));
-        uint32_t row = row_of(g, id, err);
+        uint32_t row = gather_row(g, id, err);
         if (err->code != ERR_NONE)
             return err_prefix(err, "history[%zu]", i);
         if (row == NO_ITEM) {
             json_array_append_new(g->ignored, json_string(id));
             continue;
         }
-        remember(g, row);
+        gather_remember(g, row);
         if (q->seen_rule != SEEN_NONE)
-            hide(g, row, &g->filtered.seen);
+            gather_hide(g, row, &g->filtered.seen);
     }
     return true;
 }
@@ -219,13 +145,13 @@ static bool add_exclude(struct gathering *g, const struct query *q, struct err *
         if (!id)
             return err_set(err, ERR_INPUT, "exclude.item_ids[%zu]: expected a string, found %s", i,
                            json_kind(json_array_get(q->exclude, i)));
-        uint32_t row = row_of(g, id, err);
+        uint32_t row = gather_row(g, id, err);
         if (err->code != ERR_NONE)
             return err_prefix(err, "exclude.item_ids[%zu]", i);
         if (row == NO_ITEM)
             json_array_append_new(g->ignored, json_string(id));
         else
-            hide(g, row, &g->filtered.excluded);
+            gather_hide(g, row, &g->filtered.excluded);
     }
     return true;
 }
@@ -250,78 +176,9 @@ static bool add_categories(struct gathering *g, const struct query *q, struct er
             in = wanted[i] != SIZE_MAX &&
                  snapshot_in_category(g->snapshot, (uint32_t)row, wanted[i]);
         if (!in)
-            hide(g, (uint32_t)row, &g->filtered.category);
+            gather_hide(g, (uint32_t)row, &g->filtered.category);
     }
     return true;
-}
-
-json_t *item_json(const char *id, json_t *record)
-{
-    json_t *item = record ? json_copy(record) : json_object();
-    json_object_set_new(item, "item_id", json_string(id));
-    return item;
-}
-
-static json_t *codes_json(const struct snapshot *s, uint32_t row)
-{
-    json_t *codes = json_array();
-    for (size_t l = 0; l < s->version->trie.levels; l++)
-        json_array_append_new(codes, json_integer(snapshot_codes(s, row)[l]));
-    return codes;
-}
-
-/* {"code", "item_ids", "text"}: why this item, from what was really used. */
-static json_t *reason_json(const struct gathering *g, const struct slate_item *item,
-                           struct err *err)
-{
-    if (item->source == SOURCE_POPULAR)
-        return json_pack("[{s:s, s:[], s:s}]", "code", "fallback_popular", "item_ids", "text",
-                         "Liked by many");
-    if (g->words && (item->because == NO_ITEM || item->source == SOURCE_TEXT))
-        return json_pack("[{s:s, s:[], s:s}]", "code", "matches_query", "item_ids", "text",
-                         "Fits what you asked for");
-    if (item->because == NO_ITEM)
-        return json_pack("[{s:s, s:[], s:s}]", "code", "next_in_sequence", "item_ids", "text",
-                         "Fits what you liked last");
-    char id[ID_SIZE_MAX + 1] = "";
-    uint32_t number = snapshot_number(g->snapshot, item->because);
-    json_t *record = catalogue_get(g->txn, number, err);
-    const char *title = json_string_value(json_object_get(record, "title"));
-    if (!catalogue_id(id, g->txn, number, err))
-        return json_array();
-    struct text text;
-    text_init(&text, 4096);
-    text_addf(&text, "Because you liked %s", title && *title ? title : id);
-    json_t *reasons = json_pack("[{s:s, s:[s], s:s}]", "code",
-                                item->source == SOURCE_COUNT ? "co_interacted" : "similar_to_liked",
-                                "item_ids", id, "text", text.bytes);
-    text_release(&text);
-    json_decref(record);
-    return reasons;
-}
-
-static json_t *slate_item_json(const struct gathering *g, const struct slate_item *item,
-                               size_t rank, struct err *err)
-{
-    char id[ID_SIZE_MAX + 1] = "";
-    char name[128];
-    uint32_t number = snapshot_number(g->snapshot, item->row);
-    if (number == NO_ITEM || !catalogue_id(id, g->txn, number, err))
-        return NULL;
-    json_t *record = catalogue_get(g->txn, number, err);
-    semantic_id_text(name, sizeof name, snapshot_codes(g->snapshot, item->row),
-                     g->snapshot->version->trie.levels);
-    json_t *features = json_object();
-    for (size_t f = 0; f < FEATURES; f++)
-        json_object_set_new(features, FEATURE_NAMES[f], json_real(item->features[f]));
-    json_t *out =
-        json_pack("{s:s, s:I, s:f, s:f, s:s, s:o, s:s, s:o, s:o, s:o}", "item_id", id, "rank",
-                  (json_int_t)rank, "score", item->score, "propensity", item->propensity, "source",
-                  SLATE_SOURCES[item->source], "semantic_id", codes_json(g->snapshot, item->row),
-                  "semantic_id_text", name, "reasons", reason_json(g, item, err), "features",
-                  features, "item", item_json(id, record));
-    json_decref(record);
-    return out;
 }
 
 static json_t *slate_json(const struct gathering *g, const struct query *q,
@@ -330,7 +187,7 @@ static json_t *slate_json(const struct gathering *g, const struct query *q,
 {
     json_t *items = json_array();
     for (size_t i = 0; i < slate->count; i++) {
-        json_t *item = slate_item_json(g, &slate->items[i], i + 1, err);
+        json_t *item = gather_item(g, &slate->items[i], i + 1, err);
         if (item)
             json_array_append_new(items, item);
     }
@@ -396,9 +253,9 @@ static bool make_slate(struct call *call, struct gathering *g, const struct quer
                        "mode: the version in service (%s) gives no reasons: train one with --stage "
                        "reason, or ask for direct",
                        g->snapshot->version->name);
-    slate_begin(g->work, g->snapshot);
-    if (!add_user(g, q, call->service, err) || !add_history(g, q, err) || !add_exclude(g, q, err) ||
-        !add_categories(g, q, err))
+    slate_begin(&g->scratch->slate, g->snapshot);
+    if (!(!q->user || gather_user(g, q->user, q->seen_rule, call->service, err)) ||
+        !add_history(g, q, err) || !add_exclude(g, q, err) || !add_categories(g, q, err))
         return false;
     uint32_t random;
     randombytes_buf(&random, sizeof random);
@@ -424,7 +281,7 @@ static bool make_slate(struct call *call, struct gathering *g, const struct quer
         request.prompt_count = reasoned->count;
         reason_ms = (clock_s() - start) * 1000;
     }
-    if (!slate_make(slate, g->work, g->snapshot, NULL, &request, err))
+    if (!slate_make(slate, &g->scratch->slate, g->snapshot, NULL, &request, err))
         return false;
     char request_id[64];
     id_make(request_id, sizeof request_id, "rec_");
@@ -460,7 +317,7 @@ void answer_recommendations(struct call *call, struct scratch *work, struct snap
     fine = fine && parse_query(&query, call->json, &err) &&
            store_begin(&txn, call->service->store, false, &err);
     if (fine) {
-        *g = (struct gathering){.work = &work->slate,
+        *g = (struct gathering){.skip = work->slate.skip,
                                 .scratch = work,
                                 .snapshot = snapshot,
                                 .txn = &txn,
@@ -510,8 +367,8 @@ void answer_similar(struct call *call, struct scratch *work, struct snapshot *sn
     bool fine = g && err.code == ERR_NONE && store_begin(&txn, call->service->store, false, &err);
     uint32_t row = NO_ITEM;
     if (fine) {
-        *g = (struct gathering){.work = &work->slate, .snapshot = snapshot, .txn = &txn};
-        row = row_of(g, call->segment[2], &err);
+        *g = (struct gathering){.skip = work->slate.skip, .snapshot = snapshot, .txn = &txn};
+        row = gather_row(g, call->segment[2], &err);
         if (row == NO_ITEM)
             fine = err_set(&err, ERR_MISSING, "item_id: no item '%.80s'", call->segment[2]);
     }
@@ -525,10 +382,11 @@ void answer_similar(struct call *call, struct scratch *work, struct snapshot *sn
             if (!catalogue_id(id, &txn, number, &err))
                 break;
             json_t *record = catalogue_get(&txn, number, &err);
-            json_array_append_new(
-                items, json_pack("{s:s, s:I, s:f, s:o, s:o}", "item_id", id, "rank",
-                                 (json_int_t)i + 1, "score", (double)hits[i].score, "semantic_id",
-                                 codes_json(snapshot, hits[i].row), "item", item_json(id, record)));
+            json_array_append_new(items,
+                                  json_pack("{s:s, s:I, s:f, s:o, s:o}", "item_id", id, "rank",
+                                            (json_int_t)i + 1, "score", (double)hits[i].score,
+                                            "semantic_id", semantic_id_json(snapshot, hits[i].row),
+                                            "item", item_json(id, record)));
             json_decref(record);
         }
         call_reply_json(call, 200,

@@ -7,6 +7,10 @@
     {                                                                                              \
         method, path, scope, ROUTE_MODEL, answer, NULL, NULL, NULL, summary, body, reply           \
     }
+#define CHAT(method, path, scope, summary, body, reply)                                            \
+    {                                                                                              \
+        method, path, scope, ROUTE_CHAT, NULL, NULL, NULL, NULL, summary, body, reply              \
+    }
 #define AT_ONCE(method, path, scope, answer, summary, reply)                                       \
     {                                                                                              \
         method, path, scope, ROUTE_AT_ONCE, answer, NULL, NULL, NULL, summary, NULL, reply         \
@@ -28,6 +32,10 @@ const struct route ROUTES[] = {
     WRITE("PUT", "/v1/items/{id}", "catalog:write", item_put, "Put an item; a new one is recommendable at once", "ItemPut", "Item"),
     WRITE("DELETE", "/v1/items/{id}", "catalog:write", item_delete, "Delete an item", NULL, NULL),
     WRITE("POST", "/v1/events", "events:write", events, "One event, an array, or NDJSON; the reply means they are on disk", "Events", "EventsResult"),
+    CHAT("POST", "/v1/chat/completions", "chat", "A reply to a dialogue: a list of items, and words about it", "ChatRequest", "ChatCompletion"),
+    AT_ONCE("GET", "/v1/models", "", answer_models, "The versions in production", "ModelList"),
+    AT_ONCE("GET", "/v1/models/{id}", "", answer_model, "One of them", "Model"),
+    MODEL("POST", "/v1/embeddings", "chat", answer_embeddings, "Vectors of items and texts in one space", "EmbeddingRequest", "EmbeddingList"),
     AT_ONCE("GET", "/healthz", NULL, answer_healthz, "The process is up", "Health"),
     AT_ONCE("GET", "/readyz", NULL, answer_readyz, "A version is in service", "Health"),
     AT_ONCE("GET", "/metrics", "metrics", answer_metrics, "Prometheus text", NULL),

@@ -11,6 +11,7 @@
 enum route_kind {
     ROUTE_AT_ONCE, /* answered by the listener; must not wait */
     ROUTE_MODEL,   /* answered by a worker */
+    ROUTE_CHAT,    /* parsed by the listener, answered by the speaker */
     ROUTE_WRITE,   /* prepared by the listener, applied by the committer */
 };
 
@@ -47,11 +48,20 @@ bool prepare_events(struct call *call);
 bool apply_events(struct call *call, const struct store_txn *txn, struct err *err);
 void committed_events(struct call *call);
 void answer_slate(struct call *call, struct scratch *work, struct snapshot *snapshot);
+void answer_models(struct call *call, struct scratch *work, struct snapshot *snapshot);
+void answer_model(struct call *call, struct scratch *work, struct snapshot *snapshot);
+void answer_embeddings(struct call *call, struct scratch *work, struct snapshot *snapshot);
 void answer_healthz(struct call *call, struct scratch *work, struct snapshot *snapshot);
 void answer_readyz(struct call *call, struct scratch *work, struct snapshot *snapshot);
 void answer_metrics(struct call *call, struct scratch *work, struct snapshot *snapshot);
 void answer_openapi(struct call *call, struct scratch *work, struct snapshot *snapshot);
 void answer_page(struct call *call, struct scratch *work, struct snapshot *snapshot);
+
+/* Parses, refuses or lets the speaker answer: chat_call.c. */
+enum MHD_Result chat_begin_call(struct call *call);
+
+/* A share of the version that a model's name means (NULL: the one that chats), or NULL. */
+struct snapshot *model_snapshot(struct service *service, const char *name, bool *chats);
 
 /* The item a write changed, for the next snapshot; false: none. */
 bool call_changed_item(const struct call *call, uint32_t *number);

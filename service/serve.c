@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "data/records.h"
+#include "service/chat.h"
 #include "service/routes.h"
 
 #include <arpa/inet.h>
@@ -49,6 +50,19 @@ const struct setting SERVE_SETTINGS[] = {
     SETTING(SIZE, serve_settings, slate_queue_max, "10000", 1, 1000000,
             "slates waiting to be written; more are dropped and counted"),
     SETTING(SIZE, serve_settings, slate_write_ms, "100", 1, 1000, "milliseconds a slate may wait"),
+    SETTING(SIZE, serve_settings, chat_streams, "16", 1, 64, "chats that are answered at once"),
+    SETTING(SIZE, serve_settings, chat_threads, "1", 1, 256,
+            "threads that work on one step of all chats"),
+    SETTING(SIZE, serve_settings, chat_queue_max, "64", 1, 65536,
+            "chats that wait for one of them; one more gets 503"),
+    SETTING(SIZE, serve_settings, chat_words, "120", 1, 160,
+            "tokens of text in a reply, at most, where the client asks for no less"),
+    SETTING(SIZE, serve_settings, chat_beat_ms, "10000", 50, 600000,
+            "milliseconds after which a silent stream gets a comment"),
+    SETTING(SIZE, serve_settings, conversations_max, "10000", 1, 10000000,
+            "conversations whose shown items are remembered"),
+    SETTING(SIZE, serve_settings, conversation_hours, "24", 1, 87600,
+            "hours that a silent conversation is remembered"),
     SETTING(BOOL, serve_settings, insecure_no_auth, "false", 0, 0,
             "listen beyond loopback without any API key"),
 };
@@ -84,7 +98,14 @@ static void note_request_id(struct call *call)
     snprintf(call->request_id, sizeof call->request_id, "%s", given);
 }
 
-static enum MHD_Result send_reply(struct call *call)
+void call_note(const struct call *call)
+{
+    if (call->route)
+        metrics_note(&call->service->metrics, (size_t)(call->route - ROUTES), call->status,
+                     clock_s() - call->begin_s);
+}
+
+enum MHD_Result call_send(struct call *call)
 {
     struct MHD_Response *response =
         call->file ? MHD_create_response_from_buffer(call->file_size, (void *)(uintptr_t)call->file,
@@ -107,13 +128,11 @@ static enum MHD_Result send_reply(struct call *call)
         MHD_add_response_header(response, "WWW-Authenticate", "Bearer");
     enum MHD_Result result = MHD_queue_response(call->connection, call->status, response);
     MHD_destroy_response(response);
-    if (call->route)
-        metrics_note(&call->service->metrics, (size_t)(call->route - ROUTES), call->status,
-                     clock_s() - call->begin_s);
+    call_note(call);
     return result;
 }
 
-static const char *given_key(const struct call *call)
+const char *call_key(const struct call *call)
 {
     const char *bearer =
         MHD_lookup_connection_value(call->connection, MHD_HEADER_KIND, "Authorization");
@@ -144,7 +163,7 @@ static bool check_key(struct call *call)
         return false;
     }
     bool needed = !call->service->open_to_all || api_keys_count(&txn) > 0;
-    const char *key = given_key(call);
+    const char *key = call_key(call);
     bool known = needed && key && api_key_scopes(scopes, sizeof scopes, &txn, key, &err);
     store_abort(&txn);
     if (!needed)
@@ -190,20 +209,22 @@ static enum MHD_Result begin_call(struct call *call, const char *method)
             call_problem(call, 404, "not_found", NULL, err.text);
         else
             call_problem(call, 400, "malformed", NULL, err.text);
-        return send_reply(call);
+        return call_send(call);
     }
     call->route = route_find(call, method);
     if (!call->route || !check_key(call) || !read_json(call))
-        return send_reply(call);
+        return call_send(call);
     if (call->route->kind == ROUTE_AT_ONCE) {
         call->route->answer(call, NULL, NULL);
-        return send_reply(call);
+        return call_send(call);
     }
+    if (call->route->kind == ROUTE_CHAT)
+        return chat_begin_call(call);
     if (call->route->kind == ROUTE_WRITE && !call->route->prepare(call))
-        return send_reply(call);
+        return call_send(call);
     if (atomic_load(&service->stopping)) {
         call_problem(call, 503, "overloaded", NULL, "the service is going down");
-        return send_reply(call);
+        return call_send(call);
     }
     call->state = CALL_QUEUED;
     MHD_suspend_connection(call->connection); /* before the push: the other thread may be faster */
@@ -230,7 +251,7 @@ static enum MHD_Result on_request(void *self, struct MHD_Connection *connection,
     if (!call)
         return MHD_NO;
     if (call->state == CALL_DONE)
-        return send_reply(call);
+        return call_send(call);
     if (call->body.limit == 0) { /* the first look: headers only */
         text_init(&call->body, service->settings->body_max);
         return MHD_YES;
@@ -244,7 +265,7 @@ static enum MHD_Result on_request(void *self, struct MHD_Connection *connection,
         char why[96];
         snprintf(why, sizeof why, "body: expected at most %zu bytes", service->settings->body_max);
         call_problem(call, 413, "too_large", NULL, why);
-        return send_reply(call);
+        return call_send(call);
     }
     return begin_call(call, method);
 }
@@ -299,7 +320,7 @@ static struct MHD_Daemon *listen_on(struct service *service, struct err *err)
 }
 
 struct threads {
-    pthread_t list[256 + 2]; /* workers, then committer and watcher */
+    pthread_t list[256 + 3]; /* workers, then speaker, committer and watcher */
     size_t workers, writers;
 };
 
@@ -308,7 +329,7 @@ static bool start_threads(struct threads *threads, struct service *service, stru
     int code = 0;
     for (; !code && threads->workers < service->settings->workers; threads->workers += !code)
         code = pthread_create(&threads->list[threads->workers], NULL, worker_main, service);
-    void *(*const writers[])(void *) = {committer_main, watcher_main};
+    void *(*const writers[])(void *) = {speaker_main, committer_main, watcher_main};
     for (; !code && threads->writers < COUNT(writers); threads->writers += !code)
         code = pthread_create(&threads->list[threads->workers + threads->writers], NULL,
                               writers[threads->writers], service);
@@ -317,11 +338,14 @@ static bool start_threads(struct threads *threads, struct service *service, stru
 
 static void stop_threads(struct threads *threads, struct service *service)
 {
+    speaker_close(service);
     queue_close(&service->model_queue);
     for (size_t i = 0; i < threads->workers; i++)
         pthread_join(threads->list[i], NULL);
+    if (threads->writers > 0)
+        pthread_join(threads->list[threads->workers], NULL);
     queue_close(&service->write_queue); /* after the workers: their slates are written too */
-    for (size_t i = 0; i < threads->writers; i++)
+    for (size_t i = 1; i < threads->writers; i++)
         pthread_join(threads->list[threads->workers + i], NULL);
 }
 
@@ -379,6 +403,7 @@ bool job_serve(const struct serve_job *job, struct err *err)
     pthread_mutex_init(&service->snapshot_lock, NULL);
     pthread_mutex_init(&service->snapshot_change, NULL);
     pthread_mutex_init(&service->slate_lock, NULL);
+    speaker_init(service);
     service->slates_end = &service->slates;
     expect_signals();
 
@@ -400,6 +425,8 @@ bool job_serve(const struct serve_job *job, struct err *err)
     if (daemon)
         MHD_stop_daemon(daemon);
     snapshot_drop(service->snapshot);
+    snapshot_drop(service->chat_snapshot);
+    speaker_release(service);
     queue_release(&service->model_queue);
     queue_release(&service->write_queue);
     free(service);

@@ -5,13 +5,16 @@
  *                 │ parse, check, answer at once │
  *                 │ what needs neither           └─► queue ─► committer: groups writes, one fsync
  *                 ◄───────── resumed when done ───────────────┘        └► next snapshot
- *   watcher: follows production/recommend, opens the version, swaps the snapshot
+ *                 │ chats (chat.h)            └─► waiting ─► speaker: all chats, step by step
+ *   watcher: follows production/recommend and production/chat, opens versions, swaps snapshots
  *
  * A connection whose call waits in a queue is suspended.  Locks, none held while taking another but
  * snapshot_change before snapshot_lock:
  *   queue.lock        each queue's list and length
  *   snapshot_lock     the pointer `snapshot`; taken for a load and a swap only
  *   snapshot_change   who makes the next snapshot: the committer or the watcher
+ *   chats.lock        the chats that wait for the speaker
+ *   speech.lock       each chat's frames (chat.h); taken last
  *   metrics           atomics only
  */
 #ifndef SERVICE_SERVICE_H
@@ -30,11 +33,15 @@ struct serve_settings {
     size_t port, listeners, workers, queue_max, body_max, events_max, connections_max, timeout_s;
     size_t history_max, history_events, late_items_max, beam, scan_items_max, watch_ms;
     size_t slates_max, slate_days, slate_queue_max, slate_write_ms;
+    size_t chat_streams, chat_threads, chat_queue_max, chat_words, chat_beat_ms;
+    size_t conversations_max, conversation_hours;
     bool insecure_no_auth;
 };
 
 extern const struct setting SERVE_SETTINGS[];
 extern const size_t SERVE_SETTINGS_COUNT;
+
+struct service;
 
 struct call_queue {
     pthread_mutex_t lock;
@@ -61,10 +68,26 @@ struct scratch {
     unsigned long laid_out; /* serial of the version; 0: none */
 };
 
+/* Lays it out for a snapshot, if it is not yet. */
+bool scratch_ready(struct scratch *work, struct service *service, const struct snapshot *snapshot,
+                   struct err *err) MUST_CHECK;
+void scratch_close(struct scratch *work);
+
 struct slate_note { /* a served slate on its way to disk */
     struct slate_note *next;
     char request_id[REQUEST_ID_MAX + 1];
     char *json; /* owned */
+};
+
+struct chat;
+
+struct chat_queue {
+    pthread_mutex_t lock;
+    pthread_cond_t filled;
+    struct chat *first, *last; /* each held */
+    atomic_size_t length;
+    bool closed;
+    atomic_size_t alive; /* chats that somebody holds */
 };
 
 struct service {
@@ -75,8 +98,10 @@ struct service {
     struct metrics metrics;
     struct call_queue model_queue, write_queue;
     pthread_mutex_t snapshot_lock, snapshot_change;
-    struct snapshot *snapshot; /* under snapshot_lock; NULL until a version is in production */
-    char reload_error[400];    /* under snapshot_lock; "" when the last reload went well */
+    struct snapshot *snapshot;      /* under snapshot_lock; NULL until a version is in production */
+    struct snapshot *chat_snapshot; /* the same; NULL: chats are answered by `snapshot` */
+    struct chat_queue chats;
+    char reload_error[400]; /* under snapshot_lock; "" when the last reload went well */
     pthread_mutex_t slate_lock;
     struct slate_note *slates, **slates_end; /* under slate_lock, with slates_length */
     size_t slates_length;
@@ -89,6 +114,8 @@ struct service {
 
 struct snapshot *
 service_snapshot(struct service *service); /* a share of the current one, or NULL */
+struct snapshot *
+service_chat_snapshot(struct service *service); /* of production/chat, else the same */
 bool service_reload(struct service *service, struct err *err) MUST_CHECK;
 void service_log_slate(struct service *service, const char *request_id,
                        char *json); /* takes json */

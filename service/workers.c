@@ -12,7 +12,7 @@
 
 enum { PRUNE_AT_MOST = 1000 };
 
-static void call_done(struct call *call)
+void call_done(struct call *call)
 {
     call->state = CALL_DONE;
     MHD_resume_connection(call->connection);
@@ -26,27 +26,36 @@ struct snapshot *service_snapshot(struct service *service)
     return snapshot;
 }
 
-static void set_snapshot(struct service *service, struct snapshot *next)
+struct snapshot *service_chat_snapshot(struct service *service)
 {
     pthread_mutex_lock(&service->snapshot_lock);
-    struct snapshot *old = service->snapshot;
-    service->snapshot = next;
-    service->reload_error[0] = 0;
+    struct snapshot *snapshot = service->chat_snapshot ? service->chat_snapshot : service->snapshot;
+    snapshot = snapshot ? snapshot_hold(snapshot) : NULL;
+    pthread_mutex_unlock(&service->snapshot_lock);
+    return snapshot;
+}
+
+/* slot: &service->snapshot or &service->chat_snapshot; next may be NULL. */
+static void set_snapshot(struct service *service, struct snapshot **slot, struct snapshot *next)
+{
+    pthread_mutex_lock(&service->snapshot_lock);
+    struct snapshot *old = *slot;
+    *slot = next;
     pthread_mutex_unlock(&service->snapshot_lock);
     snapshot_drop(old);
 }
 
 /* ---- model workers: one call at a time each, in scratch of their own ---- */
 
-static void scratch_close(struct scratch *work)
+void scratch_close(struct scratch *work)
 {
     slate_work_close(&work->slate);
     reason_work_close(&work->reason);
     work->laid_out = 0;
 }
 
-static bool scratch_ready(struct scratch *work, struct service *service,
-                          const struct snapshot *snapshot, struct err *err)
+bool scratch_ready(struct scratch *work, struct service *service, const struct snapshot *snapshot,
+                   struct err *err)
 {
     size_t late_max = service->settings->late_items_max;
     if (work->laid_out == snapshot->version->serial && slate_work_fits(&work->slate, snapshot))
@@ -156,15 +165,21 @@ static bool commit_group(struct service *service, struct call *chain,
     return store_commit(&txn, err);
 }
 
+/* Under snapshot_change, so that nobody else sets a slot. */
 static bool update_snapshot(struct service *service, const uint32_t *numbers, size_t count,
                             struct err *err)
 {
-    struct snapshot *old = service_snapshot(service);
-    struct snapshot *next = old ? snapshot_update(old, service->store, numbers, count, err) : NULL;
-    bool fine = next || !old; /* without a version there is nothing to update: it reads them all */
-    if (next)
-        set_snapshot(service, next);
-    snapshot_drop(old);
+    struct snapshot **const slots[] = {&service->snapshot, &service->chat_snapshot};
+    bool fine = true;
+    for (size_t i = 0; i < COUNT(slots); i++) {
+        struct snapshot *old = *slots[i];
+        if (!old) /* without a version there is nothing to update: it reads them all */
+            continue;
+        struct snapshot *next = snapshot_update(old, service->store, numbers, count, err);
+        if (next)
+            set_snapshot(service, slots[i], next);
+        fine = fine && next;
+    }
     return fine;
 }
 
@@ -272,16 +287,17 @@ void *committer_main(void *self)
 /* ---- the watcher: production/recommend moved, so the next version is opened and swapped in ----
  */
 
-bool service_reload(struct service *service, struct err *err)
+/* The name of the version in a slot; "" if there is none. */
+static void slot_name(char name[64], struct service *service, struct snapshot *const *slot)
 {
-    char name[64];
-    if (!production_name(name, service->home, err))
-        return false;
-    struct snapshot *old = service_snapshot(service);
-    bool same = old && strcmp(old->version->name, name) == 0;
-    snapshot_drop(old);
-    if (same)
-        return true;
+    pthread_mutex_lock(&service->snapshot_lock);
+    snprintf(name, 64, "%s", *slot ? (*slot)->version->name : "");
+    pthread_mutex_unlock(&service->snapshot_lock);
+}
+
+static bool take_version(struct service *service, struct snapshot **slot, const char *name,
+                         struct err *err)
+{
     struct version *version =
         version_open(service->home, name, service->store, service->settings->scan_items_max, err);
     if (!version)
@@ -289,15 +305,52 @@ bool service_reload(struct service *service, struct err *err)
     pthread_mutex_lock(
         &service->snapshot_change); /* no item may be put between reading them and the swap */
     struct snapshot *next = snapshot_open(version, service->store, err);
+    size_t items = next ? next->version->index->items : 0;
+    size_t late = next ? next->late : 0;
     if (next)
-        set_snapshot(service, next);
+        set_snapshot(service, slot, next);
     pthread_mutex_unlock(&service->snapshot_change);
     if (!next)
         return false;
     atomic_fetch_add(&service->metrics.reloads, 1);
-    log_info("version.in_service name=%s items=%zu late=%zu", name, version->index->items,
-             next->late);
+    log_info("version.in_service name=%s items=%zu late=%zu for=%s", name, items, late,
+             slot == &service->snapshot ? "recommend" : "chat");
     return true;
+}
+
+/* production/chat, if it is there and another version than production/recommend. */
+static bool reload_chat(struct service *service, struct err *err)
+{
+    char wanted[64];
+    char chat[64];
+    char recommend[64];
+    struct err missing = {0};
+    bool named = version_link(wanted, service->home, "production/chat", &missing);
+    if (!named && missing.code != ERR_MISSING)
+        return err_set(err, missing.code, "%s", missing.text);
+    slot_name(chat, service, &service->chat_snapshot);
+    slot_name(recommend, service, &service->snapshot);
+    if (named && strcmp(wanted, chat) == 0)
+        return true;
+    if (named && strcmp(wanted, recommend) != 0)
+        return take_version(service, &service->chat_snapshot, wanted, err);
+    if (!chat[0])
+        return true;
+    pthread_mutex_lock(&service->snapshot_change);
+    set_snapshot(service, &service->chat_snapshot, NULL);
+    pthread_mutex_unlock(&service->snapshot_change);
+    return true;
+}
+
+bool service_reload(struct service *service, struct err *err)
+{
+    char wanted[64];
+    char name[64];
+    bool fine = production_name(wanted, service->home, err);
+    slot_name(name, service, &service->snapshot);
+    if (fine && strcmp(name, wanted) != 0)
+        fine = take_version(service, &service->snapshot, wanted, err);
+    return reload_chat(service, err) && fine;
 }
 
 void *watcher_main(void *self)

@@ -261,11 +261,16 @@ static bool look(struct training *t, double *value, struct err *err)
     return true;
 }
 
+static bool has_checks(const struct training *t)
+{
+    return t->cases.count > 0 || t->talking.checks.count > 0;
+}
+
 /* A later stage begins with something: what it makes must be better. */
 static bool look_at_start(struct training *t, struct err *err)
 {
     double value;
-    if (!t->posttrains || t->trainer.step > 0 || t->cases.count == 0)
+    if (!t->posttrains || t->trainer.step > 0 || !has_checks(t))
         return true;
     return look(t, &value, err);
 }
@@ -337,7 +342,7 @@ static bool run(struct training *t, struct err *err)
         trainer_step(&t->trainer, &report);
         t->positions += report.targets;
         if (is_time_to_look(t))
-            fine = t->cases.count == 0 || look(t, &value, err);
+            fine = !has_checks(t) || look(t, &value, err);
         fprintf(t->steps, "%zu\t%zu\t%.5f\t%.5f\t%.5f\t%.4f\t%.6g\t", t->trainer.step,
                 trainer_epoch(&t->trainer), report.find_loss, report.name_loss, report.say_loss,
                 report.gradient_norm, report.rate);
@@ -506,7 +511,7 @@ static bool finish_promotion(const struct training *t, const char *name, struct 
     json_t *manifest = manifest_read(folder, err);
     bool fine = manifest != NULL;
     if (fine && json_is_true(json_object_get(manifest, "promote")))
-        fine = production_set(t->job->home, name, err);
+        fine = (t->talking.on ? chat_set : production_set)(t->job->home, name, err);
     json_decref(manifest);
     if (fine)
         folder_remove(t->folder);

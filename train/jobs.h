@@ -19,7 +19,7 @@ struct index_settings {
     double cold_share, rl_share, text_weight, event_weight, neighbour_shrink, neighbour_backward,
         neighbour_from, neighbour_to;
     size_t neighbour_window, text_neighbours, tile_balance, rl_events;
-    bool feed_back, dialogues;
+    bool feed_back, count_dialogues;
     char split[SETTING_TEXT_SIZE];
 };
 

@@ -164,10 +164,11 @@ bool training_publish(struct training *t, const char *name, struct err *err)
     const struct judging_options options = {.beam = s->beam, .history_max = s->window};
     if (!judge(&seen, &t->cases, t->snapshot, &options, t->job->pool, err))
         return false;
-    bool fine = (t->trainer.sasrec || training_gate(t, &seen, loses, err)) &&
+    bool fine = (t->trainer.sasrec || t->talking.on || training_gate(t, &seen, loses, err)) &&
                 path_make(aside, err, "%s/models/.part-%d", t->job->home, (int)getpid()) &&
                 path_make(final, err, "%s/models/%s", t->job->home, name);
-    bool promotes = !loses[0] && s->promote && !t->trainer.sasrec;
+    bool better = !t->talking.on || !t->looks || t->best_step > 0;
+    bool promotes = !loses[0] && s->promote && !t->trainer.sasrec && better;
     if (fine) {
         folder_remove(aside);
         fine = folder_make(aside, err) && write_version(t, aside, &seen, promotes, err) &&
@@ -177,7 +178,7 @@ bool training_publish(struct training *t, const char *name, struct err *err)
     if (fine && t->trainer.sasrec)
         fine = baseline_set(t->job->home, name, err);
     else if (fine && promotes)
-        fine = production_set(t->job->home, name, err);
+        fine = (t->talking.on ? chat_set : production_set)(t->job->home, name, err);
     if (fine && t->posttrains && t->looks && t->best_step == 0)
         printf("no look at validation was better than what %s began with\n", t->init);
     if (fine) {
@@ -185,7 +186,7 @@ bool training_publish(struct training *t, const char *name, struct err *err)
         printf("version %s%s%s\n", name,
                t->trainer.sasrec ? " is the baseline SASRec"
                : loses[0]        ? " was not promoted: it loses to the one in production at "
-               : promotes        ? " is in production"
+               : promotes        ? (t->talking.on ? " answers dialogues" : " is in production")
                                  : "",
                loses);
     }

@@ -40,7 +40,7 @@ const struct setting INDEX_SETTINGS[] = {
             "share of users whose last training events are kept for post-training"),
     SETTING(SIZE, index_settings, rl_events, "2", 1, 50,
             "how many of them; lists need 3 or more, 5 is good"),
-    SETTING(BOOL, index_settings, dialogues, "false", 0, 0,
+    SETTING(BOOL, index_settings, count_dialogues, "false", 0, 0,
             "the dialogues that teach count, too: each as what one user took"),
 };
 const size_t INDEX_SETTINGS_COUNT = COUNT(INDEX_SETTINGS);

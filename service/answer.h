@@ -1,0 +1,76 @@
+/*
+ * answer.h: what the speaker makes of a chat: a list, then words about it.
+ *
+ *     answer_begin: dialogue, user, what was shown ─► slate, or a talk of a version that was
+ *                   taught dialogues (recommend/talks.h)
+ *     answer_step:  once a step for each chat: the list as soon as it is ready, then one piece of
+ *                   text a step
+ *
+ * A desk is what a version needs to answer chats.  A chat stays on the desk it began on, so a new
+ * version disturbs nobody.
+ *
+ * Threads   the speaker's alone.
+ * Memory    a desk: scratch for one slate, and streams of talks; an answer: its list and words.
+ */
+#ifndef SERVICE_ANSWER_H
+#define SERVICE_ANSWER_H
+
+#include "recommend/dialogue.h"
+#include "recommend/talks.h"
+#include "service/chat.h"
+#include "service/gather.h"
+
+struct desk {
+    struct snapshot *snapshot; /* held: that of titles and talks */
+    struct titles *titles;
+    struct talks *talks;
+    struct scratch scratch;
+    bool dialogues; /* the version was taught to list for dialogues */
+    size_t active;  /* answers that use it */
+    double titles_at_s, titles_took_s;
+};
+
+bool desk_open(struct desk *desk, struct service *service, struct snapshot *snapshot,
+               struct err *err) MUST_CHECK; /* takes the caller's share */
+void desk_close(struct desk *desk);
+/* Late items get their names, now and then: it reads the whole catalogue. */
+void desk_follow(struct desk *desk, struct service *service, struct snapshot *snapshot);
+
+enum answer_state { ANSWER_LISTING, ANSWER_SAYING, ANSWER_OVER };
+
+struct answer {
+    enum answer_state state;
+    struct desk *desk;
+    struct snapshot *snapshot; /* held: items as they are now */
+    struct talk talk;
+    bool in_talk;
+    uint32_t prompt[LIST_PROMPT_MAX]; /* of the talk */
+    size_t prompt_count;
+    struct gathering gathering; /* skip is owned */
+    struct slate slate;         /* the list, whoever wrote it */
+    json_t *recommendations, *understood, *not_understood, *reasons; /* owned */
+    struct text words; /* what is to be said; [0, said) was */
+    size_t said;
+    bool words_ready; /* nothing more comes into words */
+    size_t tokens, prompt_tokens;
+    const char *source, *finish; /* "template" or "model"; "stop" or "length" */
+    char request_id[64];         /* of the list, for events that refer to it */
+};
+
+bool answer_begin(struct chat *chat, struct desk *desk, struct snapshot *snapshot,
+                  struct conversations *conversations, struct err *err) MUST_CHECK;
+/* After a step of its desk's talks; false: it is over. */
+bool answer_step(struct chat *chat, struct conversations *conversations);
+void answer_free(struct chat *chat); /* its talk ends, too; NULL answer is fine */
+
+/* The list as items of a reply, and the text of a template about it: answer_list.c. */
+bool answer_list(struct chat *chat, struct conversations *conversations,
+                 struct err *err) MUST_CHECK;
+
+/* How a client is told: chat_reply.c.  A chat that does not stream is told everything at its end.
+ */
+void reply_list(struct chat *chat);
+void reply_words(struct chat *chat, const char *words, size_t size);
+void reply_end(struct chat *chat);
+
+#endif

@@ -1,0 +1,136 @@
+/*
+ * answer_list.c: a list as a reply shows it, what is kept of it, and a template's words about it.
+ */
+#include "service/answer.h"
+
+#include "service/routes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *items_json(struct answer *a, struct err *err)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < a->slate.count; i++) {
+        json_t *item = gather_item(&a->gathering, &a->slate.items[i], i + 1, err);
+        if (item && a->in_talk)
+            json_object_del(item, "features"); /* a talk has none */
+        if (item)
+            json_array_append_new(list, item);
+    }
+    return list;
+}
+
+/* The chain of reasons for the list, if asked for: every claim was checked. */
+static bool give_reasons(struct chat *chat, struct err *err)
+{
+    struct answer *a = chat->answer;
+    struct scratch *work = &a->desk->scratch;
+    const struct reason_options options = {.facts = true};
+    if (!chat->request.reasons)
+        return true;
+    a->reasons = json_object();
+    if (!a->snapshot->version->attributes || a->gathering.count == 0)
+        return true; /* nothing follows from nothing */
+    reason_write(&work->reasoned, &work->reason, a->snapshot, a->gathering.history,
+                 a->gathering.count, &options, NULL);
+    if (!reasons_reply(a->reasons, &chat->service->metrics, &work->reasoned, a->snapshot,
+                       a->gathering.txn, &a->slate, err))
+        return false;
+    json_object_set(a->reasons, "reasoning_content", json_object_get(a->reasons, "reasoning"));
+    json_object_del(a->reasons, "reasoning");
+    return true;
+}
+
+/* Kept like any slate that was served, so that events can refer to it. */
+static void log_list(const struct chat *chat)
+{
+    const struct answer *a = chat->answer;
+    json_t *items = json_array();
+    for (size_t i = 0; i < json_array_size(a->recommendations); i++) {
+        json_t *item = json_copy(json_array_get(a->recommendations, i));
+        json_object_del(item, "item");
+        json_array_append_new(items, item);
+    }
+    json_t *note = json_pack("{s:s, s:{s:s, s:s}, s:s, s:o, s:O}", "request_id", a->request_id,
+                             "model", "id", "chat", "version", a->snapshot->version->name, "mode",
+                             "dialogue", "items", items, "understood", a->understood);
+    if (chat->request.user)
+        json_object_set_new(note, "user_id", json_string(chat->request.user));
+    char *text = json_dumps(note, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    json_decref(note);
+    if (text)
+        service_log_slate(chat->service, a->request_id, text);
+}
+
+static void remember_shown(const struct chat *chat, struct conversations *conversations)
+{
+    const struct answer *a = chat->answer;
+    uint32_t numbers[SLATE_MAX];
+    for (size_t i = 0; i < a->slate.count; i++)
+        numbers[i] = snapshot_number(a->snapshot, a->slate.items[i].row);
+    conversations_note(conversations, &chat->conversation, numbers, a->slate.count, clock_s());
+}
+
+static void name_item(struct text *text, const struct answer *a, size_t rank)
+{
+    const json_t *entry = json_array_get(a->recommendations, rank);
+    uint32_t row = a->slate.items[rank].row;
+    const char *name = row < titles_rows(a->desk->titles) ? titles_name(a->desk->titles, row) : "";
+    const char *id = json_string_value(json_object_get(entry, "item_id"));
+    text_addf(text, "%s", *name ? name : id ? id : "");
+}
+
+static void write_template(struct answer *a, size_t wanted)
+{
+    struct text *text = &a->words;
+    size_t count = a->slate.count;
+    if (count == 0) {
+        text_addf(text, "I know nothing that fits all of this. Take one of the wishes back, and I "
+                        "will look again.");
+        return;
+    }
+    text_addf(text, count == 1 ? "One for you: " : "Here are %zu for you: ", count);
+    for (size_t i = 0; i < count && i < 3; i++) {
+        text_addf(text, "%s", i == 0 ? "" : i + 1 == (count < 3 ? count : 3) ? " and " : ", ");
+        name_item(text, a, i);
+    }
+    text_addf(text, count > 3 ? " come first." : ".");
+    if (count < wanted)
+        text_addf(text, " More than %zu do not fit.", count);
+}
+
+/* What comes from the first stop text on is not said. */
+static void cut_at_stops(struct answer *a, const struct chat_request *r)
+{
+    for (size_t i = 0; i < r->stop_count; i++) {
+        char *found = a->words.bytes ? strstr(a->words.bytes, r->stops[i]) : NULL;
+        if (found) {
+            *found = 0;
+            a->words.size = (size_t)(found - a->words.bytes);
+        }
+    }
+}
+
+bool answer_list(struct chat *chat, struct conversations *conversations, struct err *err)
+{
+    struct answer *a = chat->answer;
+    struct store_txn txn;
+    if (!store_begin(&txn, chat->service->store, false, err))
+        return false;
+    a->gathering.txn = &txn;
+    a->recommendations = items_json(a, err);
+    bool fine = err->code == ERR_NONE && give_reasons(chat, err);
+    store_abort(&txn);
+    a->gathering.txn = NULL;
+    if (!fine)
+        return false;
+    if (a->slate.fallback)
+        atomic_fetch_add(&chat->service->metrics.fallbacks, 1);
+    log_list(chat);
+    remember_shown(chat, conversations);
+    write_template(a, chat->request.n);
+    cut_at_stops(a, &chat->request);
+    a->words_ready = true;
+    return true;
+}

@@ -1,0 +1,555 @@
+/*
+ * The conversation as clients that speak OpenAI's API meet it: streams and whole replies, what was
+ * shown, what is refused and why, models and embeddings.
+ */
+#include "tests/service/client.h"
+
+#include "base/text.h"
+
+#include <curl/curl.h>
+#include <math.h>
+
+#define CHAT "/v1/chat/completions"
+#define USER(text) "{\"role\":\"user\",\"content\":\"" text "\"}"
+#define ASK(text, more) "{\"messages\":[" USER(text) "]" more "}"
+
+static char home[512];
+static struct server server;
+
+static int start(void **state)
+{
+    (void)state;
+    curl_global_init(CURL_GLOBAL_ALL);
+    home_copy(home, sizeof home, "chat");
+    server = server_start(home, "--body_max 2000000", NULL);
+    server_ready(&server);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    int status = server_stop(&server);
+    scratch_drop(home);
+    return status;
+}
+
+static json_t *message_of(const json_t *reply)
+{
+    json_t *choice = json_array_get(json_object_get(reply, "choices"), 0);
+    json_t *delta = json_object_get(choice, "delta");
+    return delta ? delta : json_object_get(choice, "message");
+}
+
+static const json_t *items_of(const json_t *reply)
+{
+    return json_object_get(message_of(reply), "recommendations");
+}
+
+static const char *text_at(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    return text ? text : "";
+}
+
+static const char *item_at(const json_t *reply, size_t rank)
+{
+    return text_at(json_array_get(items_of(reply), rank), "item_id");
+}
+
+static bool lists(const json_t *reply, const char *id)
+{
+    for (size_t i = 0; i < json_array_size(items_of(reply)); i++)
+        if (strcmp(item_at(reply, i), id) == 0)
+            return true;
+    return false;
+}
+
+/* Title (Year) of an item of a list. */
+static void name_at(char *name, size_t room, const json_t *reply, size_t rank)
+{
+    const json_t *item = json_object_get(json_array_get(items_of(reply), rank), "item");
+    snprintf(name, room, "%s (%lld)", text_at(item, "title"),
+             (long long)json_integer_value(
+                 json_object_get(json_object_get(item, "attributes"), "year")));
+}
+
+static void a_reply_has_a_list_and_words_that_name_only_what_is_on_it(void **state)
+{
+    char first[200];
+    (void)state;
+    json_t *reply = expect(&server, 200, "POST", CHAT, ASK("Something like The Matrix (1999)", ""));
+    json_t *message = message_of(reply);
+    const char *words = text_at(message, "content");
+    assert_string_equal(text_at(reply, "object"), "chat.completion");
+    assert_string_equal(text_at(message, "role"), "assistant");
+    assert_int_equal(json_array_size(items_of(reply)), 10);
+    for (size_t i = 0; i < 10; i++) {
+        const json_t *item = json_array_get(items_of(reply), i);
+        assert_int_equal(json_integer_value(json_object_get(item, "rank")), i + 1);
+        assert_int_equal(json_array_size(json_object_get(item, "semantic_id")), 4);
+        assert_true(json_string_length(json_object_get(json_object_get(item, "item"), "title")) >
+                    0);
+        assert_string_not_equal(item_at(reply, i), "tt0133093"); /* it was named */
+        for (size_t j = 0; j < i; j++)
+            assert_string_not_equal(item_at(reply, i), item_at(reply, j));
+    }
+    name_at(first, sizeof first, reply, 0);
+    assert_non_null(strstr(words, first));
+    assert_null(strstr(words, "The Matrix (1999)"));
+    assert_string_equal(text_at(message, "text_source"), "template");
+    assert_int_equal(json_array_size(json_object_get(message, "understood")) < 100, true);
+    const json_t *usage = json_object_get(reply, "usage");
+    json_int_t prompt = json_integer_value(json_object_get(usage, "prompt_tokens"));
+    json_int_t said = json_integer_value(json_object_get(usage, "completion_tokens"));
+    assert_true(prompt > 0 && said > 0);
+    assert_int_equal(json_integer_value(json_object_get(usage, "total_tokens")), prompt + said);
+    assert_true(strncmp(text_at(reply, "system_fingerprint"), "000", 3) == 0);
+    json_decref(reply);
+}
+
+/* One data: frame after another; asserts that nothing else but comments stands between them. */
+struct frames {
+    json_t *chunks[400];
+    size_t count;
+    size_t comments;
+    bool done;
+};
+
+static struct frames frames_of(const char *text)
+{
+    struct frames frames = {0};
+    while (*text) {
+        size_t size = strcspn(text, "\n");
+        if (text[0] == ':') {
+            frames.comments++;
+        } else if (size) {
+            assert_true(strncmp(text, "data: ", 6) == 0);
+            assert_false(frames.done);
+            frames.done = strncmp(text, "data: [DONE]", size) == 0;
+            if (!frames.done) {
+                assert_true(frames.count < COUNT(frames.chunks));
+                frames.chunks[frames.count] = json_loadb(text + 6, size - 6, 0, NULL);
+                assert_non_null(frames.chunks[frames.count++]);
+            }
+        }
+        text += size;
+        text += *text == '\n';
+    }
+    return frames;
+}
+
+static void frames_drop(struct frames *frames)
+{
+    for (size_t i = 0; i < frames->count; i++)
+        json_decref(frames->chunks[i]);
+}
+
+static size_t take(char *bytes, size_t size, size_t count, void *self)
+{
+    struct text *text = self;
+    text_add(text, bytes, size * count);
+    return size * count;
+}
+
+/* The whole stream as text; owned. */
+static char *stream(const char *body)
+{
+    char url[200];
+    struct text text;
+    CURL *curl = curl_easy_init();
+    snprintf(url, sizeof url, "http://127.0.0.1:%u" CHAT, server.port);
+    text_init(&text, 1u << 24);
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, 60L);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &text);
+    assert_int_equal(curl_easy_perform(curl), CURLE_OK);
+    curl_easy_cleanup(curl);
+    assert_non_null(text.bytes);
+    return text.bytes;
+}
+
+/* The same list and words as without a stream, in the order that clients put together. */
+static void a_stream_tells_the_same_in_order(void **state)
+{
+    char words[8000] = "";
+    (void)state;
+    json_t *whole = expect(&server, 200, "POST", CHAT, ASK("Something like Alien (1979)", ""));
+    char *text = stream(ASK("Something like Alien (1979)",
+                            ",\"stream\":true,\"stream_options\":{\"include_usage\":true}"));
+    struct frames frames = frames_of(text);
+    assert_true(frames.done && frames.comments > 0 && frames.count > 5);
+    for (size_t i = 0; i < frames.count; i++) {
+        const json_t *chunk = frames.chunks[i];
+        assert_string_equal(text_at(chunk, "object"), "chat.completion.chunk");
+        assert_string_equal(text_at(chunk, "id"), text_at(frames.chunks[0], "id"));
+        const char *piece = text_at(message_of(chunk), "content");
+        snprintf(words + strlen(words), sizeof words - strlen(words), "%s", piece);
+        const json_t *choice = json_array_get(json_object_get(chunk, "choices"), 0);
+        if (i + 2 < frames.count)
+            assert_true(json_is_null(json_object_get(choice, "finish_reason")));
+    }
+    assert_string_equal(text_at(message_of(frames.chunks[0]), "role"), "assistant");
+    assert_int_equal(json_array_size(items_of(frames.chunks[1])), 10); /* the list, then words */
+    for (size_t i = 0; i < 10; i++)
+        assert_string_equal(item_at(frames.chunks[1], i), item_at(whole, i));
+    assert_string_equal(words, text_at(message_of(whole), "content"));
+    const json_t *last = frames.chunks[frames.count - 1];
+    assert_int_equal(json_array_size(json_object_get(last, "choices")), 0);
+    assert_true(json_is_object(json_object_get(last, "usage")));
+    const json_t *ending =
+        json_array_get(json_object_get(frames.chunks[frames.count - 2], "choices"), 0);
+    assert_string_equal(text_at(ending, "finish_reason"), "stop");
+    frames_drop(&frames);
+    json_decref(whole);
+    free(text);
+}
+
+/* By the conversation's id; by the items that a message of ours brings back; by its text. */
+static void what_was_shown_is_not_shown_again(void **state)
+{
+    char body[4000];
+    char name[200];
+    (void)state;
+    json_t *first =
+        expect(&server, 200, "POST", CHAT,
+               ASK("Like The Matrix (1999)", ",\"metadata\":{\"conversation_id\":\"a\"}"));
+    json_t *second =
+        expect(&server, 200, "POST", CHAT,
+               ASK("Like The Matrix (1999)", ",\"metadata\":{\"conversation_id\":\"a\"}"));
+    json_t *other =
+        expect(&server, 200, "POST", CHAT,
+               ASK("Like The Matrix (1999)", ",\"metadata\":{\"conversation_id\":\"b\"}"));
+    for (size_t i = 0; i < 10; i++) {
+        assert_false(lists(second, item_at(first, i)));
+        assert_true(lists(other, item_at(first, i)));
+    }
+    name_at(name, sizeof name, first, 0);
+    snprintf(
+        body, sizeof body,
+        "{\"messages\":[" USER(
+            "Like The Matrix (1999)") ",{\"role\":\"assistant\",\"content\":"
+                                      "\"How about "
+                                      "%s?\",\"recommendations\":[{\"item_id\":\"%s\"}]}," USER(
+                                          "More") "],"
+                                                  "\"exclude\":[\"%s\"],\"metadata\":{\"n\":\"50\"}"
+                                                  "}",
+        name, item_at(first, 1), item_at(first, 2));
+    json_t *third = expect(&server, 200, "POST", CHAT, body);
+    assert_int_equal(json_array_size(items_of(third)), 50);
+    for (size_t i = 0; i < 3; i++)
+        assert_false(lists(third, item_at(first, i)));
+    json_decref(first);
+    json_decref(second);
+    json_decref(other);
+    json_decref(third);
+}
+
+/* What a user did, as the events tell it, is what the list is made of, and is not listed. */
+static void a_user_brings_a_history(void **state)
+{
+    (void)state;
+    json_decref(expect(&server, 202, "POST", "/v1/events",
+                       "{\"user_id\":\"cat\",\"item_id\":\"tt0133093\",\"type\":\"like\"}"));
+    json_t *cold = expect(&server, 200, "POST", CHAT, ASK("Surprise me", ""));
+    json_t *warm = expect(&server, 200, "POST", CHAT,
+                          ASK("Surprise me", ",\"metadata\":{\"user_id\":\"cat\"}"));
+    size_t same = 0;
+    for (size_t i = 0; i < 10; i++)
+        same += lists(cold, item_at(warm, i));
+    assert_true(same < 10);
+    assert_false(lists(warm, "tt0133093"));
+    char path[200];
+    snprintf(path, sizeof path, "/v1/recommendations/%s", text_at(message_of(warm), "request_id"));
+    json_t *kept = NULL;
+    for (int i = 0; i < 100 && !kept; i++) { /* it is written behind */
+        struct reply reply = ask(&server, "GET", path, NULL);
+        kept = reply.status == 200 ? json_incref(reply.json) : NULL;
+        reply_drop(&reply);
+        usleep(20000);
+    }
+    assert_string_equal(slate_item(kept, 0), item_at(warm, 0));
+    assert_string_equal(text_at(kept, "user_id"), "cat");
+    json_decref(kept);
+    json_decref(cold);
+    json_decref(warm);
+}
+
+static void the_text_ends_where_it_is_told_to(void **state)
+{
+    (void)state;
+    json_t *cut =
+        expect(&server, 200, "POST", CHAT, ASK("Like Alien (1979)", ",\"max_tokens\":3.0"));
+    const json_t *choice = json_array_get(json_object_get(cut, "choices"), 0);
+    assert_string_equal(text_at(choice, "finish_reason"), "length");
+    assert_string_equal(text_at(message_of(cut), "content"), "Here are 10");
+    json_t *stopped =
+        expect(&server, 200, "POST", CHAT, ASK("Like Alien (1979)", ",\"stop\":[\" for you\"]"));
+    choice = json_array_get(json_object_get(stopped, "choices"), 0);
+    assert_string_equal(text_at(choice, "finish_reason"), "stop");
+    assert_string_equal(text_at(message_of(stopped), "content"), "Here are 10");
+    json_decref(cut);
+    json_decref(stopped);
+}
+
+/* Each is refused with the field's name; none with a status that clients try again by themselves.
+ */
+static void what_is_not_offered_is_refused_by_name(void **state)
+{
+    static const struct {
+        const char *body, *param, *code;
+        long status;
+    } bad[] = {
+        {"[]", "body", "invalid", 422},
+        {"{\"messages\":[" USER("x") "],\"n\":2}", "n", "unsupported_parameter", 422},
+        {"{\"messages\":[" USER("x") "],\"n\":\"1\"}", "n", "invalid", 422},
+        {"{\"messages\":[" USER("x") "],\"n\":1.5}", "n", "invalid", 422},
+        {"{\"messages\":[" USER("x") "],\"tools\":[{\"type\":\"function\"}]}", "tools",
+         "unsupported_parameter", 422},
+        {"{\"messages\":[" USER("x") "],\"response_format\":{\"type\":\"json_object\"}}",
+         "response_format", "unsupported_parameter", 422},
+        {"{\"messages\":[" USER("x") "],\"logprobs\":true}", "logprobs", "unsupported_parameter",
+         422},
+        {"{\"messages\":[" USER("x") "],\"modalities\":[\"text\",\"audio\"]}", "modalities[1]",
+         "unsupported_parameter", 422},
+        {"{}", "messages", "invalid", 422},
+        {"{\"messages\":[]}", "messages", "invalid", 422},
+        {"{\"messages\":\"hello\"}", "messages", "invalid", 422},
+        {"{\"messages\":[7]}", "messages[0]", "invalid", 422},
+        {"{\"messages\":[{\"role\":\"assistant\",\"content\":\"x\"}]}", "messages", "invalid", 422},
+        {"{\"messages\":[{\"role\":\"tool\",\"content\":\"x\"}]}", "messages[0].role",
+         "unsupported_value", 422},
+        {"{\"messages\":[{\"role\":\"robot\",\"content\":\"x\"}]}", "messages[0].role", "invalid",
+         422},
+        {"{\"messages\":[{\"role\":\"user\"}]}", "messages[0].content", "invalid", 422},
+        {"{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{"
+         "\"url\":\"http://x\"}}]}]}",
+         "messages[0].content[0].type", "unsupported_value", 422},
+        {"{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"input_audio\"}]}]}",
+         "messages[0].content[0].type", "unsupported_value", 422},
+        {"{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":5}]}]}",
+         "messages[0].content[0].text", "invalid", 422},
+        {"{\"messages\":[" USER("x") "],\"temperature\":3}", "temperature", "invalid", 422},
+        {"{\"messages\":[" USER("x") "],\"max_tokens\":0}", "max_tokens", "invalid", 422},
+        {"{\"messages\":[" USER("x") "],\"stop\":[\"a\",\"b\",\"c\",\"d\",\"e\"]}", "stop",
+         "invalid", 422},
+        {"{\"messages\":[" USER("x") "],\"stream\":\"yes\"}", "stream", "invalid", 422},
+        {"{\"messages\":[" USER("x") "],\"stream_options\":{\"include_usage\":true}}",
+         "stream_options", "invalid", 422},
+        {"{\"messages\":[" USER("x") "],\"metadata\":{\"n\":\"51\"}}", "metadata.n", "invalid",
+         422},
+        {"{\"messages\":[" USER("x") "],\"metadata\":{\"n\":0}}", "metadata.n", "invalid", 422},
+        {"{\"messages\":[" USER("x") "],\"metadata\":[]}", "metadata", "invalid", 422},
+        {"{\"messages\":[" USER("x") "],\"exclude\":[5]}", "exclude[0]", "invalid", 422},
+        {"{\"messages\":[" USER("x") "],\"mode\":\"loud\"}", "mode", "invalid", 422},
+        {"{\"messages\":[" USER("x") "],\"model\":\"gpt-4o\"}", "model", "model_not_found", 404},
+        {"{\"messages\":[" USER("x") "],\"model\":7}", "model", "invalid", 422},
+        {"{\"messages\":[" USER("x") "]", NULL, "malformed", 400},
+        {"{\"messages\":[" USER("\xff") "]}", NULL, "malformed", 400},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        for (int streams = 0; streams < 2; streams++) {
+            char body[1000];
+            size_t size = strlen(bad[i].body);
+            snprintf(body, sizeof body, "%s", bad[i].body);
+            if (streams && size > 2 && body[size - 1] == '}' && !strstr(body, "\"stream"))
+                snprintf(body + size - 1, sizeof body - size, ",\"stream\":true}");
+            struct reply reply = ask(&server, "POST", CHAT, body);
+            const json_t *error = json_object_get(reply.json, "error");
+            const char *param = json_string_value(json_object_get(error, "param"));
+            if (reply.status != bad[i].status || strcmp(text_at(error, "code"), bad[i].code) != 0 ||
+                strcmp(param ? param : "-", bad[i].param ? bad[i].param : "-") != 0)
+                fail_msg("%s: %ld %s", body, reply.status, reply.text);
+            assert_string_equal(text_at(error, "type"),
+                                bad[i].status == 404 ? "not_found_error" : "invalid_request_error");
+            assert_true(json_string_length(json_object_get(error, "message")) > 0);
+            assert_non_null(strstr(reply.headers, "application/problem+json"));
+            reply_drop(&reply);
+        }
+    }
+}
+
+static void what_clients_send_beside_it_does_no_harm(void **state)
+{
+    (void)state;
+    json_t *reply = expect(
+        &server, 200, "POST", CHAT,
+        "{\"model\":\"chat\",\"n\":1.0,\"tools\":[],\"tool_choice\":\"auto\",\"store\":false,"
+        "\"logprobs\":"
+        "false,\"top_p\":0.9,\"presence_penalty\":0.1,\"frequency_penalty\":0,\"seed\":-5,"
+        "\"response_format\":{\"type\":\"text\"},\"stop\":null,\"what_is_this\":{\"a\":1},"
+        "\"temperature\":0.7,\"messages\":[{\"role\":\"developer\",\"content\":\"Be brief.\"},"
+        "{\"role\":\"system\",\"content\":\"Be kind.\",\"name\":\"x\"},"
+        "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"Something like\"},{\"type\":"
+        "\"text\",\"text\":\"Alien "
+        "(1979)\"}]},{\"role\":\"assistant\",\"content\":null,\"tool_calls\":"
+        "[]}," USER("and then?") "]}");
+    assert_int_equal(json_array_size(items_of(reply)), 10);
+    assert_false(lists(reply, "tt0078748"));
+    json_decref(reply);
+}
+
+/* Of a dialogue that is far too long the newest part is read; a body beyond body_max is refused. */
+static void long_dialogues_are_read_from_their_end(void **state)
+{
+    enum { SIZE = 1500000 };
+    char *body = malloc(SIZE * 2);
+    (void)state;
+    size_t at = (size_t)sprintf(body, "{\"messages\":[");
+    while (at < SIZE)
+        at += (size_t)sprintf(
+            body + at,
+            USER(
+                "I do not know what to see tonight, do you?") ","
+                                                              "{\"role\":\"assistant\",\"content\":"
+                                                              "\"What did you like?\"},");
+    sprintf(body + at, USER("Something like Alien (1979)") "]}");
+    json_t *reply = expect(&server, 200, "POST", CHAT, body);
+    json_int_t prompt =
+        json_integer_value(json_object_get(json_object_get(reply, "usage"), "prompt_tokens"));
+    assert_true(prompt > 100 && prompt <= 1100);
+    assert_int_equal(json_array_size(items_of(reply)), 10);
+    assert_false(lists(reply, "tt0078748")); /* the newest words were read */
+    json_decref(reply);
+    memset(body, ' ', SIZE * 2 - 1);
+    body[SIZE * 2 - 1] = 0;
+    json_decref(expect(&server, 413, "POST", CHAT, body));
+    free(body);
+}
+
+static void models_are_those_in_production(void **state)
+{
+    (void)state;
+    json_t *list = expect(&server, 200, "GET", "/v1/models", NULL);
+    const json_t *first = json_array_get(json_object_get(list, "data"), 0);
+    assert_string_equal(text_at(list, "object"), "list");
+    assert_string_equal(text_at(first, "id"), "chat");
+    assert_string_equal(text_at(first, "object"), "model");
+    assert_true(json_is_true(json_object_get(first, "chats")));
+    assert_true(json_integer_value(json_object_get(first, "created")) > 1500000000);
+    char path[200];
+    snprintf(path, sizeof path, "/v1/models/%s", text_at(first, "version"));
+    json_t *one = expect(&server, 200, "GET", path, NULL);
+    assert_string_equal(text_at(one, "id"), text_at(first, "version"));
+    json_t *none = expect(&server, 404, "GET", "/v1/models/gpt-4o", NULL);
+    assert_string_equal(text_at(json_object_get(none, "error"), "code"), "model_not_found");
+    json_decref(list);
+    json_decref(one);
+    json_decref(none);
+}
+
+static double product(const json_t *list, size_t a, size_t b)
+{
+    const json_t *x = json_object_get(json_array_get(list, a), "embedding");
+    const json_t *y = json_object_get(json_array_get(list, b), "embedding");
+    double sum = 0;
+    for (size_t i = 0; i < json_array_size(x); i++)
+        sum += json_real_value(json_array_get(x, i)) * json_real_value(json_array_get(y, i));
+    return sum;
+}
+
+/* What /similar calls the nearest item is the nearest by these vectors, too. */
+static void items_and_texts_are_vectors_of_one_space(void **state)
+{
+    char body[400];
+    (void)state;
+    json_t *similar = expect(&server, 200, "GET", "/v1/items/tt0133093/similar?n=2", NULL);
+    const json_t *nearest = json_array_get(json_object_get(similar, "items"), 0);
+    snprintf(body, sizeof body,
+             "{\"model\":\"recommend\",\"input\":[\"item:tt0133093\",\"item:%s\",\"the matrix "
+             "reloaded\"],\"dimensions\":32}",
+             text_at(nearest, "item_id"));
+    json_t *reply = expect(&server, 200, "POST", "/v1/embeddings", body);
+    const json_t *data = json_object_get(reply, "data");
+    assert_int_equal(json_array_size(data), 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_true(fabs(product(data, i, i) - 1) < 1e-5);
+    assert_true(fabs(product(data, 0, 1) - json_number_value(json_object_get(nearest, "score"))) <
+                1e-4);
+    json_decref(similar);
+    json_t *packed = expect(&server, 200, "POST", "/v1/embeddings",
+                            "{\"model\":\"chat\",\"input\":\"item:tt0133093\",\"encoding_format\":"
+                            "\"base64\"}");
+    const char *base64 = text_at(json_array_get(json_object_get(packed, "data"), 0), "embedding");
+    assert_int_equal(strlen(base64), (32 * 4 + 2) / 3 * 4);
+    static const struct {
+        const char *body, *param;
+        long status;
+    } bad[] = {
+        {"{\"input\":[]}", "input", 422},
+        {"{}", "input", 422},
+        {"{\"input\":[1,2]}", "input[0]", 422},
+        {"{\"input\":\"  \"}", "input[0]", 422},
+        {"{\"input\":\"item:nobody\"}", "input[0]", 404},
+        {"{\"input\":\"x\",\"dimensions\":16}", "dimensions", 422},
+        {"{\"input\":\"x\",\"encoding_format\":\"hex\"}", "encoding_format", 422},
+        {"{\"input\":\"x\",\"model\":\"ada\"}", "model", 404},
+    };
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        json_t *problem = expect(&server, bad[i].status, "POST", "/v1/embeddings", bad[i].body);
+        assert_string_equal(text_at(json_object_get(problem, "error"), "param"), bad[i].param);
+        json_decref(problem);
+    }
+    json_decref(reply);
+    json_decref(packed);
+}
+
+/* A key needs the scope; two keys share no conversation. */
+static void keys_have_a_scope_and_conversations_of_their_own(void **state)
+{
+    char key[2][100];
+    char header[2][200];
+    static const char body[] =
+        ASK("Like The Matrix (1999)", ",\"metadata\":{\"conversation_id\":\"k\"}");
+    char first[64] = "";
+    char why[400];
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        char command[1200];
+        snprintf(command, sizeof command,
+                 TESSERA " --home '%s' key --name k%zu --scopes chat 2>/dev/null", home, i);
+        FILE *pipe = popen(command, "r");
+        assert_non_null(pipe);
+        assert_non_null(fgets(key[i], sizeof key[i], pipe));
+        pclose(pipe);
+        key[i][strcspn(key[i], "\n")] = 0;
+        snprintf(header[i], sizeof header[i], "Authorization: Bearer %.99s", key[i]);
+    }
+    assert_int_equal(tessera(why, sizeof why, home, "key --name other --scopes recommend"), 0);
+    for (int round = 0; round < 3; round++) { /* key 0, key 1, key 0 again */
+        json_t *reply = NULL;
+        struct reply answer =
+            ask_with(&server, "POST", CHAT, body, strlen(body), header[round == 1]);
+        assert_int_equal(answer.status, 200);
+        /* the text is cut, the JSON is whole */
+        reply = json_incref(answer.json);
+        if (round == 0)
+            snprintf(first, sizeof first, "%s", item_at(reply, 0));
+        assert_int_equal(lists(reply, first), round < 2);
+        json_decref(reply);
+        reply_drop(&answer);
+    }
+    json_decref(expect(&server, 401, "POST", CHAT, body));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_reply_has_a_list_and_words_that_name_only_what_is_on_it),
+        TEST(a_stream_tells_the_same_in_order),
+        TEST(what_was_shown_is_not_shown_again),
+        TEST(a_user_brings_a_history),
+        TEST(the_text_ends_where_it_is_told_to),
+        TEST(what_is_not_offered_is_refused_by_name),
+        TEST(what_clients_send_beside_it_does_no_harm),
+        TEST(long_dialogues_are_read_from_their_end),
+        TEST(models_are_those_in_production),
+        TEST(items_and_texts_are_vectors_of_one_space),
+        TEST(keys_have_a_scope_and_conversations_of_their_own),
+    };
+    return cmocka_run_group_tests(tests, start, end);
+}
