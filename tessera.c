@@ -110,13 +110,15 @@ static const struct setting OTHER_SETTINGS[] = {
 
 struct texts_settings {
     size_t texts_max;
-    bool chains;
+    bool chains, lists;
 };
 
 static const struct setting TEXTS_SETTINGS[] = {
     SETTING(SIZE, texts_settings, texts_max, "0", 0, 1e9, "questions in this run; 0: all"),
     SETTING(BOOL, texts_settings, chains, "false", 0, 0,
             "also: how one would argue from what each user took to what came next (stage reason)"),
+    SETTING(BOOL, texts_settings, lists, "false", 0, 0,
+            "also: what each user will take next, as a list (stage lists, --list-teacher rra)"),
 };
 
 /* Everything a command may need; the tables point into it. */
@@ -242,7 +244,7 @@ static bool do_train(struct front *f, const struct job *job, struct err *err)
 
 static bool do_texts(struct front *f, const struct job *job, struct err *err)
 {
-    return job_texts(job, f->texts.texts_max, f->texts.chains, err);
+    return job_texts(job, f->texts.texts_max, f->texts.chains, f->texts.lists, err);
 }
 
 static bool do_evaluate(struct front *f, const struct job *job, struct err *err)

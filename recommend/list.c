@@ -46,11 +46,16 @@ void list_work_close(struct list_work *w)
     arena_close(&w->arena);
 }
 
+void list_skip(uint64_t *skip, const struct snapshot *s)
+{
+    memcpy(skip, s->hidden, (s->rows / 64 + 1) * sizeof *skip);
+    snapshot_mask_newcomers(skip, s);
+}
+
 void list_begin(struct list_work *w, const struct snapshot *s)
 {
     assert(s->rows <= w->rows_max);
-    memcpy(w->skip, s->hidden, (s->rows / 64 + 1) * sizeof *w->skip);
-    snapshot_mask_newcomers(w->skip, s);
+    list_skip(w->skip, s);
 }
 
 /* What a name is chosen by: log p and what experience adds; with draws of Gumbel's distribution the

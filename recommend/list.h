@@ -57,7 +57,10 @@ bool list_work_open(struct list_work *work, const struct snapshot *snapshot, siz
                     size_t beam, struct err *err) MUST_CHECK;
 void list_work_close(struct list_work *work);
 
-/* skip = what the snapshot hides and what has no training events; the caller adds its own bits. */
+/* skip [rows / 64 + 1] = what the snapshot hides and what has no training events. */
+void list_skip(uint64_t *skip, const struct snapshot *snapshot);
+
+/* The same into work->skip; the caller adds its own bits. */
 void list_begin(struct list_work *work, const struct snapshot *snapshot);
 
 /*

@@ -3,6 +3,7 @@
  * and lists that are paid for.
  */
 #include "base/log.h"
+#include "train/list_told.h"
 #include "train/training.h"
 
 #include <math.h>
@@ -45,6 +46,9 @@ bool stage_expand(struct training *t, struct train_settings *s, struct err *err)
         s->list_items = TALKING_RANKS;
     if (lists && s->list_items == 0)
         return err_set(err, ERR_INPUT, "stage: lists needs their length: add --list-items 20");
+    if (strcmp(s->list_teacher, "slate") != 0 && strcmp(s->list_teacher, "rra") != 0)
+        return err_set(err, ERR_INPUT, "list_teacher: expected slate or rra, found '%.40s'",
+                       s->list_teacher);
     if (strcmp(s->rl_source, "kept") != 0 && strcmp(s->rl_source, "newer") != 0)
         return err_set(err, ERR_INPUT, "rl_source: expected kept or newer, found '%.40s'",
                        s->rl_source);
@@ -175,9 +179,13 @@ static bool open_lists(struct training *t, struct err *err)
     if (!writes_lists(t) || t->experience)
         return true;
     struct snapshot *snapshot = snapshot_open(version_hold(t->start), t->job->store, err);
+    struct list_told told = {0};
+    bool taught = strcmp(s->list_teacher, "rra") == 0;
     bool fine =
-        snapshot && list_examples_make(&t->lists, &t->data.sequences, snapshot, s->list_items,
-                                       list_history(s), s->seed, t->job->pool, err);
+        snapshot && (!taught || list_told_load(&told, &t->data, snapshot, s->seed, err)) &&
+        list_examples_make(&t->lists, &t->data.sequences, snapshot, s->list_items, list_history(s),
+                           s->seed, taught ? &told : NULL, t->job->pool, err);
+    list_told_free(&told);
     snapshot_drop(snapshot);
     if (fine)
         log_info("train.lists count=%zu", t->lists.count);

@@ -225,6 +225,29 @@ static void a_list_is_asked_for_where_something_new_is_named(void **state)
     dialogue_prompts_free(&p);
 }
 
+/* A policy that speaks learns what was replied; ours does not. */
+static void replies_are_kept_for_those_who_speak(void **state)
+{
+    struct err err = {0};
+    struct dialogue_prompts p;
+    (void)state;
+    for (int speaks = 0; speaks < 2; speaks++) {
+        version.policy.marks = TOKENIZER_MARKS_AT + (speaks ? 1000 : 0);
+        assert_fine(
+            dialogue_prompts_make(&p, dialogues, DIALOGUES_TEST, SYMBOLS, &snapshot, titles, &err),
+            err);
+        assert_int_equal(row_lists_count(&p.replies, 1) > 0, speaks);
+        const uint32_t *reply = row_lists_at(&p.replies, 1);
+        if (speaks) {
+            assert_int_equal(reply[0], TOKEN + version.policy.marks + MARK_ITEM);
+            assert_int_equal(reply[1], 2); /* "Film C, ..." */
+            assert_true(row_lists_count(&p.replies, 1) <= REPLY_SYMBOLS);
+        }
+        dialogue_prompts_free(&p);
+    }
+    version.policy.marks = TOKENIZER_MARKS_AT;
+}
+
 static void lists_begin_with_the_truth_or_are_the_teachers(void **state)
 {
     struct err err = {0};
@@ -276,6 +299,7 @@ int main(void)
         TEST(each_dialogue_is_of_one_part),
         TEST(only_what_teaches_is_counted),
         TEST(a_list_is_asked_for_where_something_new_is_named),
+        TEST(replies_are_kept_for_those_who_speak),
         TEST(lists_begin_with_the_truth_or_are_the_teachers),
         TEST(values_of_dialogues_make_the_mean_over_examples),
     };
