@@ -88,7 +88,8 @@ struct item_table {
 struct policy {
     struct shape shape;
     struct params params;
-    uint32_t marks; /* the first of the marks (tokenizer.h) among the tokens */
+    uint32_t frozen_words; /* tokens below it get no gradient */
+    uint32_t marks;        /* the first of the marks (tokenizer.h) among the tokens */
     struct item_table items;
     const real *find_vectors; /* [count, dim]: policy_find_vectors() of all items */
     const struct kernels *kernels;

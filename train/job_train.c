@@ -33,6 +33,9 @@ static struct training_state state_of(struct training *t)
                                    .best = t->trainer.best,
                                    .shape = &t->trainer.shape,
                                    .fingerprint = t->hash};
+    for (size_t i = 0; i < PARAM_COUNT; i++)
+        if (t->trainer.still >> i & 1)
+            *param_slot(&state.params, &PARAMS[i]) = NULL;
     if (t->trainer.rl) {
         state.prompts = (float *)t->rl.past.facts;
         state.prompt_count = t->rl.past.count + 1;
@@ -124,7 +127,7 @@ double training_ndcg(const uint32_t *rank, size_t count)
 
 void training_take_params(struct training *t, const struct params *params)
 {
-    params_copy(&t->version->policy.params, params, &t->trainer.shape);
+    trainer_export(&t->trainer, &t->version->policy.params, params);
     version_refresh(t->version);
 }
 
@@ -412,33 +415,23 @@ static bool open_training(struct training *t, struct err *err)
 {
     const struct train_settings *s = t->job->train;
     struct item_index *index = t->data.index;
-    char path[PATH_SIZE];
-    if (!path_make(path, err, "%s/tokenizer.json", t->index_folder))
-        return false;
-    struct tokenizer *tokenizer = tokenizer_read(path, err);
-    if (!tokenizer)
-        return false;
     struct attributes *attributes;
-    if (!stage_open_start(t, &attributes, err)) {
-        tokenizer_free(tokenizer);
+    if (!stage_open_start(t, &attributes, err))
+        return false;
+    struct tokenizer *tokenizer = start_tokenizer(t, err);
+    if (!tokenizer) {
+        attributes_free(attributes);
         return false;
     }
-    const struct shape shape = {
-        .dim = s->dim,
-        .layers = s->layers,
-        .heads = s->heads,
-        .kv_heads = s->kv_heads,
-        .ffn = s->ffn,
-        .content = index->quantiser.dims,
-        .items = index->items,
-        .levels = index->quantiser.levels,
-        .tiles = index->quantiser.tiles,
-        .vocab = tokenizer_size(tokenizer) + (attributes ? attributes->count : 0),
-        /* m needs the find vectors of all items at every step */
-        .node_vectors = index->items <= s->softmax_items && s->node_vectors,
-        .rope_base = 10000,
-        .norm_eps = 1e-5,
-    };
+    struct shape shape;
+    start_shape(&shape, t);
+    shape.content = index->quantiser.dims;
+    shape.items = index->items;
+    shape.levels = index->quantiser.levels;
+    shape.tiles = index->quantiser.tiles;
+    shape.vocab = tokenizer_size(tokenizer) + (attributes ? attributes->count : 0);
+    /* m needs the find vectors of all items at every step */
+    shape.node_vectors = index->items <= s->softmax_items && s->node_vectors;
     if (shape_check(&shape, "settings", err))
         t->version = version_from(index, tokenizer, attributes, &shape, NULL, t->job->store, err);
     if (!t->version) {
@@ -455,10 +448,10 @@ static bool open_training(struct training *t, struct err *err)
     if (!t->snapshot)
         t->version = NULL; /* its only share went with the snapshot */
     return t->snapshot && rows_name(&t->data, t->snapshot, err) && open_tasks(t, err) &&
-           stage_open(t, err) &&
+           stage_open(t, err) && start_begin(t, err) &&
            trainer_open(&t->trainer, s, t->version, &t->data.sequences,
                         t->tasks.per_epoch ? &t->tasks : NULL, t->job->pool, err) &&
-           stage_go_on(t, err) &&
+           start_go_on(t, err) && stage_go_on(t, err) &&
            cases_make(&t->cases, t->data.histories, &t->data.split, PART_VALIDATION, s->check_users,
                       s->seed, err) &&
            folder_make(t->folder, err) && resume(t, err) && open_tables(t, err);
@@ -476,9 +469,10 @@ static bool make_hash(struct training *t, struct err *err)
     if (stage_reads_newer(t->job->train))
         t->newer_upto = store_sequence(&txn);
     store_abort(&txn);
-    snprintf(data, sizeof data, "%s %llu %llu %llu %s", t->data.index_name,
+    snprintf(data, sizeof data, "%s %llu %llu %llu %s%s%s", t->data.index_name,
              (unsigned long long)t->data.histories->upto, (unsigned long long)t->texts_revision,
-             (unsigned long long)t->newer_upto, t->init);
+             (unsigned long long)t->newer_upto, t->init, *t->backbone_hash ? " " : "",
+             t->backbone_hash);
     struct train_settings shaping =
         *t->job->train; /* what does not change the result stays out of it */
     shaping.threads = 0;
@@ -543,6 +537,10 @@ bool job_train(const struct job *job_asked, struct err *err)
     struct training t = {.job = job, .best = -1};
     if (!stage_expand(&t, &expanded, err))
         return false;
+    if (!start_open(&t, err)) {
+        start_close(&t);
+        return false;
+    }
     char name[64];
     bool there = false;
     bool fine = rows_load(&t.data, job, err);
@@ -573,6 +571,7 @@ bool job_train(const struct job *job_asked, struct err *err)
     talking_release(&t.talking);
     chain_teacher_free(&t.teacher);
     version_drop(t.start);
+    start_close(&t);
     cases_release(&t.cases);
     trainer_close(&t.trainer);
     item_words_free(t.words);

@@ -126,8 +126,9 @@ const struct setting TRAIN_SETTINGS[] = {
     SETTING(SIZE, train_settings, list_items, "0", 0, LIST_RANKS_MAX,
             "ranks of a list, in lists and rl; 0: rl names single items"),
     SETTING(TEXT, train_settings, list_teacher, "slate", 0, 0,
-            "what fills lists to imitate up: slate, or rra: the slate's list, or a large model's "
-            "(tessera texts --lists true), remapped, reflected and adjusted"),
+            "what fills lists to imitate up: slate (of dialogues: what is named together), or rra: "
+            "that list, or a large model's (tessera texts --lists true), remapped, reflected and "
+            "adjusted"),
     SETTING(BOOL, train_settings, rl_reasons, "false", 0, 0,
             "stage rl pays for a chain of reasons and the name after it, not for a name alone"),
     SETTING(SIZE, train_settings, reason_steps, "600", 1, 10000000, "updates of stage reason"),
@@ -143,12 +144,12 @@ const struct setting TRAIN_SETTINGS[] = {
     SETTING(REAL, train_settings, rl_weight, "1", 0, 1000,
             "of the objective, beside 1 for what find and say go on learning"),
     SETTING(TEXT, train_settings, rl_source, "kept", 0, 0,
-            "events that post-training is paid for: kept (rl_share), or newer than the index"),
+            "events that post-training is paid for: kept (rl_share), newer than the index, or "
+            "dialogues: what is named there, from a version of stage dialogue (continue: its "
+            "control)"),
     SETTING(BOOL, train_settings, watch, "false", 0, 0,
             "with rl_source newer: train again whenever there are enough new events"),
     SETTING(SIZE, train_settings, watch_events, "1000", 1, 1000000000, "how many are enough"),
-    SETTING(TEXT, train_settings, experience_from, "events", 0, 0,
-            "what stage experience writes lists for: events (rl_source), or dialogues"),
     SETTING(SIZE, train_settings, experience_rounds, "6", 1, 1000, "rounds of stage experience"),
     SETTING(SIZE, train_settings, experience_prompts, "400", 2, 10000000, "prompts of a round"),
     SETTING(SIZE, train_settings, experience_lists, "8", 2, EXPERIENCE_LISTS_MAX,
@@ -165,6 +166,16 @@ const struct setting TRAIN_SETTINGS[] = {
             "dialogues for each window in a step of stage dialogue"),
     SETTING(REAL, train_settings, list_truth, "0.5", 0, 1,
             "share of its lists that begin with what the dialogue really went on to name"),
+    SETTING(
+        TEXT, train_settings, backbone, "", 0, 0,
+        "pretrained trunk and words that sft begins with: a Hugging Face folder or a GGUF file, "
+        "family llama, qwen2 or qwen3; sizes are its own"),
+    SETTING(REAL, train_settings, trunk_rate, "0.05", 0, 10,
+            "share of the learning rate for a pretrained trunk and its words; 0: they stay"),
+    SETTING(SIZE, train_settings, lora_rank, "0", 0, 1024,
+            "adapters beside the matrices of a pretrained trunk, which stays; 0: none"),
+    SETTING(REAL, train_settings, lora_alpha, "32", 1e-3, 1e6,
+            "what adapters add counts alpha / rank times"),
 };
 const size_t TRAIN_SETTINGS_COUNT = COUNT(TRAIN_SETTINGS);
 

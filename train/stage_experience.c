@@ -12,26 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct experience_prompts of_histories(const struct rl_prompts *p)
+static struct experience_prompts prompts_of(const struct rl_prompts *p)
 {
     return (struct experience_prompts){.count = p->count,
                                        .symbol = p->history,
                                        .first = p->first,
-                                       .known = p->history,
-                                       .known_first = p->first,
+                                       .known = p->seen ? p->seen : p->history,
+                                       .known_first = p->seen ? p->seen_first : p->first,
                                        .relevant = p->relevant,
                                        .relevant_first = p->relevant_first};
-}
-
-static struct experience_prompts of_dialogues(const struct dialogue_prompts *p)
-{
-    return (struct experience_prompts){.count = p->count,
-                                       .symbol = p->symbols.row,
-                                       .first = p->symbols.first,
-                                       .known = p->named.row,
-                                       .known_first = p->named.first,
-                                       .relevant = p->relevant.row,
-                                       .relevant_first = p->relevant.first};
 }
 
 static struct experience_options options_of(const struct training *t)
@@ -91,8 +80,7 @@ bool experience_run(struct training *t, struct err *err)
     size_t items = t->version->index->items;
     double value;
     struct experience_options options = options_of(t);
-    const struct experience_prompts prompts =
-        t->talking.on ? of_dialogues(&t->talking.lists.prompts) : of_histories(&t->rl.prompts);
+    const struct experience_prompts prompts = prompts_of(&t->rl.prompts);
     float *kept = calloc(items + 1, sizeof *kept);
     float *bias = calloc(items + 1, sizeof *bias);
     bool fine = (kept && bias) || err_set(err, ERR_SYSTEM, "no memory for experience");

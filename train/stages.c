@@ -11,19 +11,6 @@
 
 enum { TALKING_RANKS = 20 };
 
-/* Experience of lists that are written after histories, or in dialogues. */
-static bool expand_experience(struct training *t, struct train_settings *s, struct err *err)
-{
-    t->talking.on = strcmp(s->experience_from, "dialogues") == 0;
-    if (!t->talking.on && strcmp(s->experience_from, "events") != 0)
-        return err_set(err, ERR_INPUT,
-                       "experience_from: expected events or dialogues, found '%.40s'",
-                       s->experience_from);
-    if (s->list_items == 0)
-        s->list_items = TALKING_RANKS;
-    return true;
-}
-
 /* What a stage means in settings, and what it starts from. */
 bool stage_expand(struct training *t, struct train_settings *s, struct err *err)
 {
@@ -33,33 +20,40 @@ bool stage_expand(struct training *t, struct train_settings *s, struct err *err)
         return true;
     t->reasons = strcmp(s->stage, "reason") == 0;
     t->experience = strcmp(s->stage, "experience") == 0;
-    t->talking.on = strcmp(s->stage, "dialogue") == 0;
-    if (!rl && !lists && !t->reasons && !t->talking.on && !t->experience &&
-        strcmp(s->stage, "continue") != 0)
+    bool dialogue = strcmp(s->stage, "dialogue") == 0;
+    bool goes_on = strcmp(s->stage, "continue") == 0;
+    t->talking.on =
+        dialogue || ((rl || goes_on || t->experience) && strcmp(s->rl_source, "dialogues") == 0);
+    if (!rl && !lists && !t->reasons && !dialogue && !goes_on && !t->experience)
         return err_set(err, ERR_INPUT,
                        "stage: expected sft, lists, reason, dialogue, experience, rl or continue, "
                        "found '%.40s'",
                        s->stage);
-    if (t->experience && !expand_experience(t, s, err))
-        return false;
-    if (t->talking.on && s->list_items == 0)
+    if ((t->talking.on || t->experience) && s->list_items == 0)
         s->list_items = TALKING_RANKS;
     if (lists && s->list_items == 0)
         return err_set(err, ERR_INPUT, "stage: lists needs their length: add --list-items 20");
     if (strcmp(s->list_teacher, "slate") != 0 && strcmp(s->list_teacher, "rra") != 0)
         return err_set(err, ERR_INPUT, "list_teacher: expected slate or rra, found '%.40s'",
                        s->list_teacher);
-    if (strcmp(s->rl_source, "kept") != 0 && strcmp(s->rl_source, "newer") != 0)
-        return err_set(err, ERR_INPUT, "rl_source: expected kept or newer, found '%.40s'",
-                       s->rl_source);
+    if (strcmp(s->rl_source, "kept") != 0 && strcmp(s->rl_source, "newer") != 0 &&
+        strcmp(s->rl_source, "dialogues") != 0)
+        return err_set(err, ERR_INPUT,
+                       "rl_source: expected kept, newer or dialogues, found '%.40s'", s->rl_source);
+    if (t->talking.on && s->rl_reasons)
+        return err_set(err, ERR_INPUT,
+                       "rl_reasons: a dialogue is answered by a list, not by a chain and a name");
     if (strcmp(s->preset, "policy") != 0)
         return err_set(err, ERR_INPUT, "stage: %s goes on from a policy, not from %s", s->stage,
                        s->preset);
     t->posttrains = true;
-    s->learning_rate = t->reasons      ? s->reason_learning_rate
-                       : t->talking.on ? s->dialogue_learning_rate
-                                       : s->rl_learning_rate;
-    s->rl_steps = t->reasons ? s->reason_steps : t->talking.on ? s->dialogue_steps : s->rl_steps;
+    s->learning_rate = t->reasons ? s->reason_learning_rate
+                       : dialogue ? s->dialogue_learning_rate
+                                  : s->rl_learning_rate;
+    s->rl_steps = t->reasons ? s->reason_steps : dialogue ? s->dialogue_steps : s->rl_steps;
+    if (t->talking.on && !dialogue && strcmp(s->init, "production") == 0 &&
+        version_link(t->init, t->job->home, "production/chat", &(struct err){0}))
+        return true;
     if (strcmp(s->init, "production") == 0)
         return production_name(t->init, t->job->home, err);
     snprintf(t->init, sizeof t->init, "%.60s", s->init);
@@ -121,6 +115,10 @@ bool stage_open_start(struct training *t, struct attributes **attributes, struct
         return false;
     if (strcmp(t->start->index->fingerprint, t->data.index->fingerprint) != 0)
         return not_alike(t, err);
+    if (t->reasons && t->start->policy.marks != TOKENIZER_MARKS_AT)
+        return err_set(err, ERR_INPUT,
+                       "stage: reason needs words of our own; version %s has those of a backbone",
+                       t->init);
     if (!t->start->attributes && !t->reasons)
         return true;
     bool fine = t->start->attributes
@@ -253,6 +251,9 @@ static bool open_talking(struct training *t, struct err *err)
     bool fine = dialogue_counts_make(&k->counts, k->dialogues, t->version->index->items, err) &&
                 dialogue_lists_make(&k->lists, k->dialogues, &k->counts, t->snapshot, k->titles,
                                     s->list_items, s->dialogue_symbols, err) &&
+                (strcmp(s->list_teacher, "rra") != 0 ||
+                 dialogue_lists_teach(&k->lists, k->dialogues, &k->counts, t->snapshot,
+                                      t->job->pool, err)) &&
                 dialogue_prompts_make(&k->checks, k->dialogues, DIALOGUES_VALIDATION,
                                       s->dialogue_symbols, t->snapshot, k->titles, err);
     if (fine)
@@ -284,6 +285,8 @@ static bool make_prompts(struct training *t, struct err *err)
     if (t->rl.reasons && history > CHAIN_HISTORY)
         history = CHAIN_HISTORY;
     bool dislikes = t->rl.objective.needs & NEEDS_DISLIKES;
+    if (t->talking.on)
+        return rl_prompts_talk(&t->rl.prompts, &t->talking.lists.prompts, s->list_items, err);
     if (!stage_reads_newer(s))
         return rl_prompts_make(&t->rl.prompts, &t->data, t->version, history, s->list_items,
                                dislikes, err);
@@ -325,6 +328,7 @@ static bool open_rl(struct training *t, struct err *err)
     t->rl.reasons = s->rl_reasons;
     t->rl.facts = t->snapshot;
     t->rl.ranks = t->rl.lists ? s->list_items : 1;
+    t->rl.prompt_max = s->window;
     bool fine = objective_open(&t->rl.objective, t->job->objective, &warnings, err);
     if (fine && !t->rl.lists && strcmp(t->job->objective->adv_scope, "rank") == 0)
         fine = err_set(err, ERR_INPUT, "adv_scope: rank is for lists: add --list-items 20");
@@ -359,7 +363,7 @@ bool stage_go_on(struct training *t, struct err *err)
     if (!t->posttrains)
         return true;
     t->rl.lists = t->experience;
-    if (t->experience && !t->talking.on && !make_prompts(t, err))
+    if (t->experience && !make_prompts(t, err))
         return false;
     return (!rl || open_rl(t, err)) &&
            trainer_continue(&t->trainer, &t->version->policy.params, rl ? &t->rl : NULL, err) &&
