@@ -18,7 +18,11 @@ struct clause {
     enum say rel; /* SAY_LIKE, SAY_SEEN, SAY_UNWANTED (turned down) or SAY_NOTHING */
     bool neutral, wants, film, verb, no, loves, again, undo, reset, fine, similar, turns_down, seen;
     bool question;
-    size_t used; /* mentions that became wishes */
+    bool subject; /* somebody does something */
+    bool negates; /* a verb: don't, haven't */
+    bool content; /* before a mention, and by somebody: "I find war in films ..." */
+    size_t want;  /* word behind the first wish */
+    size_t used;  /* mentions that became wishes */
 };
 
 static bool is_sign(const struct wish_work *w, size_t at)
@@ -97,7 +101,7 @@ static bool has_word(const struct wish_work *w, const struct clause *c, const ch
     return false;
 }
 
-static void survey(struct clause *c, const struct wish_work *w)
+static void survey(struct clause *c, const struct wish_work *w, bool asks)
 {
     for (size_t i = c->first; i < c->last; i++) {
         const struct word *word = &w->word[i];
@@ -107,18 +111,28 @@ static void survey(struct clause *c, const struct wish_work *w)
         c->undo |= word->class == UNDO;
         c->reset |= word->class == RESET;
         c->fine |= word->class == FINE;
+        if (word->class == WANT && !c->wants)
+            c->want = i;
         c->wants |= word->class == WANT;
+        c->subject |= is_subject(w, i) && !word_is(w, i, "my") && !word_is(w, i, "our");
         c->film |= word->class == FILM;
     }
     c->undo |= has_word(w, c, "filter") || has_word(w, c, "filters");
     size_t at = c->first;
     while (at < c->last && (w->word[at].class == FILLER || is_sign(w, at)) &&
+           w->word[at].mention < 0 && !is_subject(w, at))
+        at++;
+    c->subject |= at < c->last && is_subject(w, at);
+    while (at < c->last && (w->word[at].class == FILLER || is_sign(w, at)) &&
            w->word[at].mention < 0)
         at++;
-    bool asks = c->last < w->words && w->text[w->word[c->last].from] == '?';
-    c->question =
-        at < c->last && w->word[at].mention < 0 &&
-        (w->word[at].class == ASK || (w->word[at].class == IS && asks && !word_is(w, at, "its")));
+    if (at < c->last && w->word[at].mention >= 0)
+        c->subject |= w->mention[w->word[at].mention].kind == MENTION_PRONOUN;
+    if (at < c->last && w->word[at].mention < 0 && w->word[at].class == IS)
+        c->subject |= strncmp(w->word[at].fold, "th", 2) == 0 || word_is(w, at, "its");
+    c->question = at < c->last && w->word[at].mention < 0 &&
+                  (w->word[at].class == ASK || (w->word[at].class == SEEN && asks) ||
+                   (w->word[at].class == IS && asks && !word_is(w, at, "its")));
 }
 
 /* ---- a word, a mention ---- */
@@ -139,9 +153,25 @@ static void hate(struct clause *c)
     c->negative = !c->negative;
 }
 
+static bool is_article(const struct wish_work *w, size_t at)
+{
+    return word_is(w, at, "the") || word_is(w, at, "a") || word_is(w, at, "any") ||
+           word_is(w, at, "another");
+}
+
+/* A verb stands in the rest of the clause. */
+static bool states(const struct wish_work *w, const struct clause *c)
+{
+    for (size_t i = c->first; i < c->last; i++)
+        if (w->word[i].mention < 0 && (w->word[i].class == IS || w->word[i].class == HAVE))
+            return !word_is(w, i, "have");
+    return false;
+}
+
 static void take_word(struct clause *c, const struct wish_work *w, size_t at)
 {
     const struct word *word = &w->word[at];
+    bool plain = c->plain;
     c->plain = false;
     switch (word->class) {
     case NO:
@@ -151,7 +181,9 @@ static void take_word(struct clause *c, const struct wish_work *w, size_t at)
             c->rel = SAY_NOTHING;
         break;
     case NOT:
-        c->negative = c->plain = true;
+        c->negative = true;
+        c->plain = strncmp(word->fold, "not", 3) == 0;
+        c->negates = c->negates || !c->plain;
         break;
     case ONLY:
         c->only = !c->negative;
@@ -168,6 +200,8 @@ static void take_word(struct clause *c, const struct wish_work *w, size_t at)
         hate(c);
         break;
     case SEEN:
+        if (strstr(word->fold, "know") && states(w, c))
+            break; /* "I know it has ..." */
         if (c->rel == SAY_NOTHING || !c->similar)
             c->rel = SAY_SEEN;
         c->seen |= !c->negative && strcmp(word->fold, "know") != 0;
@@ -181,16 +215,22 @@ static void take_word(struct clause *c, const struct wish_work *w, size_t at)
         break;
     case IS:
     case HAVE:
+    case GOOD:
+    case BAD:
         c->verb = true;
         break;
     case EXCEPT:
         c->negative = c->no = c->plain = true;
         c->rel = SAY_NOTHING;
         break;
-    case FILLER:
-    case FILM:
-    case MORE:
+    case WANT:
         c->plain = c->negative;
+        break;
+    case FILLER:
+        c->plain = plain && is_article(w, at);
+        break;
+    case UNKNOWN:
+        c->content |= c->subject;
         break;
     default:
         break;
@@ -201,6 +241,7 @@ static void take_word(struct clause *c, const struct wish_work *w, size_t at)
 static void take_comma(struct clause *c, const struct wish_work *w, size_t at)
 {
     bool list = false;
+    c->verb = false;
     for (size_t i = at + 1; i < c->last; i++) {
         if (w->word[i].mention >= 0 || is_sign(w, i) || w->word[i].class == FILLER)
             continue;
@@ -217,7 +258,25 @@ static void take_comma(struct clause *c, const struct wish_work *w, size_t at)
 
 static bool is_blocked(const struct clause *c)
 {
-    return c->question || (c->verb && !c->wants && !c->film && !c->negative && !c->loves);
+    bool asked = c->wants || c->negative || c->loves;
+    return c->question || (c->verb && !asked && (!c->film || c->subject)) ||
+           (c->content && !asked && c->rel == SAY_NOTHING && !c->only);
+}
+
+/* "Very funny": of what was named before, not of what is wanted. */
+static bool is_remark(const struct wish_work *w, const struct clause *c, const struct mention *m)
+{
+    if (m->first > 1 && word_is(w, m->first - 1, "a") &&
+        (word_is(w, m->first - 2, "as") || word_is(w, m->first - 2, "was")) && !c->wants)
+        return true; /* "as a child" */
+    if (m->first == c->first || c->wants || c->film || c->negative || c->only)
+        return false;
+    static const char *const seems[] = {"sounds", "sounded", "looks", "looked", "seems",
+                                        "was",    "were",    "so",    "really"};
+    for (size_t i = 0; i < COUNT(seems); i++)
+        if (word_is(w, m->first - 1, seems[i]))
+            return true;
+    return word_is(w, m->first - 1, "very") || word_is(w, m->first - 1, "pretty");
 }
 
 static enum say say_items(const struct clause *c, const struct mention *m)
@@ -234,19 +293,16 @@ static enum say say_items(const struct clause *c, const struct mention *m)
     default:
         if (m->except)
             return SAY_NOTHING; /* what follows decides, or judge_mention() */
-        return c->negative && (m->kind == MENTION_ITEMS ? c->plain || c->no : c->plain)
-                   ? SAY_UNLIKE
-                   : SAY_NOTHING;
+        return c->negative && c->plain ? SAY_UNLIKE : SAY_NOTHING;
     }
 }
 
 static void say_mention(struct clause *c, const struct wish_work *w, struct mention *m)
 {
-    (void)w;
     m->framed = c->negative || c->neutral || c->rel != SAY_NOTHING || c->only;
     switch (m->kind) {
     case MENTION_CATEGORY:
-        if (c->rel == SAY_SEEN || is_blocked(c))
+        if (c->rel == SAY_SEEN || is_blocked(c) || is_remark(w, c, m))
             m->say = SAY_NOTHING;
         else if (c->neutral)
             m->say = SAY_FINE;
@@ -254,7 +310,8 @@ static void say_mention(struct clause *c, const struct wish_work *w, struct ment
             m->say = c->negative ? SAY_UNWANTED : c->only ? SAY_ONLY : SAY_WANTED;
         break;
     case MENTION_YEARS:
-        if (c->rel == SAY_SEEN || (is_blocked(c) && !m->relative))
+        if (c->rel == SAY_SEEN || (is_blocked(c) && !m->relative) ||
+            (c->verb && c->subject && m->bare_year && !c->wants))
             m->say = SAY_NOTHING;
         else if (c->neutral)
             m->say = SAY_FINE;
@@ -320,7 +377,7 @@ static enum say verdict(const struct wish_work *w, const struct clause *c, const
 
 static void judge_mention(const struct wish_work *w, const struct clause *c, struct mention *m)
 {
-    enum say say = c->question ? SAY_NOTHING : verdict(w, c, m);
+    enum say say = c->question || has_word(w, c, "heard") ? SAY_NOTHING : verdict(w, c, m);
     if (m->kind == MENTION_CATEGORY) {
         if (say == SAY_ONLY && m->say != SAY_UNWANTED)
             m->say = SAY_ONLY;
@@ -474,7 +531,9 @@ static bool is_content(const struct wish_work *w, size_t at)
         return false;
     if (word->mention >= 0)
         return w->mention[word->mention].dead && !word->used &&
-               w->mention[word->mention].kind == MENTION_CATEGORY;
+               (w->mention[word->mention].kind == MENTION_CATEGORY ||
+                (w->mention[word->mention].kind == MENTION_ITEMS &&
+                 !w->mention[word->mention].ranked));
     return word->class == UNKNOWN ? word->kind == WORD_TEXT && word->value < 0 && !word->rank
                                   : word->class >= PEOPLE;
 }
@@ -486,12 +545,19 @@ static bool leads(const struct wish_work *w, size_t at)
         "set",   "not",     "too",    "so", "less",   "more", "no",     "highly", "a",    "the",
         "based", "than",    "very",   "as", "of",     "to",   "an",     "good",   "any",  "or",
         "least", "well",    "little", "at", "during", "and",  "before", "after"};
-    if (at >= w->words || w->word[at].mention >= 0 || is_sign(w, at))
+    if (at >= w->words || w->word[at].mention >= 0 || is_sign(w, at) || w->word[at].class == WANT ||
+        w->word[at].class == LOVE || w->word[at].class == HATE || w->word[at].class == LIKE)
         return false;
     for (size_t i = 0; i < COUNT(words); i++)
         if (word_is(w, at, words[i]))
             return true;
-    return w->word[at].class == ABOUT || w->word[at].value >= 0 || w->word[at].class == FILLER;
+    return w->word[at].class == ABOUT || w->word[at].value >= 0;
+}
+
+static bool bridges(const struct wish_work *w, size_t at)
+{
+    return at < w->words && w->word[at].mention < 0 && !is_sign(w, at) &&
+           (leads(w, at) || w->word[at].class == FILLER);
 }
 
 static enum wish_why reason_of(const struct wish_work *w, size_t first, size_t last)
@@ -518,7 +584,7 @@ static size_t report_phrase(struct wish_work *w, const struct clause *c, size_t 
     for (size_t i = end; i < c->last; i++) {
         if (is_content(w, i))
             end = i + 1;
-        else if (!leads(w, i) || i > end + 2)
+        else if (!bridges(w, i) || i > end + 2)
             break;
     }
     while (first > c->first && leads(w, first - 1))
@@ -546,51 +612,50 @@ static void swallow_subjects(struct wish_work *w, const struct clause *c)
                 struct mention *m = &w->mention[w->word[k].mention];
                 if (m->kind == MENTION_YEARS)
                     break;
-                if (m->kind == MENTION_CATEGORY || m->ranked || m->kind == MENTION_COUNT)
+                if (m->kind == MENTION_CATEGORY || m->kind == MENTION_COUNT ||
+                    (m->kind == MENTION_ITEMS && word->class == ABOUT) || m->ranked)
                     m->dead = true;
             }
     }
 }
 
-static bool reports(const struct wish_work *w, const struct clause *c)
+/* A clause that begins like a wish: "with ...", "in ...", "a ...", "not ...". */
+static bool begins_wish(const struct wish_work *w, const struct clause *c)
 {
-    if (c->question || c->seen || c->neutral || c->undo || c->rel == SAY_SEEN)
-        return false;
+    static const char *const words[] = {"with", "in", "by",  "under", "for",
+                                        "a",    "an", "any", "some",  "not"};
     size_t at = c->first;
     while (at < c->last && (is_sign(w, at) || w->word[at].class == OTHER ||
                             w->word[at].class == BUT || word_is(w, at, "maybe")))
         at++;
-    bool led =
-        at < c->last && (w->word[at].class == ABOUT || word_is(w, at, "with") ||
-                         word_is(w, at, "in") || word_is(w, at, "by") || word_is(w, at, "under") ||
-                         word_is(w, at, "for") || word_is(w, at, "a") || word_is(w, at, "an") ||
-                         word_is(w, at, "any") || word_is(w, at, "some"));
-    bool topic = false;
-    for (size_t i = c->first; i < c->last; i++)
-        topic = topic || (w->word[i].mention < 0 && w->word[i].class >= PEOPLE);
-    if (c->verb && !c->wants && !c->film && !c->no && !(c->negative && topic))
-        return false;
-    return c->wants || c->no || c->only || c->film || led || topic || c->used || c->loves ||
-           c->negative;
+    for (size_t i = 0; i < COUNT(words); i++)
+        if (at < c->last && word_is(w, at, words[i]))
+            return true;
+    return at < c->last && w->word[at].mention < 0 && w->word[at].class == ABOUT;
 }
 
-static bool is_negated_verb(const struct wish_work *w, const struct clause *c)
+static bool reports(const struct wish_work *w, const struct clause *c)
 {
+    bool topic = false;
+    if (c->question || c->seen || c->neutral || c->undo || c->rel == SAY_SEEN)
+        return false;
+    if (c->wants || c->loves)
+        return true;
     for (size_t i = c->first; i < c->last; i++)
-        if (w->word[i].class == NOT && strncmp(w->word[i].fold, "not", 3) != 0)
-            return true;
-    return false;
+        topic = topic || (w->word[i].mention < 0 && w->word[i].class >= PEOPLE);
+    if (c->verb || c->subject)
+        return ((c->no || c->negative) && topic) || c->rel == SAY_LIKE;
+    if (c->negates)
+        return topic;
+    return c->no || c->only || c->film || topic || c->used || begins_wish(w, c);
 }
 
 static void report(struct wish_work *w, const struct clause *c)
 {
-    bool topic_only = is_negated_verb(w, c) && !c->wants && !c->loves && c->rel == SAY_NOTHING;
     if (!reports(w, c))
         return;
-    for (size_t i = c->first; i < c->last;) {
-        bool content = is_content(w, i) && (!topic_only || w->word[i].class >= PEOPLE);
-        i = content ? report_phrase(w, c, i) : i + 1;
-    }
+    for (size_t i = c->wants && c->subject ? c->want : c->first; i < c->last;)
+        i = is_content(w, i) ? report_phrase(w, c, i) : i + 1;
 }
 
 /* ---- one clause ---- */
@@ -702,11 +767,11 @@ static void most_of_them(struct wish_work *w, const struct clause *c)
             wish_unclear(w, WHY_WHICH, i, i + w->word[i].span);
 }
 
-static void read_clause(struct wish_work *w, size_t first, size_t last)
+static void read_clause(struct wish_work *w, size_t first, size_t last, bool asks)
 {
     struct clause c = {.first = first, .last = last, .rel = SAY_NOTHING};
     bool except = false;
-    survey(&c, w);
+    survey(&c, w, asks);
     swallow_subjects(w, &c);
     if (c.reset) {
         wish_forget_all(w);
@@ -752,9 +817,10 @@ void clauses_read(struct wish_work *w)
         size_t end = at;
         while (end < w->words && (w->word[end].kind != WORD_STOP || w->word[end].mention >= 0))
             end++;
+        bool asks = end < w->words && w->text[w->word[end].from] == '?';
         while (at < end) {
             size_t stop = clause_end(w, at, end);
-            read_clause(w, at, stop);
+            read_clause(w, at, stop, asks);
             at = stop;
             if (at < end && w->word[at].mention < 0 &&
                 (is_sign(w, at) || word_is(w, at, "and") || w->word[at].class == BUT))

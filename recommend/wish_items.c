@@ -52,11 +52,10 @@ static bool starts_sentence(const struct wish_work *w, size_t at)
 /* A word that talk is made of, or a category: no title unless it is written as one. */
 static bool is_common(const struct wish_work *w, size_t at)
 {
-    uint32_t category;
     const struct word *word = &w->word[at];
-    enum word_class class = word_class_of(word->fold);
+    enum word_class class = word_class_of(w->book, word->fold);
     return (class != UNKNOWN && class < PEOPLE) || word->rank || word->value >= 0 ||
-           categories_near(&category, w->book, word->fold) == 0;
+           category_spelled(w->book, word->fold);
 }
 
 static struct mention *mention_row(struct wish_work *w, size_t first, size_t last, uint32_t row)
@@ -379,13 +378,23 @@ static bool except_title(struct wish_work *w, size_t first, size_t at)
     return true;
 }
 
+/* "those kinds of films", "those blades" are not the ones on the list. */
+static bool is_kind(const struct wish_work *w, size_t at)
+{
+    bool noun = at < w->words && w->word[at].class == UNKNOWN && w->word[at].mention < 0 &&
+                w->word[at].kind == WORD_TEXT && w->word[at].value < 0 && !w->word[at].rank;
+    return (noun && w->word[at - 1].span == 1 && strncmp(w->word[at - 1].fold, "th", 2) == 0) ||
+           word_is(w, at, "kind") || word_is(w, at, "kinds") || word_is(w, at, "type") ||
+           word_is(w, at, "types") || word_is(w, at, "sort") || word_is(w, at, "sorts");
+}
+
 void items_mention(struct wish_work *w)
 {
     for (size_t i = 0; i < w->words;) {
         struct ranks r;
         struct word *word = &w->word[i];
         size_t span = word->span ? word->span : 1;
-        size_t end = i;
+        size_t end;
         if (word->mention >= 0) {
             i++;
             continue;
@@ -409,7 +418,7 @@ void items_mention(struct wish_work *w)
         } else if (word->class == ALL && word->span) {
             end = i + span;
             mention_all(w, i, end);
-        } else if (word->class == PRONOUN && word->span) {
+        } else if (word->class == PRONOUN && word->span && !is_kind(w, i + span)) {
             end = i + span;
             struct mention *m = mention_add(w, MENTION_PRONOUN, i, end);
             if (m)

@@ -157,7 +157,8 @@ struct wish_book {
     const struct titles *titles;
     struct wish_form *form; /* owned [forms] by key */
     size_t forms;
-    int newest; /* year; 0: the catalogue has none */
+    uint16_t *phrase; /* owned [PHRASES_COUNT] places in PHRASES, by words */
+    int newest;       /* year; 0: the catalogue has none */
 };
 
 struct wish_work {
@@ -199,8 +200,9 @@ static inline bool word_is(const struct wish_work *w, size_t at, const char *fol
 {
     return at < w->words && strcmp(w->word[at].fold, fold) == 0;
 }
-bool word_known(const char *fold); /* the lexicon has it as a phrase of one word */
-enum word_class word_class_of(const char *fold);
+/* The class of a word alone. */
+enum word_class word_class_of(const struct wish_book *book, const char *fold);
+bool phrases_open(struct wish_book *book, struct err *err);
 
 /* The class at a word, of a phrase that it may stand within; UNKNOWN behind the end. */
 enum word_class class_at(const struct wish_work *w, size_t at);
@@ -208,6 +210,9 @@ enum word_class class_at(const struct wish_work *w, size_t at);
 /* wish_categories.c */
 bool categories_open(struct wish_book *book, struct err *err);
 void categories_mention(struct wish_work *w);
+/* Whether a word is a category, without a slip. */
+bool category_spelled(const struct wish_book *book, const char *fold);
+/* The category of one word: 0 as it is spelled, 1 with a slip, 2 none. */
 size_t categories_near(uint32_t *category, const struct wish_book *book, const char *fold);
 
 /* wish_items.c */

@@ -124,8 +124,9 @@ const struct setting TRAIN_SETTINGS[] = {
     SETTING(SIZE, train_settings, list_items, "0", 0, LIST_RANKS_MAX,
             "ranks of a list, in lists and rl; 0: rl names single items"),
     SETTING(TEXT, train_settings, list_teacher, "slate", 0, 0,
-            "what fills lists to imitate up: slate, or rra: the slate's list, or a large model's "
-            "(tessera texts --lists true), remapped, reflected and adjusted"),
+            "what fills lists to imitate up: slate (of dialogues: what is named together), or rra: "
+            "that list, or a large model's (tessera texts --lists true), remapped, reflected and "
+            "adjusted"),
     SETTING(BOOL, train_settings, rl_reasons, "false", 0, 0,
             "stage rl pays for a chain of reasons and the name after it, not for a name alone"),
     SETTING(SIZE, train_settings, reason_steps, "600", 1, 10000000, "updates of stage reason"),
