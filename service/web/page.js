@@ -264,7 +264,7 @@ async function answer() {
     const key = sessionStorage.getItem("tessera.key");
     if (key) headers.Authorization = "Bearer " + key;
     const reply = await fetch("/v1/chat/completions", {method: "POST", headers, signal: running.signal, body: JSON.stringify({
-      model: "tessera", stream: true, messages: talk.messages, undo: talk.undone, exclude: talk.seen,
+      model: "chat", stream: true, messages: talk.messages, undo: talk.undone, exclude: talk.seen,
       metadata: {conversation_id: talk.id, user_id: user, n: "5"}})});
     if (!reply.ok) throw new Error((await reply.json()).detail || reply.statusText);
     for await (const frame of frames(reply)) {
