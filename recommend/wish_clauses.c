@@ -188,7 +188,8 @@ static void most_of_them(struct wish_work *w, const struct clause *c)
 
 static void read_clause(struct wish_work *w, size_t first, size_t last, bool asks)
 {
-    struct clause c = {.first = first, .last = last, .rel = SAY_NOTHING};
+    struct clause c = {
+        .first = first, .last = last, .rel = SAY_NOTHING, .after_seen = w->seen_before};
     bool except = false;
     survey(&c, w, asks);
     swallow_subjects(w, &c);
@@ -228,6 +229,7 @@ static void read_clause(struct wish_work *w, size_t first, size_t last, bool ask
     put_mentions(w, &c);
     implied(w, &c);
     report(w, &c);
+    w->seen_before = c.seen;
 }
 
 void clauses_read(struct wish_work *w)
@@ -236,6 +238,7 @@ void clauses_read(struct wish_work *w)
         size_t end = at;
         while (end < w->words && (w->word[end].kind != WORD_STOP || w->word[end].mention >= 0))
             end++;
+        w->seen_before = false;
         bool asks = end < w->words && w->text[w->word[end].from] == '?';
         while (at < end) {
             size_t stop = clause_end(w, at, end);

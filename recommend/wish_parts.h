@@ -177,6 +177,7 @@ struct wish_work {
     size_t shown_count;
     struct wishes *out;
     uint32_t turn, groups;
+    bool seen_before;            /* the clause before this one said what was seen */
     uint32_t it[WISH_SHOWN_MAX]; /* [it_count] what "it" is: the items named last */
     size_t it_count;
     const uint64_t *undo;
@@ -197,11 +198,12 @@ struct clause {
     enum say rel; /* SAY_LIKE, SAY_SEEN, SAY_UNWANTED (turned down) or SAY_NOTHING */
     bool neutral, wants, film, verb, no, loves, again, undo, reset, fine, similar, turns_down, seen;
     bool question;
-    bool subject; /* somebody does something */
-    bool negates; /* a verb: don't, haven't */
-    bool content; /* before a mention, and by somebody: "I find war in films ..." */
-    size_t want;  /* word behind the first wish */
-    size_t used;  /* mentions that became wishes */
+    bool after_seen; /* "I have seen A, but not B" */
+    bool subject;    /* somebody does something */
+    bool negates;    /* a verb: don't, haven't */
+    bool content;    /* before a mention, and by somebody: "I find war in films ..." */
+    size_t want;     /* word behind the first wish */
+    size_t used;     /* mentions that became wishes */
 };
 
 /* wish_words.c */

@@ -170,8 +170,10 @@ void titles_mention(struct wish_work *w)
         if (word->mention >= 0 || word->kind != WORD_TEXT || names_shown(w, i))
             continue;
         bool capital = word->capital && !starts_sentence(w, i);
-        if (is_common(w, i) || !(capital || expects_name(w, i)))
-            continue;
+        bool plural = word_is(w, i + 1, "movies") || word_is(w, i + 1, "films") ||
+                      word_is(w, i + 1, "type") || word_is(w, i + 1, "types");
+        if (is_common(w, i) || !(capital || (expects_name(w, i) && !plural)))
+            continue; /* "hero type films" are not "Hero" */
         uint32_t row = titles_named(titles, w->text + word->from, word->to - word->from);
         if (row != NO_ITEM && row < w->book->snapshot->rows)
             mention_row(w, i, i + 1, row);

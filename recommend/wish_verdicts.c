@@ -161,7 +161,7 @@ static enum say say_items(const struct clause *c, const struct mention *m)
     default:
         if (m->except)
             return SAY_NOTHING; /* what follows decides, or judge_mention() */
-        return c->negative && c->plain ? SAY_UNLIKE : SAY_NOTHING;
+        return c->negative && c->plain && !c->after_seen ? SAY_UNLIKE : SAY_NOTHING;
     }
 }
 
