@@ -1,16 +1,9 @@
 #include "model/backbone_parts.h"
 #include "model/tokenizer.h"
 
-#pragma weak tokenizer_of_gguf
-#pragma weak tokenizer_read_foreign
-
 struct tokenizer *backbone_tokenizer(const struct backbone *b, struct err *err)
 {
     char path[PATH_SIZE];
-    if (!tokenizer_of_gguf || !tokenizer_read_foreign) {
-        err_set(err, ERR_INPUT, "%s: this build reads no words but its own", b->path);
-        return NULL;
-    }
     if (b->is_file)
         return tokenizer_of_gguf(&b->gguf, b->shape.vocab, err);
     if (!path_make(path, err, "%s/tokenizer.json", b->path))

@@ -81,6 +81,8 @@ struct item_table {
      */
     const uint64_t *skip;
     const uint32_t *late_row; /* [late] rows in the order of their names */
+    /* [count] added to log p where a rank of a list is chosen, by recommend/ alone; NULL: none */
+    const float *experience;
 };
 
 struct policy {

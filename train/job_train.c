@@ -66,6 +66,7 @@ static bool open_table(FILE **file, const char *path, size_t step, const char *h
     *file = fopen(path, "a+");
     if (!*file)
         return err_set(err, ERR_SYSTEM, "%s: %s", path, strerror(errno));
+    setvbuf(*file, NULL, _IOLBF, 0); /* a step of a large trunk takes seconds: it is seen at once */
     char line[512];
     long keep = 0;
     bool any = false;
@@ -242,7 +243,7 @@ static bool look_at_reasoned(struct training *t, double *value, struct err *err)
  * On validation: the mean NDCG@10 of name and find, since both must be good when we stop; of later
  * stages, of what they train: name, lists, or claims that hold.
  */
-static bool look(struct training *t, double *value, struct err *err)
+bool training_look(struct training *t, double *value, struct err *err)
 {
     bool lists = t->list_cases.cases.count > 0;
     training_take_params(t, &t->trainer.average);
@@ -275,7 +276,7 @@ static bool look_at_start(struct training *t, struct err *err)
     double value;
     if (!t->posttrains || t->trainer.step > 0 || !has_checks(t))
         return true;
-    return look(t, &value, err);
+    return training_look(t, &value, err);
 }
 
 static void show_progress(const struct training *t, const struct step_report *report, double loss)
@@ -345,7 +346,7 @@ static bool run(struct training *t, struct err *err)
         trainer_step(&t->trainer, &report);
         t->positions += report.targets;
         if (is_time_to_look(t))
-            fine = !has_checks(t) || look(t, &value, err);
+            fine = !has_checks(t) || training_look(t, &value, err);
         fprintf(t->steps, "%zu\t%zu\t%.5f\t%.5f\t%.5f\t%.4f\t%.6g\t", t->trainer.step,
                 trainer_epoch(&t->trainer), report.find_loss, report.name_loss, report.say_loss,
                 report.gradient_norm, report.rate);
@@ -553,7 +554,8 @@ bool job_train(const struct job *job_asked, struct err *err)
                                                        : finish_promotion(&t, name, err)) &&
                printf("version %s is up to date\n", name) > 0;
     if (fine && !there) {
-        fine = open_training(&t, err) && run(&t, err) && training_publish(&t, name, err);
+        fine = open_training(&t, err) && (t.experience ? experience_run(&t, err) : run(&t, err)) &&
+               training_publish(&t, name, err);
         if (fine)
             log_info("train.done version=%s steps=%zu best_step=%zu positions_per_s=%.0f", name,
                      t.trainer.step, t.best_step, (double)t.positions / (clock_s() - t.started_s));

@@ -39,6 +39,8 @@ struct train_settings {
     size_t watch_events, rl_steps, rl_prompts, rl_check_every, list_items;
     double rl_learning_rate, rl_temperature, rl_weight;
     size_t dialogue_symbols, dialogue_steps;
+    size_t experience_rounds, experience_prompts, experience_lists;
+    double experience_prior;
     double dialogue_share, dialogue_learning_rate, list_truth;
     char backbone[SETTING_TEXT_SIZE];
     double trunk_rate, lora_alpha;

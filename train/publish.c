@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "model/checkpoint.h"
+#include "recommend/experience.h"
 #include "train/search.h"
 #include "train/training.h"
 
@@ -81,6 +82,9 @@ static bool write_version(struct training *t, const char *folder, const struct j
         !checkpoint_write(folder, shape, &t->version->policy.params, t->version->index->fingerprint,
                           err) ||
         !fusion_write(t->version, folder, err))
+        return false;
+    if (t->version->experience && !experience_write(folder, t->version->experience, shape->items,
+                                                    t->version->index->fingerprint, err))
         return false;
     if (t->version->attributes && (!path_make(path, err, "%s/attributes.json", folder) ||
                                    !attributes_write(t->version->attributes, path, err)))

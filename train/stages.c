@@ -19,15 +19,17 @@ bool stage_expand(struct training *t, struct train_settings *s, struct err *err)
     if (strcmp(s->stage, "sft") == 0)
         return true;
     t->reasons = strcmp(s->stage, "reason") == 0;
+    t->experience = strcmp(s->stage, "experience") == 0;
     bool dialogue = strcmp(s->stage, "dialogue") == 0;
     bool goes_on = strcmp(s->stage, "continue") == 0;
-    t->talking.on = dialogue || ((rl || goes_on) && strcmp(s->rl_source, "dialogues") == 0);
-    if (!rl && !lists && !t->reasons && !dialogue && !goes_on)
+    t->talking.on =
+        dialogue || ((rl || goes_on || t->experience) && strcmp(s->rl_source, "dialogues") == 0);
+    if (!rl && !lists && !t->reasons && !dialogue && !goes_on && !t->experience)
         return err_set(err, ERR_INPUT,
-                       "stage: expected sft, lists, reason, dialogue, rl or continue, found "
-                       "'%.40s'",
+                       "stage: expected sft, lists, reason, dialogue, experience, rl or continue, "
+                       "found '%.40s'",
                        s->stage);
-    if (t->talking.on && s->list_items == 0)
+    if ((t->talking.on || t->experience) && s->list_items == 0)
         s->list_items = TALKING_RANKS;
     if (lists && s->list_items == 0)
         return err_set(err, ERR_INPUT, "stage: lists needs their length: add --list-items 20");
@@ -172,7 +174,7 @@ static bool take_start(struct training *t, struct err *err)
 static bool open_lists(struct training *t, struct err *err)
 {
     const struct train_settings *s = t->job->train;
-    if (!writes_lists(t))
+    if (!writes_lists(t) || t->experience)
         return true;
     struct snapshot *snapshot = snapshot_open(version_hold(t->start), t->job->store, err);
     struct list_told told = {0};
@@ -192,7 +194,8 @@ static bool open_lists(struct training *t, struct err *err)
 
 bool stage_reads_newer(const struct train_settings *s)
 {
-    return strcmp(s->stage, "rl") == 0 && strcmp(s->rl_source, "newer") == 0;
+    bool paid = strcmp(s->stage, "rl") == 0 || strcmp(s->stage, "experience") == 0;
+    return paid && strcmp(s->rl_source, "newer") == 0;
 }
 
 static bool open_chains(struct training *t, struct err *err)
@@ -248,6 +251,9 @@ static bool open_talking(struct training *t, struct err *err)
     bool fine = dialogue_counts_make(&k->counts, k->dialogues, t->version->index->items, err) &&
                 dialogue_lists_make(&k->lists, k->dialogues, &k->counts, t->snapshot, k->titles,
                                     s->list_items, s->dialogue_symbols, err) &&
+                (strcmp(s->list_teacher, "rra") != 0 ||
+                 dialogue_lists_teach(&k->lists, k->dialogues, &k->counts, t->snapshot,
+                                      t->job->pool, err)) &&
                 dialogue_prompts_make(&k->checks, k->dialogues, DIALOGUES_VALIDATION,
                                       s->dialogue_symbols, t->snapshot, k->titles, err);
     if (fine)
@@ -356,6 +362,9 @@ bool stage_go_on(struct training *t, struct err *err)
     bool rl = strcmp(t->job->train->stage, "rl") == 0;
     if (!t->posttrains)
         return true;
+    t->rl.lists = t->experience;
+    if (t->experience && !make_prompts(t, err))
+        return false;
     return (!rl || open_rl(t, err)) &&
            trainer_continue(&t->trainer, &t->version->policy.params, rl ? &t->rl : NULL, err) &&
            (!writes_lists(t) || list_cases_make(&t->list_cases, &t->data, PART_VALIDATION,

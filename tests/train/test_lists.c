@@ -209,6 +209,40 @@ static void runs_are_compared_user_by_user(void **state)
     assert_non_null(strstr(why, "--scores and --against"));
 }
 
+/* The policy stays as it is; what was learnt is published if, and only if, a round was kept. */
+static void experience_leaves_the_policy_alone(void **state)
+{
+    char home[600];
+    char args[900];
+    char why[8000];
+    char name[64];
+    char path[PATH_SIZE];
+    char before[2][SHA256_TEXT];
+    char after[2][SHA256_TEXT];
+    (void)state;
+    home_clone(home, sizeof home, base, "experience");
+    home_weights(before, home); /* the imitator is the newest */
+    snprintf(args, sizeof args,
+             "train --stage experience --list-items 8 --init %s --experience-rounds 2 "
+             "--experience-prompts 20 --experience-lists 4 --promote false" SMALL,
+             imitator);
+    assert_int_equal(tessera(why, sizeof why, home, args), 0);
+    assert_non_null(strstr(why, "train.experience round=2 prompts=20 "));
+    home_newest(name, home);
+    assert_string_not_equal(name, imitator);
+    home_weights(after, home);
+    assert_string_equal(before[0], after[0]);
+    assert_string_equal(before[1], after[1]);
+    snprintf(path, sizeof path, "%.400s/models/%s/experience.safetensors", home, name);
+    assert_int_equal(access(path, F_OK) == 0, strstr(why, " kept=1") != NULL);
+    snprintf(args, sizeof args, "evaluate --lists" SMALL "--of %s", name);
+    tessera_fine(home, args);
+    assert_int_equal(
+        tessera(why, sizeof why, home, "train --stage experience --rl-source nowhere" SMALL), 2);
+    assert_non_null(strstr(why, "expected kept, newer or dialogues, found 'nowhere'"));
+    scratch_drop(home);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +251,7 @@ int main(void)
         TEST(lists_of_dialogues_are_paid_for),
         TEST(a_list_holds_nothing_twice_and_nothing_masked),
         TEST(runs_are_compared_user_by_user),
+        TEST(experience_leaves_the_policy_alone),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
