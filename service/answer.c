@@ -21,7 +21,7 @@ bool desk_open(struct desk *desk, struct service *service, struct snapshot *snap
 {
     const struct serve_settings *settings = service->settings;
     const struct talks_options options = {.streams = settings->chat_streams,
-                                          .positions = LIST_PROMPT_MAX,
+                                          .positions = settings->chat_positions,
                                           .threads = settings->chat_threads,
                                           .beam = settings->beam};
     double start_s = clock_s();
@@ -30,10 +30,8 @@ bool desk_open(struct desk *desk, struct service *service, struct snapshot *snap
     desk->titles_at_s = clock_s();
     desk->titles_took_s = desk->titles_at_s - start_s;
     desk->talks = desk->titles ? talks_open(snapshot, &options, err) : NULL;
-    if (desk->talks && scratch_ready(&desk->scratch, service, snapshot, err)) {
-        desk->dialogues = talks_speak(desk->talks);
+    if (desk->talks && scratch_ready(&desk->scratch, service, snapshot, err))
         return true;
-    }
     desk_close(desk);
     return false;
 }
@@ -176,6 +174,7 @@ static bool begin_talk(struct answer *a, const struct chat *chat, struct err *er
                             .prompt_count = a->prompt_count,
                             .skip = a->gathering.skip,
                             .n = chat->request.n,
+                            .words_max = talks_speak(a->desk->talks) ? chat->request.words_max : 0,
                             .seed = chat->request.seed,
                             .temperature = chat->request.temperature};
     a->in_talk = talks_add(a->desk->talks, &a->talk);
@@ -207,7 +206,7 @@ static bool gather(struct chat *chat, struct conversations *conversations, struc
     return fine;
 }
 
-bool answer_begin(struct chat *chat, struct desk *desk, struct snapshot *snapshot,
+bool answer_begin(struct chat *chat, struct desk *desk, struct snapshot *snapshot, bool taught,
                   struct conversations *conversations, struct err *err)
 {
     struct answer *a = calloc(1, sizeof *a);
@@ -222,6 +221,7 @@ bool answer_begin(struct chat *chat, struct desk *desk, struct snapshot *snapsho
     a->understood = json_array();
     a->not_understood = json_array();
     text_init(&a->words, SPEECH_BYTES / 4);
+    text_init(&a->sentence, SPEECH_BYTES / 4);
     id_make(a->request_id, sizeof a->request_id, "rec_");
     desk->active++;
     a->gathering.skip = calloc(snapshot->rows / 64 + 1, sizeof *a->gathering.skip);
@@ -235,7 +235,8 @@ bool answer_begin(struct chat *chat, struct desk *desk, struct snapshot *snapsho
     bool fine = gather(chat, conversations, err);
     store_abort(&txn);
     a->gathering.txn = NULL;
-    return fine && (desk->dialogues ? begin_talk(a, chat, err) : list_by_slate(a, chat, err));
+    return fine && ((taught || talks_speak(desk->talks)) ? begin_talk(a, chat, err)
+                                                         : list_by_slate(a, chat, err));
 }
 
 /* ---- step by step ---- */
@@ -272,7 +273,8 @@ static size_t next_piece(const struct answer *a)
 static bool say(struct chat *chat)
 {
     struct answer *a = chat->answer;
-    if (a->said < a->words.size && a->tokens >= chat->request.words_max) {
+    bool counts = strcmp(a->source, "template") == 0; /* a template's token is a piece */
+    if (counts && a->said < a->words.size && a->tokens >= chat->request.words_max) {
         a->finish = "length";
         a->words.size = a->said;
         a->words.bytes[a->said] = 0;
@@ -281,8 +283,8 @@ static bool say(struct chat *chat)
         size_t size = next_piece(a);
         reply_words(chat, a->words.bytes + a->said, size);
         a->said += size;
-        a->tokens++;
-        atomic_fetch_add(&chat->service->metrics.chat_tokens, 1);
+        a->tokens += counts;
+        atomic_fetch_add(&chat->service->metrics.chat_tokens, counts);
         return true;
     }
     return !a->words_ready;
@@ -306,6 +308,8 @@ bool answer_step(struct chat *chat, struct conversations *conversations)
         reply_list(chat);
         return true;
     }
+    if (!a->words_ready)
+        answer_hear(chat);
     if (say(chat))
         return true;
     reply_end(chat);
@@ -327,6 +331,7 @@ void answer_free(struct chat *chat)
     json_decref(a->not_understood);
     json_decref(a->reasons);
     text_release(&a->words);
+    text_release(&a->sentence);
     free(a->gathering.skip);
     snapshot_drop(a->snapshot);
     free(a);

@@ -25,8 +25,7 @@ struct desk {
     struct titles *titles;
     struct talks *talks;
     struct scratch scratch;
-    bool dialogues; /* the version was taught to list for dialogues */
-    size_t active;  /* answers that use it */
+    size_t active; /* answers that use it */
     double titles_at_s, titles_took_s;
 };
 
@@ -53,11 +52,15 @@ struct answer {
     size_t said;
     bool words_ready; /* nothing more comes into words */
     size_t tokens, prompt_tokens;
+    size_t heard;         /* symbols of the talk's words that were taken */
+    struct text sentence; /* of those, what is not to be said yet */
+    bool redrafted;
     const char *source, *finish; /* "template" or "model"; "stop" or "length" */
     char request_id[64];         /* of the list, for events that refer to it */
 };
 
-bool answer_begin(struct chat *chat, struct desk *desk, struct snapshot *snapshot,
+/* taught: the version was taught to list for dialogues. */
+bool answer_begin(struct chat *chat, struct desk *desk, struct snapshot *snapshot, bool taught,
                   struct conversations *conversations, struct err *err) MUST_CHECK;
 /* After a step of its desk's talks; false: it is over. */
 bool answer_step(struct chat *chat, struct conversations *conversations);
@@ -66,6 +69,16 @@ void answer_free(struct chat *chat); /* its talk ends, too; NULL answer is fine 
 /* The list as items of a reply, and the text of a template about it: answer_list.c. */
 bool answer_list(struct chat *chat, struct conversations *conversations,
                  struct err *err) MUST_CHECK;
+
+/*
+ * Takes what the talk said since the last step.  A sentence is said when it is whole and names
+ * nothing but items of the list; else the draft is made once more, and then a template speaks:
+ * answer_words.c.
+ */
+void answer_hear(struct chat *chat);
+void write_template(struct answer *answer, size_t wanted);
+/* Cuts the words at the first text of `stop` in them, from where one may begin; true: it was. */
+bool cut_at_stops(struct answer *answer, const struct chat_request *request, size_t from);
 
 /* How a client is told: chat_reply.c.  A chat that does not stream is told everything at its end.
  */
