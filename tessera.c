@@ -92,6 +92,7 @@ static const struct setting RECOMMEND_SETTINGS[] = {
 };
 
 struct other_settings {
+    bool chat;
     char version[SETTING_TEXT_SIZE], folder[SETTING_TEXT_SIZE], name[SETTING_TEXT_SIZE],
         scopes[SETTING_TEXT_SIZE];
 };
@@ -99,6 +100,8 @@ struct other_settings {
 static const struct setting OTHER_SETTINGS[] = {
     SETTING(TEXT, other_settings, version, "previous", 0, 0,
             "version to put into production; previous: the one before"),
+    SETTING(BOOL, other_settings, chat, "false", 0, 0,
+            "of promote: it answers dialogues, and slates stay as they are"),
     SETTING(TEXT, other_settings, folder, "export", 0, 0, "folder that export writes into"),
     SETTING(TEXT, other_settings, name, "unnamed", 0, 0, "name of a new API key"),
     SETTING(TEXT, other_settings, scopes, "recommend chat events:write", 0, 0,
@@ -107,13 +110,15 @@ static const struct setting OTHER_SETTINGS[] = {
 
 struct texts_settings {
     size_t texts_max;
-    bool chains;
+    bool chains, lists;
 };
 
 static const struct setting TEXTS_SETTINGS[] = {
     SETTING(SIZE, texts_settings, texts_max, "0", 0, 1e9, "questions in this run; 0: all"),
     SETTING(BOOL, texts_settings, chains, "false", 0, 0,
             "also: how one would argue from what each user took to what came next (stage reason)"),
+    SETTING(BOOL, texts_settings, lists, "false", 0, 0,
+            "also: what each user will take next, as a list (stage lists, --list-teacher rra)"),
 };
 
 /* Everything a command may need; the tables point into it. */
@@ -239,7 +244,7 @@ static bool do_train(struct front *f, const struct job *job, struct err *err)
 
 static bool do_texts(struct front *f, const struct job *job, struct err *err)
 {
-    return job_texts(job, f->texts.texts_max, f->texts.chains, err);
+    return job_texts(job, f->texts.texts_max, f->texts.chains, f->texts.lists, err);
 }
 
 static bool do_evaluate(struct front *f, const struct job *job, struct err *err)
@@ -329,9 +334,17 @@ static bool run_promote(struct front *f, struct store *store, struct err *err)
 {
     char name[64];
     (void)store;
-    bool fine = strcmp(f->other.version, "previous") == 0
-                    ? production_back(f->home, err)
-                    : production_set(f->home, f->other.version, err);
+    bool previous = strcmp(f->other.version, "previous") == 0;
+    if (f->other.chat) {
+        if (previous)
+            return err_set(err, ERR_INPUT, "promote: --chat needs the --version that is to answer");
+        if (!chat_set(f->home, f->other.version, err))
+            return false;
+        printf("version %s answers dialogues\n", f->other.version);
+        return true;
+    }
+    bool fine =
+        previous ? production_back(f->home, err) : production_set(f->home, f->other.version, err);
     if (fine && production_name(name, f->home, err))
         printf("version %s is in production\n", name);
     return fine;

@@ -13,7 +13,12 @@
 
 #include <jansson.h>
 
-enum text_owner { TEXT_OF_ITEM = 'i', TEXT_OF_USER = 'u', TEXT_OF_CHAIN = 'c' /* of a user */ };
+enum text_owner {
+    TEXT_OF_ITEM = 'i',
+    TEXT_OF_USER = 'u',
+    TEXT_OF_CHAIN = 'c', /* of a user */
+    TEXT_OF_LIST = 'l',  /* of a user */
+};
 
 bool texts_put(const struct store_txn *txn, enum text_owner owner, uint32_t number, uint64_t of,
                const char *model, json_t *lines, struct err *err) MUST_CHECK; /* takes lines */

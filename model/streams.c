@@ -229,6 +229,11 @@ bool streams_half(const struct streams *s)
     return s->half;
 }
 
+struct thread_pool *streams_pool(struct streams *s)
+{
+    return s->pool;
+}
+
 size_t streams_length(const struct streams *s, size_t stream)
 {
     return s->length[stream];

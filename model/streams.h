@@ -20,6 +20,7 @@
 #ifndef MODEL_STREAMS_H
 #define MODEL_STREAMS_H
 
+#include "base/threads.h"
 #include "model/policy.h"
 
 enum stream_weights { STREAM_AUTO, STREAM_F32, STREAM_BF16 };
@@ -46,6 +47,9 @@ struct streams *streams_open(const struct policy *policy, const struct streams_o
 void streams_close(struct streams *streams); /* NULL is fine */
 size_t streams_bytes(const struct streams *streams);
 bool streams_half(const struct streams *streams); /* weights are bf16 */
+
+/* Its threads, for work of the caller's between steps. */
+struct thread_pool *streams_pool(struct streams *streams);
 
 size_t streams_length(const struct streams *streams, size_t stream);
 /* Forgets what was read after the first `length` symbols; 0: an empty stream. */

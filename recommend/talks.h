@@ -4,22 +4,30 @@
  *     dialogue, <list> ─► N names ─► <reply> ─► words, <item> listed item, words ... <end>
  *
  * Each step goes one symbol further in every talk that is listing or saying, and reads a slice of
- * the prompts of those that are still reading: nobody waits for a long prompt of somebody else.
- * Ranks are chosen as list.h chooses them.  Only a policy with foreign words speaks; with others a
- * talk ends with its list, and the words are a template's.  In words an item is never spelled: it
- * is MARK_ITEM and the row of a listed item that was not said yet, the likeliest of them.
+ * the prompts of those that are still reading, which share TALK_SLICE symbols evenly: nobody waits
+ * for a long prompt of somebody else.  Ranks are chosen by list_next(), as list_make() does, and
+ * what a talk gives does not depend on who else is there.
  *
- * Memory    all of it is taken by talks_open(), bounded by streams * positions; a talk is the
- *           caller's and must stay where it is until it is done or removed.
- * Threads   one thread owns a struct talks; `threads` more work within a step.
- * Cost      talks_step(): every weight is read once, whatever the number of talks.
+ * Only a policy with foreign words speaks (with others a talk ends with its list, and the words
+ * are a template's, reply.h): tokens are drawn by p(token)^(1 / temperature) among those that are
+ * text, up to the end mark, the third end of a sentence or words_max.  In words an item is never
+ * spelled: it is MARK_ITEM and the row of a listed item that was not said yet, the one that find
+ * likes best there; drafts.h looks for names that are spelled nevertheless.
+ *
+ * Memory    all of it is taken by talks_open(), bounded by streams * positions (model/streams.h)
+ *           and a beam for each thread; a talk is the caller's and must stay where it is until it
+ *           is done or removed.
+ * Threads   one thread owns a struct talks; `threads` work within a step.
+ * Cost      talks_step(): every weight is read once, whatever the number of talks; a beam over the
+ *           trie for each that is listing.
  */
 #ifndef RECOMMEND_TALKS_H
 #define RECOMMEND_TALKS_H
 
 #include "recommend/list.h"
 
-enum { TALK_WORDS_MAX = 160 };
+/* TALK_SENTENCES: at most in words; TALK_SLICE: symbols of prompts read in one step */
+enum { TALK_WORDS_MAX = 160, TALK_SENTENCES = 3, TALK_SLICE = 128, TALK_STREAMS_MAX = 64 };
 
 enum talk_state { TALK_READING, TALK_LISTING, TALK_SAYING, TALK_DONE };
 
@@ -44,9 +52,11 @@ struct talk {
     size_t said_count;             /* grows while saying; without the end mark */
 };
 
+enum { TALK_POSITIONS_LEAST = LIST_RANKS_MAX + TALK_WORDS_MAX + 16 };
+
 struct talks_options {
-    size_t streams;   /* talks at once, 1 .. 64 */
-    size_t positions; /* of prompt, list and words of one talk */
+    size_t streams;   /* talks at once, 1 .. TALK_STREAMS_MAX */
+    size_t positions; /* of prompt, list and words of one talk, TALK_POSITIONS_LEAST .. */
     size_t threads;   /* 0: one a core */
     size_t beam;      /* names kept while a rank is chosen, 1 .. 512 */
 };
@@ -60,6 +70,11 @@ void talks_close(struct talks *talks); /* NULL is fine; talks that are not done 
 
 /* Whether its policy speaks: it has foreign words. */
 bool talks_speak(const struct talks *talks);
+
+/* Symbols of a prompt that fit beside n ranks and so many words. */
+size_t talks_prompt_max(const struct talks *talks, size_t n, size_t words_max);
+/* Bytes taken. */
+size_t talks_bytes(const struct talks *talks);
 
 /* False: all streams are taken.  Sets what is ours of the talk. */
 bool talks_add(struct talks *talks, struct talk *talk);

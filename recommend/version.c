@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "data/catalogue.h"
 #include "model/checkpoint.h"
+#include "recommend/experience.h"
 
 #include <cblas.h>
 #include <dirent.h>
@@ -238,6 +239,13 @@ struct version *version_from(struct item_index *index, struct tokenizer *tokeniz
     return NULL;
 }
 
+void version_take_experience(struct version *version, float *experience)
+{
+    free(version->experience);
+    version->experience = experience;
+    version->policy.items.experience = experience;
+}
+
 static bool read_weights(struct fusion *fusion, const json_t *json, const char *path,
                          struct err *err)
 {
@@ -288,6 +296,10 @@ static bool read_version(struct version *version, const char *folder, size_t sca
 {
     char path[PATH_SIZE];
     const struct shape *shape = &version->policy.shape;
+    float *experience;
+    if (!experience_read(&experience, folder, shape->items, version->index->fingerprint, err))
+        return false;
+    version_take_experience(version, experience);
     if (!checkpoint_read(&version->policy.params, shape, folder, err) ||
         !read_fusion(version, folder, err) || !path_make(path, err, "%s/catalogue.faiss", folder))
         return false;
@@ -361,6 +373,7 @@ void version_drop(struct version *version)
     index_close(version->index);
     tokenizer_free(version->tokenizer);
     attributes_free(version->attributes);
+    free(version->experience);
     free(version->unseen);
     free(version->unseen_row);
     free(version->node);
@@ -394,17 +407,32 @@ bool production_name(char name[64], const char *home, struct err *err)
     return version_link(name, home, "production/recommend", err);
 }
 
+/* Makes the folder of links, of a version that is there. */
+static bool production_folder(const char *home, const char *name, struct err *err)
+{
+    char path[PATH_SIZE];
+    if (!path_make(path, err, "%s/models/%s/manifest.json", home, name))
+        return false;
+    if (!path_exists(path))
+        return err_set(err, ERR_MISSING, "%s: there is no version %s", path, name);
+    return path_make(path, err, "%s/production", home) && folder_make(path, err);
+}
+
+bool chat_set(const char *home, const char *name, struct err *err)
+{
+    char path[PATH_SIZE];
+    char target[PATH_SIZE];
+    return production_folder(home, name, err) && path_make(path, err, "%s/production/chat", home) &&
+           path_make(target, err, "../models/%s", name) && link_move(path, target, err);
+}
+
 bool production_set(const char *home, const char *name, struct err *err)
 {
     char path[PATH_SIZE];
     char target[PATH_SIZE];
     char old[64] = "";
     struct err none = {0};
-    if (!path_make(path, err, "%s/models/%s/manifest.json", home, name))
-        return false;
-    if (!path_exists(path))
-        return err_set(err, ERR_MISSING, "%s: there is no version %s", path, name);
-    if (!path_make(path, err, "%s/production", home) || !folder_make(path, err))
+    if (!production_folder(home, name, err))
         return false;
     if (version_link(old, home, "production/recommend", &none) && strcmp(old, name) == 0)
         return true;

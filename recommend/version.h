@@ -61,6 +61,7 @@ struct version {
     struct fusion search; /* of a query */
     struct newcomers newcomers;
     struct attributes *attributes; /* owned; NULL: it was not trained to give reasons */
+    float *experience;             /* owned [items], experience.h; NULL: none */
     uint64_t *unseen;              /* owned: a bit per row without training events */
     uint32_t *unseen_row;          /* owned [unseen_count] */
     size_t unseen_count;
@@ -98,6 +99,9 @@ void version_newcomer(real *vector, const struct version *version, const uint32_
 /* Refreshes what is derived from params: the find vectors (training does so at each check). */
 void version_refresh(struct version *version);
 
+/* Lists are written with it from now on; it becomes the version's own.  NULL: without any. */
+void version_take_experience(struct version *version, float *experience);
+
 /* fusion.json, as version_open() reads it. */
 bool fusion_write(const struct version *version, const char *folder, struct err *err) MUST_CHECK;
 
@@ -110,6 +114,8 @@ bool production_set(const char *home, const char *name,
                     struct err *err) MUST_CHECK; /* keeps the old as previous */
 /* Points HOME/baselines/sasrec to a version. */
 bool baseline_set(const char *home, const char *name, struct err *err) MUST_CHECK;
+/* Points production/chat, which dialogues are answered by, to a version. */
+bool chat_set(const char *home, const char *name, struct err *err) MUST_CHECK;
 bool production_back(const char *home, struct err *err) MUST_CHECK;
 
 json_t *manifest_read(const char *folder, struct err *err) MUST_CHECK; /* new reference */

@@ -87,6 +87,20 @@ static bool add_symbols(struct making *m, size_t begin, size_t turn)
     return m->err->code == ERR_NONE;
 }
 
+/* What is said at the turn, for a policy that speaks. */
+static bool add_reply(struct making *m, size_t turn)
+{
+    struct row_lists *l = &m->out->replies;
+    uint32_t symbols[REPLY_SYMBOLS + 1];
+    if (m->snapshot->version->policy.marks == TOKENIZER_MARKS_AT)
+        return lists_add(l, m->out->count, symbols, 0);
+    dialogues_messages(m->messages, m->dialogues, turn, turn + 1);
+    size_t count = dialogue_symbols(symbols, REPLY_SYMBOLS + 1, m->snapshot, m->titles, m->messages,
+                                    1, m->err);
+    return m->err->code == ERR_NONE &&
+           lists_add(l, m->out->count, symbols + 1, count ? count - 1 : 0);
+}
+
 static bool add_prompt(struct making *m, size_t dialogue, size_t turn)
 {
     struct dialogue_prompts *p = m->out;
@@ -104,7 +118,8 @@ static bool add_prompt(struct making *m, size_t dialogue, size_t turn)
     size_t relevant = newly_named(m->rows, liked, m, named, turn, end, false, true);
     p->liked[p->count] = (uint32_t)liked;
     fine = fine && lists_add(&p->relevant, p->count, m->rows, relevant) &&
-           lists_add(&p->named, p->count, m->named, named) && add_symbols(m, begin, turn);
+           lists_add(&p->named, p->count, m->named, named) && add_reply(m, turn) &&
+           add_symbols(m, begin, turn);
     p->count += fine;
     return fine;
 }
@@ -120,7 +135,7 @@ bool dialogue_prompts_make(struct dialogue_prompts *p, const struct dialogues *d
     p->liked = calloc(d->turns + 1, sizeof *p->liked);
     bool fine = m && p->dialogue && p->turn && p->liked && lists_new(&p->symbols, d->turns) &&
                 lists_new(&p->labels, d->turns) && lists_new(&p->relevant, d->turns) &&
-                lists_new(&p->named, d->turns);
+                lists_new(&p->named, d->turns) && lists_new(&p->replies, d->turns);
     if (fine)
         *m = (struct making){.out = p,
                              .dialogues = d,
@@ -152,5 +167,6 @@ void dialogue_prompts_free(struct dialogue_prompts *p)
     lists_free(&p->labels);
     lists_free(&p->relevant);
     lists_free(&p->named);
+    lists_free(&p->replies);
     *p = (struct dialogue_prompts){0};
 }

@@ -9,6 +9,8 @@
  *     relevant   what the assistant names first from that turn on and the user does not dislike;
  *                what the user likes comes first (`liked` of them): what is imitated and paid for
  *     named      all that was named before: what may not be listed again
+ *     replies    the turn itself as symbols, without <reply>, at most REPLY_SYMBOLS; only for
+ *                policies that speak (foreign words), else none
  *
  * Only items that may be named are relevant: with training events, mentions counted.  Labels are
  * all that the version has.
@@ -32,8 +34,10 @@ struct dialogue_prompts {
     uint32_t *dialogue; /* [count] */
     uint32_t *turn;     /* [count] which is about to be said */
     uint32_t *liked;    /* [count] so many of the relevant come first and are liked */
-    struct row_lists symbols, labels, relevant, named;
+    struct row_lists symbols, labels, relevant, named, replies;
 };
+
+enum { REPLY_SYMBOLS = 64 };
 
 /* The newest `most` symbols of each are kept.  dialogues were named.  No prompt is no error. */
 bool dialogue_prompts_make(struct dialogue_prompts *prompts, const struct dialogues *dialogues,

@@ -93,7 +93,7 @@ static bool load_catalogue(struct indexing *x, struct err *err)
 
 static bool add_dialogues(struct indexing *x, struct err *err)
 {
-    if (!x->job->index->dialogues)
+    if (!x->job->index->count_dialogues)
         return true;
     struct dialogues *dialogues = dialogues_load(x->job->store, err);
     bool fine =

@@ -9,6 +9,7 @@
 #include "data/catalogue.h"
 #include "recommend/item_words.h"
 #include "train/chain_teacher.h"
+#include "train/list_told.h"
 #include "train/told.h"
 
 #include <stdatomic.h>
@@ -16,7 +17,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-enum { BATCH = 64, ANSWER_TOKENS = 160, LINE_MAX_BYTES = 200 };
+enum { BATCH = 64, ANSWER_TOKENS = 160, LIST_TOKENS = 480, LINE_MAX_BYTES = 200 };
 
 static const char ITEM_ASKS[] =
     "You help a search engine. You are shown one item of a catalogue. Write three short searches "
@@ -42,7 +43,7 @@ struct asking {
     struct question *questions;
     size_t count, room, answered_before, answered, refused;
     struct err first_refusal;
-    bool chains;
+    bool chains, lists;
     atomic_bool stopped;
     const struct question *batch;
     json_t *answers[BATCH];
@@ -70,11 +71,9 @@ static bool add_question(struct asking *a, const struct question *q, struct err 
 }
 
 /* The titles of what a user chose. */
-static bool user_message(struct text *message, const struct asking *a, const struct store_txn *txn,
-                         size_t user, struct err *err)
+static bool titles_message(struct text *message, const struct store_txn *txn,
+                           const uint32_t *events, size_t count, struct err *err)
 {
-    uint32_t events[TOLD_EVENTS];
-    size_t count = told_events(events, &a->data, user);
     for (size_t i = 0; i < count; i++) {
         json_t *record = catalogue_get(txn, events[i], err);
         const char *title = json_string_value(json_object_get(record, "title"));
@@ -83,6 +82,13 @@ static bool user_message(struct text *message, const struct asking *a, const str
         json_decref(record);
     }
     return err->code == ERR_NONE;
+}
+
+static bool user_message(struct text *message, const struct asking *a, const struct store_txn *txn,
+                         size_t user, struct err *err)
+{
+    uint32_t events[TOLD_EVENTS];
+    return titles_message(message, txn, events, told_events(events, &a->data, user), err);
 }
 
 static bool gather_item(void *self, uint32_t number, const char *id, json_t *record,
@@ -125,13 +131,23 @@ static bool gather_chain(struct asking *a, size_t user, struct err *err)
     return add_question(a, &q, err);
 }
 
+static bool gather_list(struct asking *a, size_t user, struct err *err)
+{
+    struct list_question about;
+    if (!list_question_make(&about, &a->data, user, a->job->train->seed))
+        return true;
+    struct question q = {TEXT_OF_LIST, a->data.histories->user[user], user, about.of};
+    return add_question(a, &q, err);
+}
+
 static bool gather(struct asking *a, struct err *err)
 {
     if (!store_begin(&a->txn, a->job->store, false, err))
         return false;
     bool fine = catalogue_each(&a->txn, gather_item, a, err);
     for (size_t u = 0; fine && u < a->data.histories->users; u++)
-        fine = gather_user(a, u, err) && (!a->chains || gather_chain(a, u, err));
+        fine = gather_user(a, u, err) && (!a->chains || gather_chain(a, u, err)) &&
+               (!a->lists || gather_list(a, u, err));
     store_abort(&a->txn);
     return fine;
 }
@@ -144,7 +160,11 @@ static bool message_of(struct text *message, const struct asking *a, const struc
     if (!fine)
         return false;
     struct chain_question about;
-    if (q->owner == TEXT_OF_CHAIN) {
+    struct list_question list;
+    if (q->owner == TEXT_OF_LIST) {
+        fine = list_question_make(&list, &a->data, q->user, a->job->train->seed) &&
+               titles_message(message, &txn, list.history, list.count, err);
+    } else if (q->owner == TEXT_OF_CHAIN) {
         fine = chain_question_make(&about, &a->data, q->user) &&
                chain_question_text(message, &about, &txn, err);
     } else if (q->owner == TEXT_OF_USER) {
@@ -196,15 +216,18 @@ static void ask_piece(void *self, size_t piece, size_t worker)
     char *answer = NULL;
     const char *asks = q->owner == TEXT_OF_ITEM   ? ITEM_ASKS
                        : q->owner == TEXT_OF_USER ? USER_ASKS
+                       : q->owner == TEXT_OF_LIST ? LIST_ASKS
                                                   : CHAIN_ASKS;
+    size_t lines = q->owner == TEXT_OF_CHAIN  ? CHAIN_ANSWER_LINES
+                   : q->owner == TEXT_OF_LIST ? TEACHER_RANKS
+                                              : TOLD_LINES;
     if (atomic_load(&a->stopped))
         return;
     text_init(&message, 1 << 16);
     if (message_of(&message, a, q, err) &&
         endpoint_ask(&answer, a->endpoint, worker, asks, message.bytes ? message.bytes : "",
-                     ANSWER_TOKENS, err))
-        a->answers[piece] =
-            lines_of(answer, q->owner == TEXT_OF_CHAIN ? CHAIN_ANSWER_LINES : TOLD_LINES);
+                     q->owner == TEXT_OF_LIST ? LIST_TOKENS : ANSWER_TOKENS, err))
+        a->answers[piece] = lines_of(answer, lines);
     if (a->answers[piece] && json_array_size(a->answers[piece]) == 0)
         err_set(err, ERR_INPUT, "expected lines of words, found '%.80s'", answer);
     if (err->code != ERR_NONE && err->code != ERR_INPUT)
@@ -263,7 +286,7 @@ static bool ask_all(struct asking *a, size_t wanted, struct thread_pool *pool, s
     return err->code == ERR_NONE;
 }
 
-bool job_texts(const struct job *job, size_t most, bool chains, struct err *err)
+bool job_texts(const struct job *job, size_t most, bool chains, bool lists, struct err *err)
 {
     struct asking *a = calloc(1, sizeof *a);
     struct thread_pool *pool = NULL;
@@ -271,6 +294,7 @@ bool job_texts(const struct job *job, size_t most, bool chains, struct err *err)
         return err_set(err, ERR_SYSTEM, "no memory for questions");
     a->job = job;
     a->chains = chains;
+    a->lists = lists;
     a->endpoint = endpoint_open(job->endpoint, err);
     bool fine = a->endpoint != NULL && rows_load_events(&a->data, job, 0, err) && gather(a, err);
     size_t wanted = most && most < a->count ? most : a->count;

@@ -19,7 +19,7 @@ struct index_settings {
     double cold_share, rl_share, text_weight, event_weight, neighbour_shrink, neighbour_backward,
         neighbour_from, neighbour_to;
     size_t neighbour_window, text_neighbours, tile_balance, rl_events;
-    bool feed_back, dialogues;
+    bool feed_back, count_dialogues;
     char split[SETTING_TEXT_SIZE];
 };
 
@@ -33,13 +33,18 @@ struct train_settings {
     size_t softmax_items, negatives;
     bool learn_kept, rl_reasons, promote, node_vectors, texts, watch;
     char preset[SETTING_TEXT_SIZE], stage[SETTING_TEXT_SIZE], init[SETTING_TEXT_SIZE],
-        rl_source[SETTING_TEXT_SIZE];
+        rl_source[SETTING_TEXT_SIZE], list_teacher[SETTING_TEXT_SIZE];
     double reason_share, reason_weight, reason_learning_rate;
     size_t reason_steps;
     size_t watch_events, rl_steps, rl_prompts, rl_check_every, list_items;
     double rl_learning_rate, rl_temperature, rl_weight;
     size_t dialogue_symbols, dialogue_steps;
+    size_t experience_rounds, experience_prompts, experience_lists;
+    double experience_prior;
     double dialogue_share, dialogue_learning_rate, list_truth;
+    char backbone[SETTING_TEXT_SIZE];
+    double trunk_rate, lora_alpha;
+    size_t lora_rank;
 };
 
 extern const struct setting INDEX_SETTINGS[];
@@ -68,9 +73,10 @@ bool job_watch(const struct job *job, struct err *err) MUST_CHECK;
 
 /*
  * Asks a large model about items and users that it has not answered yet, with `chains` also for
- * arguments (chain_teacher.h); most 0: about all.
+ * arguments (chain_teacher.h), with `lists` for lists (list_told.h); most 0: about all.
  */
-bool job_texts(const struct job *job, size_t most, bool chains, struct err *err) MUST_CHECK;
+bool job_texts(const struct job *job, size_t most, bool chains, bool lists,
+               struct err *err) MUST_CHECK;
 
 struct evaluate_options {
     bool test;             /* the test part; appends to runs_path */

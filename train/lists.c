@@ -2,6 +2,7 @@
 
 #include "evaluate/ranking.h"
 #include "recommend/slate.h"
+#include "train/list_told.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,7 @@ static bool works_fine(const struct works *w, struct err *err)
 
 struct imitating {
     struct list_examples *examples;
+    uint32_t *teacher; /* [count, TEACHER_RANKS] the slate's lists; NULL: they fill the examples */
     const struct snapshot *snapshot;
     struct works works;
 };
@@ -86,14 +88,20 @@ static size_t put_next(uint32_t *out, const uint32_t *items, size_t begin, size_
     return count;
 }
 
+size_t list_cut(size_t count, uint64_t seed, size_t user)
+{
+    struct rng rng = rng_stream(seed, 0x1157, user);
+    return count < 1 + LIST_RELEVANT_LEAST ? 0 : 1 + rng_below(&rng, count - LIST_RELEVANT_LEAST);
+}
+
 static void cut_user(struct list_examples *x, const uint32_t *items, size_t count,
-                     size_t history_max, struct rng *rng)
+                     size_t history_max, uint64_t seed, size_t user)
 {
     uint32_t *out = x->item + x->count * x->ranks;
     uint32_t *history = x->history + x->first[x->count];
-    if (count < 1 + LIST_RELEVANT_LEAST)
+    size_t cut = list_cut(count, seed, user);
+    if (cut == 0)
         return;
-    size_t cut = 1 + rng_below(rng, count - LIST_RELEVANT_LEAST);
     size_t next = put_next(out, items, cut, count, x->ranks);
     size_t from = cut > history_max ? cut - history_max : 0;
     if (next < LIST_RELEVANT_LEAST)
@@ -101,7 +109,7 @@ static void cut_user(struct list_examples *x, const uint32_t *items, size_t coun
     for (size_t k = next; k < x->ranks; k++)
         out[k] = NO_ITEM;
     memcpy(history, items + from, (cut - from) * sizeof *history);
-    x->count++;
+    x->user[x->count++] = (uint32_t)user;
     x->first[x->count] = x->first[x->count - 1] + cut - from;
 }
 
@@ -110,22 +118,25 @@ static void fill_list(struct imitating *m, size_t at, size_t worker)
     struct list_examples *x = m->examples;
     struct slate_work *w = &m->works.slates[worker];
     struct slate *slate = &m->works.slate[worker];
-    uint32_t *list = x->item + at * x->ranks;
+    size_t ranks = m->teacher ? TEACHER_RANKS : x->ranks;
+    uint32_t *list = m->teacher ? m->teacher + at * ranks : x->item + at * ranks;
     size_t count = 0;
     const struct slate_request request = {.history = x->history + x->first[at],
                                           .history_count = x->first[at + 1] - x->first[at],
-                                          .n = x->ranks,
-                                          .beam = x->ranks};
+                                          .n = ranks,
+                                          .beam = ranks};
     slate_begin(w, m->snapshot);
     snapshot_mask_newcomers(w->skip, m->snapshot);
     for (size_t i = x->first[at]; i < x->first[at + 1]; i++)
         bit_set(w->skip, x->history[i]);
-    for (; count < x->ranks && list[count] != NO_ITEM; count++)
+    for (; count < ranks && list[count] != NO_ITEM; count++)
         bit_set(w->skip, list[count]);
-    if (count == x->ranks ||
+    if (count > 0 && m->teacher) /* a large model's */
+        return;
+    if (count == ranks ||
         !slate_make(slate, w, m->snapshot, NULL, &request, &m->works.errors[worker]))
         return;
-    for (size_t i = 0; i < slate->count && count < x->ranks; i++)
+    for (size_t i = 0; i < slate->count && count < ranks; i++)
         list[count++] = slate->items[i].row;
 }
 
@@ -137,31 +148,47 @@ static void fill_piece(void *self, size_t piece, size_t worker)
         fill_list(m, i, worker);
 }
 
+/* The lists that a large model said; the others are the slate's. */
+static bool take_told(struct imitating *m, const struct list_told *told, struct err *err)
+{
+    const struct list_examples *x = m->examples;
+    m->teacher = calloc(x->count * TEACHER_RANKS + 1, sizeof *m->teacher);
+    if (!m->teacher)
+        return err_set(err, ERR_SYSTEM, "no memory for the lists of %zu users", x->count);
+    for (size_t i = 0; i < x->count; i++)
+        memcpy(m->teacher + i * TEACHER_RANKS, told->teacher + (size_t)x->user[i] * TEACHER_RANKS,
+               TEACHER_RANKS * sizeof *m->teacher);
+    return true;
+}
+
 bool list_examples_make(struct list_examples *x, const struct sequences *sequences,
                         const struct snapshot *snapshot, size_t ranks, size_t history_max,
-                        uint64_t seed, struct thread_pool *pool, struct err *err)
+                        uint64_t seed, const struct list_told *told, struct thread_pool *pool,
+                        struct err *err)
 {
     *x = (struct list_examples){.ranks = ranks};
     x->history = calloc(sequences->events + 1, sizeof *x->history);
     x->first = calloc(sequences->users + 1, sizeof *x->first);
     x->item = calloc(sequences->users * ranks + 1, sizeof *x->item);
-    if (!x->history || !x->first || !x->item)
+    x->user = calloc(sequences->users + 1, sizeof *x->user);
+    if (!x->history || !x->first || !x->item || !x->user)
         return err_set(err, ERR_SYSTEM, "no memory for the lists of %zu users", sequences->users);
-    for (size_t u = 0; u < sequences->users; u++) {
-        struct rng rng = rng_stream(seed, 0x1157, u);
+    for (size_t u = 0; u < sequences->users; u++)
         cut_user(x, sequences->item + sequences->first[u],
-                 sequences->first[u + 1] - sequences->first[u], history_max, &rng);
-    }
+                 sequences->first[u + 1] - sequences->first[u], history_max, seed, u);
     if (x->count == 0)
         return err_set(err, ERR_INPUT,
                        "stage lists: expected users with %d or more training events, found none",
                        1 + LIST_RELEVANT_LEAST);
     struct imitating m = {.examples = x, .snapshot = snapshot};
-    bool fine = works_open(&m.works, snapshot, history_max, 1, true, false, pool, err);
+    bool fine = (!told || take_told(&m, told, err)) &&
+                works_open(&m.works, snapshot, history_max, 1, true, false, pool, err);
     if (fine)
         thread_pool_run(pool, pieces_of(x->count), fill_piece, &m);
-    fine = fine && works_fine(&m.works, err);
+    fine = fine && works_fine(&m.works, err) &&
+           (!told || list_examples_teach(x, m.teacher, told->extra, snapshot, pool, err));
     works_close(&m.works);
+    free(m.teacher);
     return fine;
 }
 
@@ -170,6 +197,7 @@ void list_examples_free(struct list_examples *x)
     free(x->history);
     free(x->first);
     free(x->item);
+    free(x->user);
     *x = (struct list_examples){0};
 }
 

@@ -2,8 +2,9 @@
  * lists.h: ranked lists to imitate, and how good written ones are.
  *
  * Imitation: a user's training events are cut at one place; the list is what she took next, in that
- * order, filled up with the slate of a version for what came before (both without newcomers).  So
- * the policy first learns what a list is; post-training then pays for its ranks (rl.h).
+ * order, filled up with the slate of a version for what came before, or with what becomes of a
+ * teacher's list (list_told.h); all without newcomers.  So the policy first learns what a list is;
+ * post-training then pays for its ranks (rl.h).
  *
  * Judging: a user with LIST_RELEVANT_LEAST or more targets in a part of the split; all of them are
  * relevant, the history is what came before the first.  Only a split by time has such users.
@@ -25,12 +26,21 @@ struct list_examples {
     uint32_t *history; /* owned, flat rows */
     size_t *first;     /* owned [count + 1] */
     uint32_t *item;    /* owned [count, ranks] */
+    uint32_t *user;    /* owned [count] as in the sequences */
 };
 
-/* history_max: the newest so many are read.  An error if no user has enough events. */
+/* Where a user's `count` training events are cut: 1 or more come before; 0: they are too few. */
+size_t list_cut(size_t count, uint64_t seed, size_t user);
+
+/*
+ * history_max: the newest so many are read.  told NULL: lists are filled with the slate; else by
+ * list_examples_teach().  An error if no user has enough events.
+ */
+struct list_told;
 bool list_examples_make(struct list_examples *examples, const struct sequences *sequences,
                         const struct snapshot *snapshot, size_t ranks, size_t history_max,
-                        uint64_t seed, struct thread_pool *pool, struct err *err) MUST_CHECK;
+                        uint64_t seed, const struct list_told *told, struct thread_pool *pool,
+                        struct err *err) MUST_CHECK;
 void list_examples_free(struct list_examples *examples);
 
 /* Cases with more than one target. */

@@ -39,8 +39,8 @@ static void print_meaning(struct text *text, const struct job *job)
     if (job->index->rl_share > 0)
         text_addf(text, "rl_share = %g\nrl_events = %zu\n", job->index->rl_share,
                   job->index->rl_events);
-    if (job->index->dialogues)
-        text_addf(text, "dialogues = true\n");
+    if (job->index->count_dialogues)
+        text_addf(text, "count_dialogues = true\n");
     settings_print(text, &events);
 }
 
@@ -147,7 +147,7 @@ bool rows_load_newer(struct row_data *newer, const struct row_data *data, uint64
 /* After the users' sequences those of dialogues. */
 static bool add_dialogues(struct row_data *data, const struct snapshot *snapshot, struct err *err)
 {
-    if (!data->job->index->dialogues)
+    if (!data->job->index->count_dialogues)
         return true;
     struct dialogues *dialogues = dialogues_load(data->job->store, err);
     bool fine = dialogues != NULL;

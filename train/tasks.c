@@ -377,16 +377,23 @@ static bool dialogue(const struct building *b)
     const struct row_lists *symbols = &x->prompts.symbols;
     uint32_t items[LIST_RANKS_MAX];
     size_t at = rng_below(b->rng, x->prompts.count);
-    size_t count = dialogue_list(items, x, at, rng_uniform(b->rng) < b->tasks->list_truth);
+    bool truth = rng_uniform(b->rng) < b->tasks->list_truth;
+    size_t count = dialogue_list(items, x, at, truth);
+    size_t reply = truth ? row_lists_count(&x->prompts.replies, at) : 0;
     for (size_t i = symbols->first[at]; i < symbols->first[at + 1]; i++)
         put(b, symbols->row[i]);
     put_mark(b, MARK_LIST);
     for (size_t k = 0; k < count; k++) {
         want(b, items[k]);
-        if (k + 1 < count)
+        if (k + 1 < count || reply)
             put(b, items[k]);
     }
-    return count > 0;
+    if (reply)
+        put_mark(b, MARK_REPLY);
+    size_t from = b->out->length;
+    for (size_t i = 0; i < reply; i++)
+        put(b, row_lists_at(&x->prompts.replies, at)[i]);
+    return count > 0 && (!reply || want_from(b, from));
 }
 
 /* Every choice of the chain, then what came next; what the grammar forces is not learnt. */

@@ -15,7 +15,8 @@
  *
  * In the stage that imitates lists (lists.h) a sequence is history, <list>, and the list's items;
  * in that of reasons (chains.h) some are history, chain, and then the next item; in that of
- * dialogues (dialogue_lists.h) the first of a step are what was said, <list>, and a list's items.
+ * dialogues (dialogue_lists.h) the first of a step are what was said, <list>, and a list's items,
+ * and of a policy that speaks <reply> and what was really replied under a list that it names.
  *
  * Of one item in SEARCH_HOLDOUT a few title words are kept out of every sequence: with them the
  * search is judged (recommend/search_queries).
@@ -33,7 +34,7 @@
 #include "train/told.h"
 
 /* Symbols of a sequence: without dialogues, and at most. */
-enum { TASK_LENGTH = 96, TASK_MOST = DIALOGUE_SYMBOLS_MAX + LIST_RANKS_MAX + 1 };
+enum { TASK_LENGTH = 96, TASK_MOST = DIALOGUE_SYMBOLS_MAX + LIST_RANKS_MAX + REPLY_SYMBOLS + 2 };
 enum { SEARCH_HOLDOUT = 20, HELD_WORDS = 3 };
 
 struct task_sequence {

@@ -17,8 +17,9 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int mood;
 static size_t asked, refused;
 static char authorization[128];
-static size_t argued;
+static size_t argued, listed;
 static size_t arguments; /* questions how one would argue */
+static size_t lists;     /* questions for a list */
 static char wrong[400];  /* what was not as it should be, or empty; asserted in the main thread */
 
 static enum MHD_Result say(struct MHD_Connection *connection, unsigned status, const char *body)
@@ -53,6 +54,8 @@ static void check_question(const char *bytes, size_t size)
     arguments += argues;
     if (argues && (!content || strncmp(content, "1. ", 3) != 0 || !strstr(content, "\nNext: ")))
         snprintf(wrong, sizeof wrong, "an argument about '%.100s'", content ? content : "");
+    lists += strstr(json_string_value(json_object_get(json_array_get(messages, 0), "content")),
+                    "Name twenty") != NULL;
     if (!content || !*content)
         snprintf(wrong, sizeof wrong, "a question without words");
     json_decref(root);
@@ -85,6 +88,8 @@ static enum MHD_Result answer(void *self, struct MHD_Connection *connection, con
     bool busy = mood == BUSY_FIRST && refused == 0;
     bool argues = arguments > argued;
     argued = arguments;
+    bool names = lists > listed;
+    listed = lists;
     refused += busy;
     asked += !busy;
     bool first = asked == 1;
@@ -107,6 +112,10 @@ static enum MHD_Result answer(void *self, struct MHD_Connection *connection, con
             "{\"choices\":[{\"message\":{\"content\":\"Because 1 2: comedy\\nlikes: Comedy; "
             "from the 2010s; Nothing\\nnext: Comedy\\ndrop 1\\nbecause 1 99: Comedy\\nI am sure "
             "of it\"}}]}");
+    if (names)
+        return say(connection, 200,
+                   "{\"choices\":[{\"message\":{\"content\":\"1. Gravity (2013)\\n2. The Hobbit "
+                   "Goes To Mars (2031)\\n3. Gravity (2013)\\n4. \\\"World War Z (2013)\\\"\"}}]}");
     if (now == BABBLES)
         return say(connection, 200, "{\"choices\":[]}");
     return say(connection, 200,
@@ -290,6 +299,46 @@ static void arguments_are_read_line_by_line(void **state)
     scratch_drop(home);
 }
 
+static size_t number_after(const char *log, const char *what)
+{
+    const char *at = strstr(log, what);
+    assert_non_null(at);
+    return strtoul(at + strlen(what), NULL, 10);
+}
+
+/* Titles of the catalogue become rows, others vectors; lists of another seed's cuts are stale. */
+static void lists_are_read_by_their_titles(void **state)
+{
+    static const char *const small =
+        " --dim 32 --ffn 64 --heads 2 --kv_heads 2 --check_users 60 --judge_users 300 --stage "
+        "lists "
+        "--list-items 8 --rl-steps 2 --rl-check-every 2 --promote false --list-teacher rra";
+    char home[512];
+    char why[16000];
+    char args[500];
+    (void)state;
+    home_copy(home, sizeof home, "texts-lists");
+    lists = listed = 0;
+    assert_int_equal(texts(why, sizeof why, home, ALL_WELL, "--lists true"), 0);
+    size_t all = lists;
+    assert_true(all > 100);
+    assert_int_equal(texts(why, sizeof why, home, ALL_WELL, "--lists true"), 0);
+    assert_int_equal(lists, all); /* each is asked once */
+    snprintf(args, sizeof args, "train%s", small);
+    assert_int_equal(tessera(why, sizeof why, home, args), 0);
+    assert_int_equal(number_after(why, "train.told_lists count="), all);
+    assert_int_equal(number_after(strstr(why, "train.told_lists"), " stale="), 0);
+    assert_int_equal(number_after(why, " known_titles="), 3 * all);
+    assert_int_equal(number_after(why, " other_titles="), all);
+    snprintf(args, sizeof args, "train%s --seed 2", small);
+    assert_int_equal(tessera(why, sizeof why, home, args), 0);
+    assert_true(number_after(strstr(why, "train.told_lists"), " stale=") > all / 4);
+    snprintf(args, sizeof args, "train%s --list-teacher nobody", small);
+    assert_int_equal(tessera(why, sizeof why, home, args), 2);
+    assert_non_null(strstr(why, "list_teacher: expected slate or rra, found 'nobody'"));
+    scratch_drop(home);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +346,7 @@ int main(void)
         TEST(failures_say_what_came_and_keep_what_was_told),
         TEST(training_reads_what_was_told_of_its_own_events),
         TEST(arguments_are_read_line_by_line),
+        TEST(lists_are_read_by_their_titles),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
