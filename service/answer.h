@@ -17,22 +17,25 @@
 
 #include "recommend/dialogue.h"
 #include "recommend/talks.h"
+#include "recommend/wishes.h"
 #include "service/chat.h"
 #include "service/gather.h"
 
 struct desk {
     struct snapshot *snapshot; /* held: that of titles and talks */
     struct titles *titles;
+    struct wish_book *book;
+    struct wish_work *wish_work;
     struct talks *talks;
     struct scratch scratch;
-    size_t active; /* answers that use it */
-    double titles_at_s, titles_took_s;
+    size_t active;                 /* answers that use it */
+    double read_at_s, read_took_s; /* titles and book */
 };
 
 bool desk_open(struct desk *desk, struct service *service, struct snapshot *snapshot,
                struct err *err) MUST_CHECK; /* takes the caller's share */
 void desk_close(struct desk *desk);
-/* Late items get their names, now and then: it reads the whole catalogue. */
+/* Items that changed get their names and categories, now and then: it reads the whole catalogue. */
 void desk_follow(struct desk *desk, struct service *service, struct snapshot *snapshot);
 
 enum answer_state { ANSWER_LISTING, ANSWER_SAYING, ANSWER_OVER };
@@ -47,7 +50,11 @@ struct answer {
     size_t prompt_count;
     struct gathering gathering; /* skip is owned */
     struct slate slate;         /* the list, whoever wrote it */
+    struct wishes wishes;
     json_t *recommendations, *understood, *not_understood, *reasons; /* owned */
+    json_t *relaxed;                                                 /* owned; labels, or NULL */
+    size_t n;                                                        /* items wanted */
+    struct text notes; /* what has to be said beside it: what was not understood or left out */
     struct text words; /* what is to be said; [0, said) was */
     size_t said;
     bool words_ready; /* nothing more comes into words */
@@ -76,7 +83,7 @@ bool answer_list(struct chat *chat, struct conversations *conversations,
  * answer_words.c.
  */
 void answer_hear(struct chat *chat);
-void write_template(struct answer *answer, size_t wanted);
+void write_template(struct answer *answer);
 /* Cuts the words at the first text of `stop` in them, from where one may begin; true: it was. */
 bool cut_at_stops(struct answer *answer, const struct chat_request *request, size_t from);
 

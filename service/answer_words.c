@@ -3,36 +3,54 @@
  */
 #include "service/answer.h"
 
+#include "recommend/drafts.h"
+#include "recommend/reply.h"
+
 #include <string.h>
 
 enum { TITLE_BYTES = 200 }; /* of what was said before that a name may have begun in */
 
-static void name_item(struct text *text, const struct answer *a, size_t rank)
+enum { LABELS_MAX = 8 };
+
+/* What was not understood is said aloud, whoever speaks. */
+static void add_notes(struct answer *a)
 {
-    const json_t *entry = json_array_get(a->recommendations, rank);
-    uint32_t row = a->slate.items[rank].row;
-    const char *name = row < titles_rows(a->desk->titles) ? titles_name(a->desk->titles, row) : "";
-    const char *id = json_string_value(json_object_get(entry, "item_id"));
-    text_addf(text, "%s", *name ? name : id ? id : "");
+    if (a->notes.size && a->words.size)
+        text_add(&a->words, " ", 1);
+    if (a->notes.size)
+        text_add(&a->words, a->notes.bytes, a->notes.size);
 }
 
-void write_template(struct answer *a, size_t wanted)
+static const char *name_of(const struct answer *a, size_t rank)
 {
-    struct text *text = &a->words;
-    size_t count = a->slate.count;
-    if (count == 0) {
-        text_addf(text, "I know nothing that fits all of this. Take one of the wishes back, and I "
-                        "will look again.");
-        return;
+    uint32_t row = a->slate.items[rank].row;
+    const char *name = row < titles_rows(a->desk->titles) ? titles_name(a->desk->titles, row) : "";
+    const json_t *entry = json_array_get(a->recommendations, rank);
+    const char *id = json_string_value(json_object_get(entry, "item_id"));
+    return *name ? name : id ? id : "";
+}
+
+/* Labels of the wishes stand in the array that clients get. */
+void write_template(struct answer *a)
+{
+    const char *names[SLATE_MAX];
+    const char *labels[LABELS_MAX];
+    struct reply_facts facts = {.names = names,
+                                .count = a->slate.count,
+                                .wanted = a->n,
+                                .wishes = labels,
+                                .seed = a->talk.seed};
+    for (size_t i = 0; i < a->slate.count; i++)
+        names[i] = name_of(a, i);
+    for (size_t i = 0; i < json_array_size(a->understood) && facts.wish_count < LABELS_MAX; i++) {
+        const json_t *wish = json_array_get(a->understood, i);
+        const char *label = json_string_value(json_object_get(wish, "label"));
+        if (label && a->wishes.wish[i].row == NO_ITEM && a->wishes.wish[i].kind != WISH_COUNT)
+            labels[facts.wish_count++] = label; /* an item of a wish is not on the list: unnamed */
     }
-    text_addf(text, count == 1 ? "One for you: " : "Here are %zu for you: ", count);
-    for (size_t i = 0; i < count && i < 3; i++) {
-        text_addf(text, "%s", i == 0 ? "" : i + 1 == (count < 3 ? count : 3) ? " and " : ", ");
-        name_item(text, a, i);
-    }
-    text_addf(text, count > 3 ? " come first." : ".");
-    if (count < wanted)
-        text_addf(text, " More than %zu do not fit.", count);
+    a->source = "template";
+    reply_write(&a->words, &facts);
+    add_notes(a);
 }
 
 bool cut_at_stops(struct answer *a, const struct chat_request *r, size_t from)
@@ -53,23 +71,13 @@ bool cut_at_stops(struct answer *a, const struct chat_request *r, size_t from)
 
 /* ---- the model's own words ---- */
 
-static bool is_listed(const struct answer *a, uint32_t row)
-{
-    for (size_t i = 0; i < a->slate.count; i++)
-        if (a->slate.items[i].row == row)
-            return true;
-    return false;
-}
-
-/* Whether a text names an item that is not on the list; half a name may have been said before. */
+/* Whether a text names what is not on the list; half a name may have been said before. */
 static bool names_others(const struct answer *a, const char *text)
 {
-    struct title_hit hits[MESSAGE_HITS_MAX];
-    size_t count = titles_loose(hits, MESSAGE_HITS_MAX, a->desk->titles, text);
-    for (size_t i = 0; i < count; i++)
-        if (!is_listed(a, hits[i].row))
-            return true;
-    return false;
+    uint32_t rows[SLATE_MAX];
+    for (size_t i = 0; i < a->slate.count; i++)
+        rows[i] = a->slate.items[i].row;
+    return !draft_is_clean(a->desk->titles, text, rows, a->slate.count);
 }
 
 /* Symbols [heard, said_count) of the talk as text, names as people write them. */
@@ -145,11 +153,12 @@ static void refuse_draft(struct chat *chat)
     if (draft_again(a))
         return;
     stop_talk(a);
-    if (a->words.size) /* the sentences before it were fine */
+    if (a->words.size) { /* the sentences before it were fine */
+        add_notes(a);
         return;
-    a->source = "template";
+    }
     a->tokens = 0;
-    write_template(a, chat->request.n);
+    write_template(a);
     cut_at_stops(a, &chat->request, 0);
 }
 
@@ -203,8 +212,10 @@ void answer_hear(struct chat *chat)
         if (a->words.size == 0) {
             a->source = "template";
             a->tokens = 0;
-            write_template(a, chat->request.n);
+            write_template(a);
             cut_at_stops(a, &chat->request, 0);
+        } else {
+            add_notes(a);
         }
     }
 }
