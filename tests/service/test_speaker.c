@@ -541,8 +541,8 @@ static void slates_are_not_starved(void **state)
     double slowest_s = 0;
     double sum_s = 0;
     (void)state;
-    serve_with("a long story, told by sixteen at once, that keeps a core busy all the time. ", 20000,
-               16, 64);
+    serve_with("a long story, told by sixteen at once, that keeps a core busy all the time. ",
+               20000, 16, 64);
     atomic_store(&play.burns, true);
     for (size_t i = 0; i < COUNT(clients); i++)
         client_start(&clients[i], STREAM);
