@@ -356,12 +356,9 @@ static bool whole(uint64_t *out, enum gguf_kind kind, const unsigned char *at)
     case GGUF_U64:
         memcpy(out, at, KINDS[kind].size);
         return true;
-    case GGUF_I8: {
-        int8_t value;
-        memcpy(&value, at, sizeof value);
-        number = value;
+    case GGUF_I8:
+        number = *at < 128 ? *at : *at - 256;
         break;
-    }
     case GGUF_I16: {
         int16_t value;
         memcpy(&value, at, sizeof value);

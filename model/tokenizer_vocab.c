@@ -286,7 +286,7 @@ enum { COLUMNS = 5, HEAP_COLUMNS = 6 };
 
 static bool make_room(struct merging *m, size_t symbols)
 {
-    if (symbols <= m->room)
+    if (m->block && symbols <= m->room)
         return true;
     size_t room = symbols < 256 ? 256 : symbols + symbols / 2;
     free(m->block);

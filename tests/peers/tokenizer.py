@@ -185,6 +185,7 @@ def main():
     else:
         reference = of_gguf(a.file) if a.gguf else Tokenizer.from_file(a.file)
         flags = ["-f"] if a.gguf or a.foreign else []
+        texts = old_texts if reference.normalizer else texts
         wrong += compare(os.path.basename(a.file), reference, a.encode, a.file, texts if flags else list(lines()), *flags)
         if flags:
             with tempfile.TemporaryDirectory() as folder:
