@@ -276,7 +276,7 @@ async function answer() {
       }
       if (delta.understood) showWishes(delta.understood);
       for (const missed of delta.not_understood || [])
-        box.insertBefore(element("p", {className: "missed"}, `“${missed.text}”: ${missed.reason}`), cards);
+        box.insertBefore(element("p", {className: "missed", title: missed.reason}, `Not something to filter by: “${missed.text}”`), cards);
       if (delta.content) words.textContent = said += delta.content;
       $("turns").scrollTop = box.offsetTop - 60; // what was asked stays in sight
     }
