@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "index/text_vectors.h"
 #include "recommend/titles.h"
+#include "train/talk_told.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,49 +35,9 @@ bool list_question_make(struct list_question *q, const struct row_data *data, si
 struct loading {
     struct list_told *out;
     const struct row_data *data;
-    const struct snapshot *snapshot;
-    const struct titles *titles;
+    struct told_titles titles;
     uint64_t seed;
-    size_t extras_room;
 };
-
-/* A title that the catalogue lacks becomes a vector; NO_ITEM: none of its words is known. */
-static uint32_t extra_of(struct loading *l, const char *line, struct err *err)
-{
-    const struct item_index *index = l->snapshot->version->index;
-    size_t dims = index->quantiser.dims;
-    struct list_told *t = l->out;
-    const struct document document = {.title = line, .text = ""};
-    if (t->extras == l->extras_room) {
-        size_t room = 2 * l->extras_room + 256;
-        float *more = realloc(t->extra, room * dims * sizeof *more);
-        if (!more) {
-            err_set(err, ERR_SYSTEM, "no memory for %zu titles", room);
-            return NO_ITEM;
-        }
-        t->extra = more;
-        l->extras_room = room;
-    }
-    float *vector = t->extra + t->extras * dims;
-    memset(vector, 0, dims * sizeof *vector);
-    if (!text_encode(vector, &index->coder, &document, err))
-        return NO_ITEM;
-    for (size_t d = 0; d < index->coder.dims; d++)
-        if (vector[d] != 0)
-            return (uint32_t)(index->items + t->extras++);
-    return NO_ITEM;
-}
-
-/* The row that a whole line names: a name within another title is another thing. */
-static uint32_t row_of_line(const struct loading *l, const char *line)
-{
-    struct title_hit hit;
-    size_t size = strlen(line);
-    uint32_t row = titles_named(l->titles, line, size);
-    if (row == NO_ITEM && titles_loose(&hit, 1, l->titles, line) && hit.from == 0 && hit.to == size)
-        row = hit.row;
-    return row < l->snapshot->version->index->items ? row : NO_ITEM;
-}
 
 static size_t user_of(const struct histories *h, uint32_t number)
 {
@@ -97,7 +58,6 @@ static bool take_answer(void *self, enum text_owner owner, uint32_t number, uint
 {
     struct loading *l = self;
     struct list_question q;
-    size_t count = 0;
     if (owner != TEXT_OF_LIST)
         return true;
     size_t user = user_of(l->data->histories, number);
@@ -105,24 +65,14 @@ static bool take_answer(void *self, enum text_owner owner, uint32_t number, uint
         l->out->stale++;
         return true;
     }
-    uint32_t *list = l->out->teacher + user * TEACHER_RANKS;
-    for (size_t i = 0; i < json_array_size(lines) && count < TEACHER_RANKS; i++) {
-        const char *line = json_string_value(json_array_get(lines, i));
-        uint32_t row = line ? row_of_line(l, line) : NO_ITEM;
-        l->out->known += row != NO_ITEM;
-        if (line && row == NO_ITEM)
-            row = extra_of(l, line, err);
-        if (row != NO_ITEM && !list_holds(list, count, row))
-            list[count++] = row;
-    }
     l->out->lists++;
-    return err->code == ERR_NONE;
+    return told_titles_read(l->out->teacher + user * TEACHER_RANKS, &l->titles, lines, err);
 }
 
 bool list_told_load(struct list_told *told, const struct row_data *data,
                     const struct snapshot *snapshot, uint64_t seed, struct err *err)
 {
-    struct loading l = {told, data, snapshot, NULL, seed, 0};
+    struct loading l = {told, data, {.snapshot = snapshot}, seed};
     struct store_txn txn;
     size_t count = data->histories->users * TEACHER_RANKS;
     *told = (struct list_told){0};
@@ -132,7 +82,7 @@ bool list_told_load(struct list_told *told, const struct row_data *data,
     for (size_t i = 0; i < count; i++)
         told->teacher[i] = NO_ITEM;
     struct titles *titles = titles_open(snapshot, data->job->store, err);
-    l.titles = titles;
+    l.titles.titles = titles;
     if (!titles || !store_begin(&txn, data->job->store, false, err)) {
         titles_free(titles);
         return false;
@@ -140,6 +90,9 @@ bool list_told_load(struct list_told *told, const struct row_data *data,
     bool fine = texts_each(&txn, take_answer, &l, err);
     store_abort(&txn);
     titles_free(titles);
+    told->extra = l.titles.extra; /* its own from now on */
+    told->extras = l.titles.extras;
+    told->known = l.titles.known;
     if (fine && (told->lists || told->stale))
         log_info("train.told_lists count=%zu stale=%zu known_titles=%zu other_titles=%zu",
                  told->lists, told->stale, told->known, told->extras);
@@ -338,10 +291,25 @@ static void put_rows(struct talked *k, const struct dialogue_lists *x, const str
         k->item[at * x->ranks + r] = NO_ITEM;
 }
 
+/* Where a large model was asked, its lists take the places of ours. */
+static bool read_told(struct talked *k, struct told_titles *told, const struct dialogue_lists *x,
+                      const struct dialogues *d, struct store *store, struct err *err)
+{
+    struct talk_told_report r;
+    if (!talk_told_load(k->teacher, told, &x->prompts, d, store, &r, err))
+        return false;
+    if (r.lists || r.stale)
+        log_info("train.told_talks count=%zu stale=%zu known_titles=%zu other_titles=%zu", r.lists,
+                 r.stale, told->known, told->extras);
+    return true;
+}
+
 bool dialogue_lists_teach(struct dialogue_lists *x, const struct dialogues *d,
                           const struct dialogue_counts *counts, const struct snapshot *snapshot,
+                          const struct titles *titles, struct store *store,
                           struct thread_pool *pool, struct err *err)
 {
+    struct told_titles told = {.snapshot = snapshot, .titles = titles};
     const struct item_index *index = snapshot->version->index;
     size_t count = x->prompts.count;
     struct taught k;
@@ -352,6 +320,7 @@ bool dialogue_lists_teach(struct dialogue_lists *x, const struct dialogues *d,
         put_rows(&talked, x, d, index->items, i);
         fine = put_talk(&talked, x, d, index, i, err);
     }
+    fine = fine && read_told(&talked, &told, x, d, store, err);
     if (fine) {
         const struct list_questions q = {.count = count,
                                          .prompt_first = talked.prompt_first,
@@ -363,10 +332,12 @@ bool dialogue_lists_teach(struct dialogue_lists *x, const struct dialogues *d,
                                          .label_first = x->prompts.relevant.first,
                                          .label = x->prompts.relevant.row};
         k.t.votes = counts->together;
+        k.t.extra = told.extra;
         fine = run(&k, talked.item, x->ranks, &q, pool, err);
     }
     if (fine)
         memcpy(x->teacher, talked.item, count * x->ranks * sizeof *x->teacher);
+    told_titles_free(&told);
     talked_close(&talked);
     taught_close(&k);
     return fine;
