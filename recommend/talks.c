@@ -387,6 +387,7 @@ static void name_item(struct talks *t, struct seat *seat, real *query)
     real liked[LIST_RANKS_MAX];
     size_t count = not_said(rows, seat->talk);
     size_t best = 0;
+    assert(count > 0); /* or the mark would not have been drawn */
     choice_logits(liked, query, &t->policy, streams_z(t->streams, seat->input), rows, count);
     for (size_t i = 1; i < count; i++)
         if (liked[i] > liked[best])
