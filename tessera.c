@@ -110,7 +110,7 @@ static const struct setting OTHER_SETTINGS[] = {
 
 struct texts_settings {
     size_t texts_max;
-    bool chains, lists;
+    bool chains, lists, talks;
 };
 
 static const struct setting TEXTS_SETTINGS[] = {
@@ -119,6 +119,8 @@ static const struct setting TEXTS_SETTINGS[] = {
             "also: how one would argue from what each user took to what came next (stage reason)"),
     SETTING(BOOL, texts_settings, lists, "false", 0, 0,
             "also: what each user will take next, as a list (stage lists, --list-teacher rra)"),
+    SETTING(BOOL, texts_settings, talks, "false", 0, 0,
+            "first: what to list in dialogues that teach (stage dialogue, --list-teacher rra)"),
 };
 
 /* Everything a command may need; the tables point into it. */
@@ -244,7 +246,9 @@ static bool do_train(struct front *f, const struct job *job, struct err *err)
 
 static bool do_texts(struct front *f, const struct job *job, struct err *err)
 {
-    return job_texts(job, f->texts.texts_max, f->texts.chains, f->texts.lists, err);
+    const struct texts_options options = {f->texts.texts_max, f->texts.chains, f->texts.lists,
+                                          f->texts.talks};
+    return job_texts(job, &options, err);
 }
 
 static bool do_evaluate(struct front *f, const struct job *job, struct err *err)

@@ -18,6 +18,7 @@ enum text_owner {
     TEXT_OF_USER = 'u',
     TEXT_OF_CHAIN = 'c', /* of a user */
     TEXT_OF_LIST = 'l',  /* of a user */
+    TEXT_OF_TALK = 't',  /* of a place in a dialogue */
 };
 
 bool texts_put(const struct store_txn *txn, enum text_owner owner, uint32_t number, uint64_t of,

@@ -357,7 +357,7 @@ static bool whole(uint64_t *out, enum gguf_kind kind, const unsigned char *at)
         memcpy(out, at, KINDS[kind].size);
         return true;
     case GGUF_I8:
-        number = (signed char)*at;
+        number = *at < 128 ? *at : *at - 256;
         break;
     case GGUF_I16: {
         int16_t value;

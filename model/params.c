@@ -120,11 +120,18 @@ const real *param_data(const struct params *params, const struct param_spec *spe
     return *(real *const *)((const char *)params + spec->offset);
 }
 
-void params_layout(struct params *params, const struct shape *shape, struct arena *arena)
+void params_layout_without(struct params *params, uint64_t left_out, const struct shape *shape,
+                           struct arena *arena)
 {
     for (size_t i = 0; i < PARAM_COUNT; i++)
         *param_slot(params, &PARAMS[i]) =
-            arena_take(arena, param_count(&PARAMS[i], shape), sizeof(real));
+            left_out >> i & 1 ? NULL
+                              : arena_take(arena, param_count(&PARAMS[i], shape), sizeof(real));
+}
+
+void params_layout(struct params *params, const struct shape *shape, struct arena *arena)
+{
+    params_layout_without(params, 0, shape, arena);
 }
 
 size_t params_total(const struct shape *shape)
@@ -137,9 +144,12 @@ size_t params_total(const struct shape *shape)
 
 void params_copy(struct params *to, const struct params *from, const struct shape *shape)
 {
-    for (size_t i = 0; i < PARAM_COUNT; i++)
-        memcpy(*param_slot(to, &PARAMS[i]), param_data(from, &PARAMS[i]),
-               param_count(&PARAMS[i], shape) * sizeof(real));
+    for (size_t i = 0; i < PARAM_COUNT; i++) {
+        real *data = *param_slot(to, &PARAMS[i]);
+        if (data && param_data(from, &PARAMS[i]))
+            memcpy(data, param_data(from, &PARAMS[i]),
+                   param_count(&PARAMS[i], shape) * sizeof(real));
+    }
 }
 
 /* Matrices start at 1/sqrt(in); those that write into the residual stream at 1/sqrt(2 layers) of

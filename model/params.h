@@ -82,6 +82,7 @@ struct param_spec {
     bool own;    /* one row an item, kept 0 for items without training events */
 };
 
+/* Sets of params are bits: that of PARAMS[i] is 1 << i. */
 enum { PARAM_COUNT = sizeof(struct params) / sizeof(real *) };
 extern const struct param_spec PARAMS[PARAM_COUNT];
 
@@ -93,9 +94,12 @@ real **param_slot(struct params *params, const struct param_spec *spec);
 const real *param_data(const struct params *params, const struct param_spec *spec);
 
 void params_layout(struct params *params, const struct shape *shape, struct arena *arena);
+/* Without those whose bits are set, which become NULL. */
+void params_layout_without(struct params *params, uint64_t left_out, const struct shape *shape,
+                           struct arena *arena);
 size_t params_total(const struct shape *shape);
 
-/* All tensors; the shapes are one. */
+/* All tensors that both have; the shapes are one. */
 void params_copy(struct params *to, const struct params *from, const struct shape *shape);
 
 /* seen[items]: which items have training events; the others' own rows stay 0. */

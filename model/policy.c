@@ -223,7 +223,8 @@ static void inputs_backward(struct policy_work *w, struct params *grads,
     for (size_t i = 0; i < rows; i++) {
         uint32_t input = inputs[i];
         if (is_token(input)) {
-            axpy(grads->text + (input - TOKEN) * d, 1, dx + i * d, d);
+            if (input - TOKEN >= policy->frozen_words)
+                axpy(grads->text + (input - TOKEN) * d, 1, dx + i * d, d);
             continue;
         }
         const uint16_t *codes = policy_codes(policy, input);

@@ -81,12 +81,15 @@ struct item_table {
      */
     const uint64_t *skip;
     const uint32_t *late_row; /* [late] rows in the order of their names */
+    /* [count] added to log p where a rank of a list is chosen, by recommend/ alone; NULL: none */
+    const float *experience;
 };
 
 struct policy {
     struct shape shape;
     struct params params;
-    uint32_t marks; /* the first of the marks (tokenizer.h) among the tokens */
+    uint32_t frozen_words; /* tokens below it get no gradient */
+    uint32_t marks;        /* the first of the marks (tokenizer.h) among the tokens */
     struct item_table items;
     const real *find_vectors; /* [count, dim]: policy_find_vectors() of all items */
     const struct kernels *kernels;

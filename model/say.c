@@ -8,6 +8,7 @@ void say_learn(const struct reading *r)
     real *dsay = params_say(r->grads, &r->policy->shape);
     size_t d = r->policy->shape.dim;
     size_t vocab = r->policy->shape.vocab;
+    size_t frozen = r->policy->frozen_words;
     for (size_t begin = 0; begin < r->count; begin += w->chunk_rows) {
         size_t count = r->count - begin < w->chunk_rows ? r->count - begin : w->chunk_rows;
         product_nt(w->logits, w->zt + begin * d, say, count, vocab, d, 0);
@@ -22,6 +23,8 @@ void say_learn(const struct reading *r)
             row[target] -= scale;
         }
         product_nn(w->dzt + begin * d, w->logits, say, count, d, vocab, 1);
-        product_tn(dsay, w->logits, w->zt + begin * d, vocab, d, count, 1);
+        REAL_GEMM(CblasRowMajor, CblasTrans, CblasNoTrans, (int)(vocab - frozen), (int)d,
+                  (int)count, 1, w->logits + frozen, (int)vocab, w->zt + begin * d, (int)d, 1,
+                  dsay + frozen * d, (int)d);
     }
 }

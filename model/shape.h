@@ -23,12 +23,13 @@ struct shape {
     double rope_base;
     double norm_eps;
     /* what other families of trunks add; all 0 is ours */
-    size_t head_size; /* 0: dim / heads */
-    size_t lora_rank; /* of the adapters beside each matrix of the trunk; 0: none (lora.h) */
-    bool qk_norm;     /* Qwen3: RMSNorm of each head's q and k before they are turned */
-    bool qkv_bias;    /* Qwen2 */
-    bool untied;      /* the text head is a matrix of its own */
-    double own_scale; /* of an item's own embedding as it is read; 0: sqrt(dim) */
+    size_t head_size;  /* 0: dim / heads */
+    size_t lora_rank;  /* of the adapters beside each matrix of the trunk; 0: none (lora.h) */
+    double lora_scale; /* of what they add: alpha / rank */
+    bool qk_norm;      /* Qwen3: RMSNorm of each head's q and k before they are turned */
+    bool qkv_bias;     /* Qwen2 */
+    bool untied;       /* the text head is a matrix of its own */
+    double own_scale;  /* of an item's own embedding as it is read; 0: sqrt(dim) */
     /* Llama 3: turns slower than once in original / low are stretched by factor; 0: none */
     struct rope_scaling {
         double factor, low, high, original;

@@ -1,6 +1,8 @@
 #include "model/tokenizer.h"
 
 #include "base/json.h"
+#include "model/gguf.h"
+#include "model/tokenizer_foreign.h"
 #include "model/tokenizer_parts.h"
 #include "model/words.h"
 
@@ -39,16 +41,30 @@ void tokenizer_free(struct tokenizer *t)
 {
     if (!t)
         return;
+    foreign_free(t->foreign);
     free(t->left);
     free(t->right);
     free(t->slot);
     free(t);
 }
 
+struct tokenizer *tokenizer_wrap(struct foreign *foreign, struct err *err)
+{
+    struct tokenizer *t = foreign ? calloc(1, sizeof *t) : NULL;
+    if (t) {
+        t->foreign = foreign;
+        t->size = foreign->marks + MARKS;
+        return t;
+    }
+    if (foreign)
+        err_set(err, ERR_SYSTEM, "no memory for a tokenizer");
+    foreign_free(foreign);
+    return NULL;
+}
+
 uint32_t tokenizer_marks(const struct tokenizer *t)
 {
-    (void)t;
-    return TOKENIZER_MARKS_AT;
+    return t->foreign ? t->foreign->marks : TOKENIZER_MARKS_AT;
 }
 
 size_t tokenizer_size(const struct tokenizer *t)
@@ -116,6 +132,8 @@ size_t tokenizer_encode(uint32_t *tokens, size_t most, const struct tokenizer *t
                         struct err *err)
 {
     struct encoding e = {t, tokens, 0, most};
+    if (t->foreign)
+        return foreign_encode(tokens, most, t->foreign, text, err);
     return words_each(text, encode_word, &e, err) ? e.count : 0;
 }
 
@@ -134,6 +152,10 @@ void tokenizer_decode(struct text *text, const struct tokenizer *t, const uint32
                       size_t count)
 {
     size_t from = text->size;
+    if (t->foreign) {
+        foreign_decode(text, t->foreign, tokens, count);
+        return;
+    }
     for (size_t i = 0; i < count; i++)
         add_bytes(text, t, tokens[i]);
     if (text->size > from)
@@ -210,6 +232,8 @@ static json_t *model_json(const struct tokenizer *t)
 
 bool tokenizer_write(const struct tokenizer *t, const char *path, struct err *err)
 {
+    if (t->foreign)
+        return foreign_write(t->foreign, path, err);
     json_t *added = json_array();
     for (uint32_t m = 0; m < MARKS; m++)
         json_array_append_new(added, json_pack("{s:i, s:s, s:b, s:b, s:b, s:b, s:b}", "id",
@@ -264,12 +288,8 @@ static bool read_merges(struct tokenizer *t, const json_t *merges, const json_t 
     return true;
 }
 
-struct tokenizer *tokenizer_read(const char *path, struct err *err)
+static struct tokenizer *read_ours(const json_t *model, const char *path, struct err *err)
 {
-    json_t *file = json_read(path, err);
-    if (!file)
-        return NULL;
-    const json_t *model = json_object_get(file, "model");
     const json_t *vocab = json_object_get(model, "vocab");
     const json_t *merges = json_object_get(model, "merges");
     size_t size = TOKENIZER_LEAST + json_array_size(merges);
@@ -283,6 +303,44 @@ struct tokenizer *tokenizer_read(const char *path, struct err *err)
         tokenizer_free(t);
         t = NULL;
     }
+    return t;
+}
+
+/* foreign_write() says whether merges are ignored; tokenizer_write() of ours has no such word. */
+struct tokenizer *tokenizer_read(const char *path, struct err *err)
+{
+    json_t *file = tokenizer_json(path, err);
+    if (!file)
+        return NULL;
+    const json_t *model = json_object_get(file, "model");
+    struct tokenizer *t;
+    if (json_object_get(model, "ignore_merges")) {
+        t = tokenizer_wrap(foreign_from_json(file, true, 0, err), err);
+        if (!t)
+            err_place(err, "%s", path);
+    } else
+        t = read_ours(model, path, err);
+    json_decref(file);
+    return t;
+}
+
+struct tokenizer *tokenizer_read_foreign(const char *path, size_t marks_at, struct err *err)
+{
+    struct gguf gguf;
+    struct tokenizer *t = NULL;
+    if (gguf_is(path)) {
+        if (!gguf_open(&gguf, path, err))
+            return NULL;
+        t = tokenizer_of_gguf(&gguf, marks_at, err);
+        gguf_close(&gguf);
+        return t;
+    }
+    json_t *file = tokenizer_json(path, err);
+    if (!file)
+        return NULL;
+    t = tokenizer_wrap(foreign_from_json(file, false, marks_at, err), err);
+    if (!t)
+        err_place(err, "%s", path);
     json_decref(file);
     return t;
 }

@@ -10,8 +10,18 @@
  * Numbers: 0..255 the bytes, then the marks, then one token for each merge.  The file is the
  * tokenizer.json that the Hugging Face world reads (model BPE, pre-tokeniser ByteLevel).
  *
- * Threads   a tokenizer never changes once made.
+ * Or it is the tokenizer of somebody else's model (foreign): then text is normalised and cut as its
+ * file says, its tokens keep their numbers, and the marks come behind them.  It gives the tokens of
+ * the reference (huggingface/tokenizers) without special ones around; text that spells one of its
+ * special tokens becomes that token, as there; text that spells a mark of ours does not.
+ *
+ * Threads   a tokenizer never changes once made; encoding takes memory of its own and gives it
+ *           back.
  * Memory    owned; tokenizer_free().  A few dozen bytes a token.
+ * Errors    a file that is broken, or that asks for what is not read here, is refused with its
+ *           name, what was expected and what stands there (ERR_FORMAT, ERR_LIMIT).  Encoding fails
+ *           (0 tokens, err) without memory, or when a pattern of the file takes too many steps.
+ * Cost      time grows with n log n of the longest word.
  */
 #ifndef MODEL_TOKENIZER_H
 #define MODEL_TOKENIZER_H
@@ -58,6 +68,7 @@ void corpus_free(struct corpus *corpus); /* NULL is fine */
  */
 struct tokenizer *tokenizer_train(const struct corpus *corpus, size_t size, size_t least,
                                   struct err *err) MUST_CHECK;
+/* Ours, or a foreign one with our marks, as tokenizer_write() writes it into a version. */
 struct tokenizer *tokenizer_read(const char *path, struct err *err) MUST_CHECK;
 bool tokenizer_write(const struct tokenizer *tokenizer, const char *path,
                      struct err *err) MUST_CHECK;
@@ -81,7 +92,12 @@ uint32_t tokenizer_marks(const struct tokenizer *tokenizer); /* the first mark's
 /* Writes at most `most` tokens of the text and returns how many; the rest of it is left out. */
 size_t tokenizer_encode(uint32_t *tokens, size_t most, const struct tokenizer *tokenizer,
                         const char *text, struct err *err);
-/* Adds the text of the tokens; marks are left out; broken bytes are repaired. */
+/*
+ * Adds the text of the tokens; marks and special tokens are left out; broken bytes are repaired
+ * (ours '?', foreign U+FFFD): tokens that end within a character end in one.  A foreign tokenizer
+ * may drop the first space: who streams decodes from the first token on, and holds back the last
+ * U+FFFD.
+ */
 void tokenizer_decode(struct text *text, const struct tokenizer *tokenizer, const uint32_t *tokens,
                       size_t count);
 

@@ -5,7 +5,10 @@
 #include "base/rng.h"
 #include "model/tokenizer.h"
 
+struct foreign;
+
 struct tokenizer {
+    struct foreign *foreign; /* owned; NULL: it is one of ours, as follows */
     size_t size, room;
     uint32_t *left, *right; /* [room] of each merge */
     uint32_t *slot;         /* [slots] hash table of merges by their pair; 0: free */

@@ -1,5 +1,7 @@
 #include "model/trunk.h"
 
+#include "model/lora.h"
+
 #include <assert.h>
 #include <math.h>
 #include <string.h>
@@ -63,6 +65,7 @@ void trunk_layout(struct trunk_work *work, const struct shape *s, size_t positio
     work->dgate = arena_take(arena, positions * s->ffn, sizeof(real));
     work->dup = arena_take(arena, positions * s->ffn, sizeof(real));
     work->dact = arena_take(arena, positions * s->ffn, sizeof(real));
+    work->dlora = arena_take(arena, 2 * positions * s->lora_rank, sizeof(real));
 }
 
 void trunk_prepare(struct trunk_work *work, const struct shape *shape)
@@ -309,11 +312,12 @@ static void mlp_backward(struct trunk_work *w, struct params *grads, const struc
     const real *m = w->m + at * d;
     memcpy(w->dmixed, w->dx, rows * d * sizeof(real));
     dropout_backward(w->dmixed, w->mask + (2 * at + w->positions_max) * d, rows * d, drop);
-    product_tn(grads->down + layer * d * f, w->dmixed, w->act + at * f, d, f, rows, 1);
+    trunk_matrix_backward(grads, w->dlora, params, s, MATRIX_DOWN, layer, w->dmixed,
+                          w->act + at * f, rows);
     product_nn(w->dact, w->dmixed, params->down + layer * d * f, rows, f, d, 0);
     kernels->swiglu_backward(w->dgate, w->dup, w->dact, w->gate + at * f, w->up + at * f, rows * f);
-    product_tn(grads->gate + layer * f * d, w->dgate, m, f, d, rows, 1);
-    product_tn(grads->up + layer * f * d, w->dup, m, f, d, rows, 1);
+    trunk_matrix_backward(grads, w->dlora, params, s, MATRIX_GATE, layer, w->dgate, m, rows);
+    trunk_matrix_backward(grads, w->dlora, params, s, MATRIX_UP, layer, w->dup, m, rows);
     product_nn(w->dn, w->dgate, params->gate + layer * f * d, rows, d, f, 0);
     product_nn(w->dn, w->dup, params->up + layer * f * d, rows, d, f, 1);
     kernels->rmsnorm_backward(w->dx, grads->mlp_norm + layer * d, w->dn, w->x_mid + at * d,
@@ -377,7 +381,8 @@ static void attention_block_backward(struct trunk_work *w, struct params *grads,
     const real *v = w->v + at * kv;
     memcpy(w->dn, w->dx, rows * d * sizeof(real));
     dropout_backward(w->dn, w->mask + 2 * at * d, rows * d, drop);
-    product_tn(grads->o + layer * d * wide, w->dn, w->mixed + at * wide, d, wide, rows, 1);
+    trunk_matrix_backward(grads, w->dlora, params, s, MATRIX_O, layer, w->dn, w->mixed + at * wide,
+                          rows);
     product_nn(w->dmixed, w->dn, params->o + layer * d * wide, rows, wide, d, 0);
     memset(w->dq, 0, rows * wide * sizeof(real));
     memset(w->dk, 0, rows * kv * sizeof(real));
@@ -393,9 +398,9 @@ static void attention_block_backward(struct trunk_work *w, struct params *grads,
         rope(w->dk, w, &run, s->kv_heads, -1);
     }
     shape_qkv_backward(w, grads, s, params, layer, rows, kernels);
-    product_tn(grads->q + layer * wide * d, w->dq, n, wide, d, rows, 1);
-    product_tn(grads->k + layer * kv * d, w->dk, n, kv, d, rows, 1);
-    product_tn(grads->v + layer * kv * d, w->dv, n, kv, d, rows, 1);
+    trunk_matrix_backward(grads, w->dlora, params, s, MATRIX_Q, layer, w->dq, n, rows);
+    trunk_matrix_backward(grads, w->dlora, params, s, MATRIX_K, layer, w->dk, n, rows);
+    trunk_matrix_backward(grads, w->dlora, params, s, MATRIX_V, layer, w->dv, n, rows);
     product_nn(w->dn, w->dq, params->q + layer * wide * d, rows, d, wide, 0);
     product_nn(w->dn, w->dk, params->k + layer * kv * d, rows, d, kv, 1);
     product_nn(w->dn, w->dv, params->v + layer * kv * d, rows, d, kv, 1);

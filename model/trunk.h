@@ -60,6 +60,7 @@ struct trunk_work {
     real *z, *z_inv;       /* [positions, dim], [positions] */
     unsigned char *mask;   /* [layers, 2, positions, dim] */
     real *dx, *dn, *dq, *dk, *dv, *dmixed, *dgate, *dup, *dact; /* scratch for backward */
+    real *dlora;                                                /* [2, positions, rank] */
 };
 
 void trunk_layout(struct trunk_work *work, const struct shape *shape, size_t positions_max,

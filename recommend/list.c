@@ -1,6 +1,9 @@
 #include "recommend/list.h"
 
+#include "recommend/experience.h"
+
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 static void work_layout(struct list_work *w, const struct snapshot *s, struct arena *arena)
@@ -22,8 +25,9 @@ bool list_work_open(struct list_work *w, const struct snapshot *s, size_t prompt
                     struct err *err)
 {
     struct arena ruler = {0};
+    size_t least = beam < EXPERIENCE_BEAM ? EXPERIENCE_BEAM : beam;
     *w = (struct list_work){
-        .rows_max = s->rows, .prompt_max = prompt_max, .beam_max = beam + LIST_RANKS_MAX};
+        .rows_max = s->rows, .prompt_max = prompt_max, .beam_max = least + LIST_RANKS_MAX};
     if (w->beam_max > DECODE_BEAM_MAX)
         w->beam_max = DECODE_BEAM_MAX;
     if (w->prompt_max > LIST_PROMPT_MAX)
@@ -54,25 +58,63 @@ void list_begin(struct list_work *w, const struct snapshot *s)
     list_skip(w->skip, s);
 }
 
-bool list_next(struct hit *next, struct hit *hits, size_t beam, struct decode_work *decode,
+/* What a name is chosen by: log p and what experience adds; with draws of Gumbel's distribution the
+ * largest is a draw from the softmax at that temperature. */
+static double worth(const struct policy *policy, struct hit hit, const struct list_draws *draws)
+{
+    const float *bias = policy->items.experience;
+    double score = (double)hit.score;
+    if (bias && hit.row < policy->items.count)
+        score += (double)bias[hit.row];
+    if (!draws)
+        return score;
+    return score / draws->temperature - log(-log(rng_uniform(draws->rng) + 1e-300) + 1e-300);
+}
+
+static bool choose(struct hit *next, const struct hit *hits, size_t found,
+                   const struct policy *policy, const uint32_t *listed, size_t count,
+                   const struct list_draws *draws)
+{
+    double best = -INFINITY;
+    bool any = false;
+    for (size_t i = 0; i < found; i++) {
+        if (list_holds(listed, count, hits[i].row))
+            continue;
+        double mine = worth(policy, hits[i], draws);
+        if (!any || mine > best) {
+            *next = hits[i];
+            best = mine;
+        }
+        any = true;
+    }
+    return any;
+}
+
+bool list_draw(struct hit *next, struct hit *hits, size_t beam, struct decode_work *decode,
                const struct policy *policy, const real *z, const struct trie_mask *mask,
-               const uint32_t *listed, size_t count)
+               const uint32_t *listed, size_t count, const struct list_draws *draws)
 {
     struct trie_mask left = *mask;
+    if (policy->items.experience && beam < EXPERIENCE_BEAM)
+        beam = EXPERIENCE_BEAM;
     size_t width = beam + count < decode->beam_max ? beam + count : decode->beam_max;
     left.listed_count = 0;
     for (int round = 0; round < 2; round++) {
         const struct legal_tiles legal = trie_legal(&left);
         size_t found = name_beam(hits, width, decode, policy, z, &legal);
-        for (size_t i = 0; i < found; i++)
-            if (!list_holds(listed, count, hits[i].row)) {
-                *next = hits[i];
-                return true;
-            }
+        if (choose(next, hits, found, policy, listed, count, draws))
+            return true;
         left.listed = listed; /* listed names alone: one beam more, without them */
         left.listed_count = count;
     }
     return false;
+}
+
+bool list_next(struct hit *next, struct hit *hits, size_t beam, struct decode_work *decode,
+               const struct policy *policy, const real *z, const struct trie_mask *mask,
+               const uint32_t *listed, size_t count)
+{
+    return list_draw(next, hits, beam, decode, policy, z, mask, listed, count, NULL);
 }
 
 size_t list_make(uint32_t *rows, size_t n, struct list_work *w, const struct snapshot *s,
@@ -102,8 +144,9 @@ size_t list_make(uint32_t *rows, size_t n, struct list_work *w, const struct sna
         struct hit next;
         w->input[count + k] = k ? rows[k - 1] : TOKEN + policy->marks + MARK_LIST;
         policy_forward_step(&w->policy, policy, &packed, w->input, k);
-        if (!list_next(&next, w->hits, beam, &w->decode, policy,
-                       w->policy.trunk.z + (count + k) * policy->shape.dim, &mask, rows, k))
+        if (!list_draw(&next, w->hits, beam, &w->decode, policy,
+                       w->policy.trunk.z + (count + k) * policy->shape.dim, &mask, rows, k,
+                       w->draws))
             return k;
         rows[k] = next.row;
         w->log_p[k] = next.score;

@@ -11,12 +11,15 @@
  * tiles' probability would go to its siblings, which nobody asked for (docs/QUALITY.md, Tries of
  * lists).
  *
+ * Where the version has experience (experience.h), a rank is the largest of log p + bias.
+ *
  * Threads   one list_work per thread.
  * Cost      the prompt once, then a position and a beam over the trie a rank.
  */
 #ifndef RECOMMEND_LIST_H
 #define RECOMMEND_LIST_H
 
+#include "base/rng.h"
 #include "recommend/snapshot.h"
 
 /* LIST_HISTORY_MAX: rows of a history before <list> in what a list is learnt from */
@@ -30,6 +33,12 @@ static inline bool list_holds(const uint32_t *rows, size_t count, uint32_t row)
     return false;
 }
 
+/* Ranks are drawn from softmax((log p + bias) / temperature) over the names of the beam. */
+struct list_draws {
+    struct rng *rng;
+    double temperature; /* above 0 */
+};
+
 struct list_work {
     size_t rows_max, prompt_max, beam_max;
     struct arena arena; /* owned; everything below lies in it */
@@ -39,7 +48,8 @@ struct list_work {
     uint32_t *allowed_before;
     uint32_t *input; /* [prompt_max + LIST_RANKS_MAX] */
     struct hit *hits;
-    float *log_p; /* [LIST_RANKS_MAX] of the ranks of the last list */
+    float *log_p; /* [LIST_RANKS_MAX] of the ranks of the last list, without experience */
+    const struct list_draws *draws; /* the caller's; NULL, as after opening: the best is taken */
 };
 
 /* beam: names looked at beyond those that are listed, 1 .. DECODE_BEAM_MAX. */
@@ -69,5 +79,9 @@ size_t list_make(uint32_t *rows, size_t n, struct list_work *work, const struct 
 bool list_next(struct hit *next, struct hit *hits, size_t beam, struct decode_work *decode,
                const struct policy *policy, const real *z, const struct trie_mask *mask,
                const uint32_t *listed, size_t count);
+/* The same, drawn; draws NULL: as list_next(). */
+bool list_draw(struct hit *next, struct hit *hits, size_t beam, struct decode_work *decode,
+               const struct policy *policy, const real *z, const struct trie_mask *mask,
+               const uint32_t *listed, size_t count, const struct list_draws *draws);
 
 #endif

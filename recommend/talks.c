@@ -97,7 +97,7 @@ static void layout(struct talks *t, size_t threads, struct arena *arena)
 /* Marks, attributes and what other models use for marks are no text. */
 static enum word_kind kind_of(const char *text, size_t size)
 {
-    if (size == 0 || (size > 3 && text[0] == '<' && text[1] == '|' && text[size - 1] == '>'))
+    if (size == 0 || (size > 3 && text[0] == '<' && text[size - 1] == '>'))
         return WORD_NONE;
     return strchr(".!?", text[size - 1]) ? WORD_ENDS : WORD_TEXT;
 }

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "data/catalogue.h"
 #include "model/checkpoint.h"
+#include "recommend/experience.h"
 
 #include <cblas.h>
 #include <dirent.h>
@@ -238,6 +239,13 @@ struct version *version_from(struct item_index *index, struct tokenizer *tokeniz
     return NULL;
 }
 
+void version_take_experience(struct version *version, float *experience)
+{
+    free(version->experience);
+    version->experience = experience;
+    version->policy.items.experience = experience;
+}
+
 static bool read_weights(struct fusion *fusion, const json_t *json, const char *path,
                          struct err *err)
 {
@@ -288,6 +296,10 @@ static bool read_version(struct version *version, const char *folder, size_t sca
 {
     char path[PATH_SIZE];
     const struct shape *shape = &version->policy.shape;
+    float *experience;
+    if (!experience_read(&experience, folder, shape->items, version->index->fingerprint, err))
+        return false;
+    version_take_experience(version, experience);
     if (!checkpoint_read(&version->policy.params, shape, folder, err) ||
         !read_fusion(version, folder, err) || !path_make(path, err, "%s/catalogue.faiss", folder))
         return false;
@@ -361,6 +373,7 @@ void version_drop(struct version *version)
     index_close(version->index);
     tokenizer_free(version->tokenizer);
     attributes_free(version->attributes);
+    free(version->experience);
     free(version->unseen);
     free(version->unseen_row);
     free(version->node);

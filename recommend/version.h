@@ -61,6 +61,7 @@ struct version {
     struct fusion search; /* of a query */
     struct newcomers newcomers;
     struct attributes *attributes; /* owned; NULL: it was not trained to give reasons */
+    float *experience;             /* owned [items], experience.h; NULL: none */
     uint64_t *unseen;              /* owned: a bit per row without training events */
     uint32_t *unseen_row;          /* owned [unseen_count] */
     size_t unseen_count;
@@ -97,6 +98,9 @@ void version_newcomer(real *vector, const struct version *version, const uint32_
                       const float *likeness, size_t count);
 /* Refreshes what is derived from params: the find vectors (training does so at each check). */
 void version_refresh(struct version *version);
+
+/* Lists are written with it from now on; it becomes the version's own.  NULL: without any. */
+void version_take_experience(struct version *version, float *experience);
 
 /* fusion.json, as version_open() reads it. */
 bool fusion_write(const struct version *version, const char *folder, struct err *err) MUST_CHECK;

@@ -111,7 +111,7 @@ static const struct wish_form *find_form(const struct wish_book *book, const cha
     return low < book->forms && strcmp(book->form[low].key, key) == 0 ? &book->form[low] : NULL;
 }
 
-static bool is_form(const struct wish_book *book, const char *fold)
+bool category_spelled(const struct wish_book *book, const char *fold)
 {
     char stem[FOLD_SIZE];
     stem_word(stem, fold);
@@ -263,14 +263,14 @@ void categories_mention(struct wish_work *w)
         size_t count = 0;
         if (all_free(w, i, 1) && w->book->forms) {
             count = long_form(&category, w, i);
-            if (!count && !is_form(w->book, w->word[i].fold))
+            if (!count && !category_spelled(w->book, w->word[i].fold))
                 count = long_near(&category, w, i);
-            enum word_class class = word_class_of(w->word[i].fold);
+            enum word_class class = word_class_of(w->book, w->word[i].fold);
             bool known =
                 (class != UNKNOWN && class < PEOPLE) || w->word[i].value >= 0 || w->word[i].rank;
             bool exact = false;
             if (!count && !known)
-                exact = is_form(w->book, w->word[i].fold);
+                exact = category_spelled(w->book, w->word[i].fold);
             if (!count && !known && (exact || (class == UNKNOWN && tries++ < FUZZY_MAX)))
                 count = categories_near(&category, w->book, w->word[i].fold) < 2;
         }

@@ -10,23 +10,7 @@
 
 #include <string.h>
 
-struct clause {
-    size_t first, last; /* words [first, last) */
-    bool negative;      /* holds for what follows */
-    bool plain;         /* the negation stands right before: "not the second" */
-    bool only;
-    enum say rel; /* SAY_LIKE, SAY_SEEN, SAY_UNWANTED (turned down) or SAY_NOTHING */
-    bool neutral, wants, film, verb, no, loves, again, undo, reset, fine, similar, turns_down, seen;
-    bool question;
-    size_t used; /* mentions that became wishes */
-};
-
-static bool is_sign(const struct wish_work *w, size_t at)
-{
-    return w->word[at].kind > WORD_NUMBER;
-}
-
-static bool is_subject(const struct wish_work *w, size_t at)
+bool is_subject(const struct wish_work *w, size_t at)
 {
     static const char *const words[] = {"i",  "ive", "id",   "ill", "im",  "we",
                                         "my", "you", "weve", "he",  "she", "our"};
@@ -87,9 +71,7 @@ static size_t clause_end(const struct wish_work *w, size_t at, size_t end)
     return end;
 }
 
-/* ---- what a clause has ---- */
-
-static bool has_word(const struct wish_work *w, const struct clause *c, const char *fold)
+bool has_word(const struct wish_work *w, const struct clause *c, const char *fold)
 {
     for (size_t i = c->first; i < c->last; i++)
         if (word_is(w, i, fold))
@@ -97,7 +79,7 @@ static bool has_word(const struct wish_work *w, const struct clause *c, const ch
     return false;
 }
 
-static void survey(struct clause *c, const struct wish_work *w)
+static void survey(struct clause *c, const struct wish_work *w, bool asks)
 {
     for (size_t i = c->first; i < c->last; i++) {
         const struct word *word = &w->word[i];
@@ -107,490 +89,28 @@ static void survey(struct clause *c, const struct wish_work *w)
         c->undo |= word->class == UNDO;
         c->reset |= word->class == RESET;
         c->fine |= word->class == FINE;
+        if (word->class == WANT && !c->wants)
+            c->want = i;
         c->wants |= word->class == WANT;
+        c->subject |= is_subject(w, i) && !word_is(w, i, "my") && !word_is(w, i, "our");
         c->film |= word->class == FILM;
     }
     c->undo |= has_word(w, c, "filter") || has_word(w, c, "filters");
     size_t at = c->first;
     while (at < c->last && (w->word[at].class == FILLER || is_sign(w, at)) &&
+           w->word[at].mention < 0 && !is_subject(w, at))
+        at++;
+    c->subject |= at < c->last && is_subject(w, at);
+    while (at < c->last && (w->word[at].class == FILLER || is_sign(w, at)) &&
            w->word[at].mention < 0)
         at++;
-    bool asks = c->last < w->words && w->text[w->word[c->last].from] == '?';
-    c->question =
-        at < c->last && w->word[at].mention < 0 &&
-        (w->word[at].class == ASK || (w->word[at].class == IS && asks && !word_is(w, at, "its")));
-}
-
-/* ---- a word, a mention ---- */
-
-/* "No, thanks": said to what was asked, and no negation. */
-static bool is_answer(const struct wish_work *w, const struct clause *c, size_t at)
-{
-    size_t next = at + 1;
-    return word_is(w, at, "no") && at == c->first &&
-           (next >= c->last || is_sign(w, next) || is_subject(w, next) ||
-            word_is(w, next, "thanks"));
-}
-
-static void hate(struct clause *c)
-{
-    c->rel = c->negative ? SAY_NOTHING : SAY_LIKE;
-    c->neutral |= c->negative;
-    c->negative = !c->negative;
-}
-
-static void take_word(struct clause *c, const struct wish_work *w, size_t at)
-{
-    const struct word *word = &w->word[at];
-    c->plain = false;
-    switch (word->class) {
-    case NO:
-        if (!is_answer(w, c, at))
-            c->negative = c->no = c->plain = true;
-        if (strncmp(word->fold, "instead", 7) == 0 || strcmp(word->fold, "rather") == 0)
-            c->rel = SAY_NOTHING;
-        break;
-    case NOT:
-        c->negative = c->plain = true;
-        break;
-    case ONLY:
-        c->only = !c->negative;
-        break;
-    case LOVE:
-        c->rel = SAY_LIKE;
-        c->loves = true;
-        break;
-    case LIKE:
-        c->rel = SAY_LIKE;
-        c->similar = true;
-        break;
-    case HATE:
-        hate(c);
-        break;
-    case SEEN:
-        if (c->rel == SAY_NOTHING || !c->similar)
-            c->rel = SAY_SEEN;
-        c->seen |= !c->negative && strcmp(word->fold, "know") != 0;
-        break;
-    case REMOVE:
-        c->rel = SAY_UNWANTED;
-        c->negative = !c->negative;
-        break;
-    case NEUTRAL:
-        c->neutral = true;
-        break;
-    case IS:
-    case HAVE:
-        c->verb = true;
-        break;
-    case EXCEPT:
-        c->negative = c->no = c->plain = true;
-        c->rel = SAY_NOTHING;
-        break;
-    case FILLER:
-    case FILM:
-    case MORE:
-        c->plain = c->negative;
-        break;
-    default:
-        break;
-    }
-}
-
-/* Behind a comma the negation goes on only if the list does: "no horror, war or romance". */
-static void take_comma(struct clause *c, const struct wish_work *w, size_t at)
-{
-    bool list = false;
-    for (size_t i = at + 1; i < c->last; i++) {
-        if (w->word[i].mention >= 0 || is_sign(w, i) || w->word[i].class == FILLER)
-            continue;
-        list = w->word[i].class == OTHER;
-        break;
-    }
-    bool items = at + 1 < c->last && w->word[at + 1].mention >= 0 &&
-                 w->mention[w->word[at + 1].mention].kind == MENTION_ITEMS;
-    if (!list && !items) {
-        c->negative = c->only = c->neutral = false;
-        c->rel = SAY_NOTHING;
-    }
-}
-
-static bool is_blocked(const struct clause *c)
-{
-    return c->question || (c->verb && !c->wants && !c->film && !c->negative && !c->loves);
-}
-
-static enum say say_items(const struct clause *c, const struct mention *m)
-{
-    if (c->again && c->rel != SAY_SEEN)
-        return c->negative ? SAY_UNLIKE : SAY_AGAIN;
-    switch (c->rel) {
-    case SAY_LIKE:
-        return c->negative ? SAY_UNLIKE : SAY_LIKE;
-    case SAY_SEEN:
-        return c->negative ? SAY_NOTHING : SAY_SEEN;
-    case SAY_UNWANTED:
-        return c->negative ? SAY_UNLIKE : SAY_NOTHING;
-    default:
-        if (m->except)
-            return SAY_NOTHING; /* what follows decides, or judge_mention() */
-        return c->negative && (m->kind == MENTION_ITEMS ? c->plain || c->no : c->plain)
-                   ? SAY_UNLIKE
-                   : SAY_NOTHING;
-    }
-}
-
-static void say_mention(struct clause *c, const struct wish_work *w, struct mention *m)
-{
-    (void)w;
-    m->framed = c->negative || c->neutral || c->rel != SAY_NOTHING || c->only;
-    switch (m->kind) {
-    case MENTION_CATEGORY:
-        if (c->rel == SAY_SEEN || is_blocked(c))
-            m->say = SAY_NOTHING;
-        else if (c->neutral)
-            m->say = SAY_FINE;
-        else
-            m->say = c->negative ? SAY_UNWANTED : c->only ? SAY_ONLY : SAY_WANTED;
-        break;
-    case MENTION_YEARS:
-        if (c->rel == SAY_SEEN || (is_blocked(c) && !m->relative))
-            m->say = SAY_NOTHING;
-        else if (c->neutral)
-            m->say = SAY_FINE;
-        else
-            m->say = c->negative ? SAY_UNWANTED : SAY_WANTED;
-        break;
-    case MENTION_COUNT:
-        m->say = c->rel == SAY_SEEN || is_blocked(c) ? SAY_NOTHING : SAY_WANTED;
-        break;
-    default:
-        m->say = c->question ? SAY_NOTHING : say_items(c, m);
-        break;
-    }
-    c->plain = false;
-}
-
-/* ---- verdicts behind ---- */
-
-static enum say verdict_of(enum word_class class, bool negative)
-{
-    switch (class) {
-    case GOOD:
-    case LOVE:
-        return negative ? SAY_UNLIKE : SAY_LIKE;
-    case BAD:
-    case HATE:
-        return negative ? SAY_NOTHING : SAY_UNLIKE;
-    case REMOVE:
-        return negative ? SAY_NOTHING : SAY_UNLIKE;
-    case SEEN:
-        return negative ? SAY_NOTHING : SAY_SEEN;
-    case FINE:
-        return negative ? SAY_UNLIKE : SAY_FINE;
-    case ONLY:
-        return SAY_ONLY;
-    default:
-        return SAY_NOTHING;
-    }
-}
-
-/* What the rest of the clause says of a mention; a further mention of another kind ends it. */
-static enum say verdict(const struct wish_work *w, const struct clause *c, const struct mention *m)
-{
-    bool negative = false;
-    for (size_t i = m->last; i < c->last; i++) {
-        const struct word *word = &w->word[i];
-        if (word->mention >= 0) {
-            const struct mention *other = &w->mention[word->mention];
-            if (other->kind != m->kind && other->kind != MENTION_PRONOUN && !other->dead)
-                return SAY_NOTHING;
-            continue;
-        }
-        if (is_sign(w, i) || !word->span)
-            continue;
-        if (word->class == NOT || word->class == NO)
-            negative = true;
-        enum say say = verdict_of(word->class, negative);
-        if (say != SAY_NOTHING)
-            return say;
-    }
-    return SAY_NOTHING;
-}
-
-static void judge_mention(const struct wish_work *w, const struct clause *c, struct mention *m)
-{
-    enum say say = c->question ? SAY_NOTHING : verdict(w, c, m);
-    if (m->kind == MENTION_CATEGORY) {
-        if (say == SAY_ONLY && m->say != SAY_UNWANTED)
-            m->say = SAY_ONLY;
-        if (m->framed || say == SAY_NOTHING || say == SAY_ONLY)
-            return;
-        m->say = say == SAY_UNLIKE                         ? SAY_UNWANTED
-                 : say == SAY_FINE                         ? SAY_FINE
-                 : say == SAY_LIKE && !c->verb             ? SAY_WANTED
-                 : say == SAY_LIKE && m->first == c->first ? SAY_WANTED
-                                                           : m->say;
-    } else if ((m->kind == MENTION_ITEMS || m->kind == MENTION_PRONOUN) && m->say == SAY_NOTHING &&
-               !m->framed && say != SAY_ONLY && say != SAY_FINE) {
-        bool that = m->kind == MENTION_PRONOUN && !has_word(w, c, "was") && !has_word(w, c, "were");
-        if (!that || say == SAY_SEEN)
-            m->say = say;
-        if (m->except && m->say == SAY_NOTHING && !c->question)
-            m->say = SAY_UNLIKE;
-    } else if (m->kind == MENTION_YEARS && !m->framed && say == SAY_UNLIKE && !m->relative) {
-        m->say = SAY_UNWANTED;
-    } else if (m->kind == MENTION_YEARS && !m->framed && say == SAY_FINE) {
-        m->say = SAY_FINE;
-    }
-}
-
-/* ---- wishes ---- */
-
-static void put_rows(struct wish_work *w, const struct mention *m, enum wish_kind kind,
-                     const uint32_t *rows, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        struct wish wish = {.kind = kind, .row = rows[i]};
-        wish_put(w, &wish, m->first, m->last);
-    }
-}
-
-/* All that was shown but the rows of the mention. */
-static size_t others(uint32_t rows[WISH_SHOWN_MAX], const struct wish_work *w,
-                     const struct mention *m)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < w->shown_count && count < WISH_SHOWN_MAX; i++) {
-        bool named = false;
-        for (size_t k = 0; k < m->row_count; k++)
-            named = named || w->row[m->row_first + k] == w->shown[i];
-        if (!named)
-            rows[count++] = w->shown[i];
-    }
-    return count;
-}
-
-static size_t rows_of(uint32_t rows[WISH_SHOWN_MAX], const struct wish_work *w,
-                      const struct mention *m)
-{
-    size_t count = 0;
-    if (m->kind == MENTION_ITEMS && m->except && m->say != SAY_UNLIKE)
-        return others(rows, w, m);
-    if (m->kind == MENTION_ITEMS) {
-        for (; count < m->row_count && count < WISH_SHOWN_MAX; count++)
-            rows[count] = w->row[m->row_first + count];
-        return count;
-    }
-    if (w->it_count) {
-        memcpy(rows, w->it, w->it_count * sizeof *rows);
-        return w->it_count;
-    }
-    count = m->plural || w->shown_count == 1 ? w->shown_count : w->shown_count > 0;
-    if (count > WISH_SHOWN_MAX)
-        count = WISH_SHOWN_MAX;
-    if (count)
-        memcpy(rows, w->shown, count * sizeof *rows);
-    return count;
-}
-
-static void put_items(struct wish_work *w, const struct mention *m)
-{
-    static const enum wish_kind kinds[] = {[SAY_LIKE] = WISH_LIKE,
-                                           [SAY_UNLIKE] = WISH_UNLIKE,
-                                           [SAY_SEEN] = WISH_SEEN,
-                                           [SAY_AGAIN] = WISH_AGAIN};
-    uint32_t rows[WISH_SHOWN_MAX];
-    size_t count = rows_of(rows, w, m);
-    if (m->say < SAY_LIKE)
-        return;
-    if (count == 0)
-        wish_unclear(w, WHY_WHICH, m->first, m->last);
-    put_rows(w, m, kinds[m->say], rows, count);
-}
-
-static void put_years(struct wish_work *w, const struct mention *m)
-{
-    struct wish wish = {.kind = WISH_YEARS, .row = NO_ITEM, .from = m->from, .to = m->to};
-    if (m->say == SAY_NOTHING)
-        return;
-    if (w->book->newest == 0 || m->from < 0) {
-        wish_unclear(w, w->book->newest ? WHY_WHICH : WHY_YEARS, m->first, m->last);
-        return;
-    }
-    if (m->say == SAY_FINE) {
-        wish_forget_years(w);
-        return;
-    }
-    if (m->say == SAY_UNWANTED && m->bare_year) {
-        wish.kind = WISH_NOT_YEARS;
-    } else if (m->say == SAY_UNWANTED) {
-        wish.from = m->from == YEAR_FIRST ? m->to + 1 : YEAR_FIRST;
-        wish.to = m->from == YEAR_FIRST ? YEAR_LAST : m->from - 1;
-    }
-    wish_put(w, &wish, m->first, m->last);
-}
-
-static void put_category(struct wish_work *w, const struct mention *m, uint32_t group)
-{
-    struct wish wish = {.row = NO_ITEM, .category = m->category, .group = group};
-    if (m->say == SAY_FINE)
-        wish_forget_category(w, m->category);
-    wish.kind = m->say == SAY_ONLY       ? WISH_ONLY
-                : m->say == SAY_UNWANTED ? WISH_UNWANTED
-                                         : WISH_WANTED;
-    if (m->say == SAY_ONLY || m->say == SAY_UNWANTED || m->say == SAY_WANTED)
-        wish_put(w, &wish, m->first, m->last);
-}
-
-static void put_count(struct wish_work *w, const struct mention *m)
-{
-    struct wish wish = {.kind = WISH_COUNT, .row = NO_ITEM, .count = m->count};
-    if (m->say != SAY_WANTED)
-        return;
-    if (m->count > WISH_COUNT_MAX)
-        wish_unclear(w, WHY_COUNT, m->first, m->last);
-    else
-        wish_put(w, &wish, m->first, m->last);
-}
-
-/* Alternatives: "thrillers or mysteries", "dramas, comedies"; both: "romantic comedy". */
-static bool are_alternatives(const struct wish_work *w, const struct mention *a,
-                             const struct mention *b)
-{
-    for (size_t i = a->last; i < b->first; i++)
-        if (w->word[i].kind == WORD_COMMA || word_is(w, i, "or") ||
-            (word_is(w, i, "and") && (a->plural || b->plural)))
-            return true;
-    return false;
-}
-
-/* ---- what nothing in the catalogue says ---- */
-
-static bool is_content(const struct wish_work *w, size_t at)
-{
-    const struct word *word = &w->word[at];
-    if (is_sign(w, at))
-        return false;
-    if (word->mention >= 0)
-        return w->mention[word->mention].dead && !word->used &&
-               w->mention[word->mention].kind == MENTION_CATEGORY;
-    return word->class == UNKNOWN ? word->kind == WORD_TEXT && word->value < 0 && !word->rank
-                                  : word->class >= PEOPLE;
-}
-
-static bool leads(const struct wish_work *w, size_t at)
-{
-    static const char *const words[] = {
-        "with",  "without", "in",     "on", "by",     "for",  "from",   "under",  "over", "about",
-        "set",   "not",     "too",    "so", "less",   "more", "no",     "highly", "a",    "the",
-        "based", "than",    "very",   "as", "of",     "to",   "an",     "good",   "any",  "or",
-        "least", "well",    "little", "at", "during", "and",  "before", "after"};
-    if (at >= w->words || w->word[at].mention >= 0 || is_sign(w, at))
-        return false;
-    for (size_t i = 0; i < COUNT(words); i++)
-        if (word_is(w, at, words[i]))
-            return true;
-    return w->word[at].class == ABOUT || w->word[at].value >= 0 || w->word[at].class == FILLER;
-}
-
-static enum wish_why reason_of(const struct wish_work *w, size_t first, size_t last)
-{
-    static const enum wish_why whys[] = {WHY_PEOPLE, WHY_LENGTH, WHY_LANGUAGE,
-                                         WHY_RATING, WHY_PLACE,  WHY_OTHER};
-    bool person = false;
-    for (size_t i = first; i < last; i++)
-        if (w->word[i].class >= PEOPLE && w->word[i].class <= PLACE)
-            return whys[w->word[i].class - PEOPLE];
-    for (size_t i = first; i < last; i++) {
-        bool capital = w->word[i].capital && w->word[i].class == UNKNOWN;
-        bool by = i > 0 && (word_is(w, i - 1, "with") || word_is(w, i - 1, "by"));
-        person = person || (capital && (by || (i > first && w->word[i - 1].capital)));
-    }
-    return person ? WHY_PEOPLE : WHY_OTHER;
-}
-
-/* A phrase of content words from `at`, with the small words that lead to it; returns its end. */
-static size_t report_phrase(struct wish_work *w, const struct clause *c, size_t at)
-{
-    size_t first = at;
-    size_t end = at + 1;
-    for (size_t i = end; i < c->last; i++) {
-        if (is_content(w, i))
-            end = i + 1;
-        else if (!leads(w, i) || i > end + 2)
-            break;
-    }
-    while (first > c->first && leads(w, first - 1))
-        first--;
-    while (first < at && (word_is(w, first, "and") || word_is(w, first, "please") ||
-                          word_is(w, first, "or") || word_is(w, first, "the")))
-        first++;
-    wish_unclear(w, reason_of(w, first, end), first, end);
-    return end;
-}
-
-/* What follows "about" or "set in" is a subject, whatever it mentions. */
-static void swallow_subjects(struct wish_work *w, const struct clause *c)
-{
-    for (size_t i = c->first; i < c->last; i++) {
-        const struct word *word = &w->word[i];
-        bool time = word->class == BEFORE || word->class == AFTER;
-        if (word->mention >= 0 && word_is(w, w->mention[word->mention].last, "by") &&
-            w->mention[word->mention].kind == MENTION_CATEGORY)
-            w->mention[word->mention].dead = true; /* music by ... */
-        if (word->mention >= 0 || is_sign(w, i) || (word->class != ABOUT && !time))
-            continue;
-        for (size_t k = i + 1; k < c->last && !is_sign(w, k) && w->word[k].class != BUT; k++)
-            if (w->word[k].mention >= 0) {
-                struct mention *m = &w->mention[w->word[k].mention];
-                if (m->kind == MENTION_YEARS)
-                    break;
-                if (m->kind == MENTION_CATEGORY || m->ranked || m->kind == MENTION_COUNT)
-                    m->dead = true;
-            }
-    }
-}
-
-static bool reports(const struct wish_work *w, const struct clause *c)
-{
-    if (c->question || c->seen || c->neutral || c->undo || c->rel == SAY_SEEN)
-        return false;
-    size_t at = c->first;
-    while (at < c->last && (is_sign(w, at) || w->word[at].class == OTHER ||
-                            w->word[at].class == BUT || word_is(w, at, "maybe")))
-        at++;
-    bool led =
-        at < c->last && (w->word[at].class == ABOUT || word_is(w, at, "with") ||
-                         word_is(w, at, "in") || word_is(w, at, "by") || word_is(w, at, "under") ||
-                         word_is(w, at, "for") || word_is(w, at, "a") || word_is(w, at, "an") ||
-                         word_is(w, at, "any") || word_is(w, at, "some"));
-    bool topic = false;
-    for (size_t i = c->first; i < c->last; i++)
-        topic = topic || (w->word[i].mention < 0 && w->word[i].class >= PEOPLE);
-    if (c->verb && !c->wants && !c->film && !c->no && !(c->negative && topic))
-        return false;
-    return c->wants || c->no || c->only || c->film || led || topic || c->used || c->loves ||
-           c->negative;
-}
-
-static bool is_negated_verb(const struct wish_work *w, const struct clause *c)
-{
-    for (size_t i = c->first; i < c->last; i++)
-        if (w->word[i].class == NOT && strncmp(w->word[i].fold, "not", 3) != 0)
-            return true;
-    return false;
-}
-
-static void report(struct wish_work *w, const struct clause *c)
-{
-    bool topic_only = is_negated_verb(w, c) && !c->wants && !c->loves && c->rel == SAY_NOTHING;
-    if (!reports(w, c))
-        return;
-    for (size_t i = c->first; i < c->last;) {
-        bool content = is_content(w, i) && (!topic_only || w->word[i].class >= PEOPLE);
-        i = content ? report_phrase(w, c, i) : i + 1;
-    }
+    if (at < c->last && w->word[at].mention >= 0)
+        c->subject |= w->mention[w->word[at].mention].kind == MENTION_PRONOUN;
+    if (at < c->last && w->word[at].mention < 0 && w->word[at].class == IS)
+        c->subject |= strncmp(w->word[at].fold, "th", 2) == 0 || word_is(w, at, "its");
+    c->question = at < c->last && w->word[at].mention < 0 &&
+                  (w->word[at].class == ASK || (w->word[at].class == SEEN && asks) ||
+                   (w->word[at].class == IS && asks && !word_is(w, at, "its")));
 }
 
 /* ---- one clause ---- */
@@ -652,42 +172,6 @@ static void take_back(struct wish_work *w, const struct clause *c)
         wish_forget(w, NULL);
 }
 
-static void remember(struct wish_work *w, const struct mention *m)
-{
-    uint32_t rows[WISH_SHOWN_MAX];
-    if (m->kind != MENTION_ITEMS || m->dead)
-        return;
-    size_t count = rows_of(rows, w, m);
-    if (count == 0)
-        return;
-    memcpy(w->it, rows, count * sizeof *rows);
-    w->it_count = count;
-}
-
-static void put_mentions(struct wish_work *w, struct clause *c)
-{
-    const struct mention *last = NULL;
-    for (size_t i = 0; i < w->mentions; i++) {
-        struct mention *m = &w->mention[i];
-        if (m->first < c->first || m->first >= c->last || m->dead)
-            continue;
-        if (m->kind == MENTION_CATEGORY) {
-            if (!last || last->say != m->say || !are_alternatives(w, last, m))
-                w->groups++;
-            put_category(w, m, w->groups);
-            last = m;
-        } else if (m->kind == MENTION_YEARS) {
-            put_years(w, m);
-        } else if (m->kind == MENTION_COUNT) {
-            put_count(w, m);
-        } else {
-            put_items(w, m);
-            remember(w, m);
-        }
-        c->used += m->say != SAY_NOTHING && m->say < SAY_SEEN;
-    }
-}
-
 static bool by_first(const struct wish_work *w, size_t at, const struct mention **m)
 {
     *m = w->word[at].mention >= 0 ? &w->mention[w->word[at].mention] : NULL;
@@ -702,11 +186,12 @@ static void most_of_them(struct wish_work *w, const struct clause *c)
             wish_unclear(w, WHY_WHICH, i, i + w->word[i].span);
 }
 
-static void read_clause(struct wish_work *w, size_t first, size_t last)
+static void read_clause(struct wish_work *w, size_t first, size_t last, bool asks)
 {
-    struct clause c = {.first = first, .last = last, .rel = SAY_NOTHING};
+    struct clause c = {
+        .first = first, .last = last, .rel = SAY_NOTHING, .after_seen = w->seen_before};
     bool except = false;
-    survey(&c, w);
+    survey(&c, w, asks);
     swallow_subjects(w, &c);
     if (c.reset) {
         wish_forget_all(w);
@@ -744,6 +229,7 @@ static void read_clause(struct wish_work *w, size_t first, size_t last)
     put_mentions(w, &c);
     implied(w, &c);
     report(w, &c);
+    w->seen_before = c.seen;
 }
 
 void clauses_read(struct wish_work *w)
@@ -752,9 +238,11 @@ void clauses_read(struct wish_work *w)
         size_t end = at;
         while (end < w->words && (w->word[end].kind != WORD_STOP || w->word[end].mention >= 0))
             end++;
+        w->seen_before = false;
+        bool asks = end < w->words && w->text[w->word[end].from] == '?';
         while (at < end) {
             size_t stop = clause_end(w, at, end);
-            read_clause(w, at, stop);
+            read_clause(w, at, stop, asks);
             at = stop;
             if (at < end && w->word[at].mention < 0 &&
                 (is_sign(w, at) || word_is(w, at, "and") || w->word[at].class == BUT))

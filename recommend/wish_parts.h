@@ -2,10 +2,11 @@
  * wish_parts.h: the insides of wishes.h, between its files.
  *
  *     bytes ─► words (wish_words.c) ─► classes by the lexicon (wish_lexicon.c)
- *           ─► mentions: categories (wish_categories.c), titles and ranks (wish_items.c),
- *              years (wish_years.c), counts (wish_items.c)
- *           ─► clauses: what is said of each mention (wish_clauses.c)
- *           ─► wishes (wishes.c)
+ *           ─► mentions: titles (wish_titles.c), categories (wish_categories.c), years
+ *              (wish_years.c), ranks, pronouns, counts (wish_ranks.c)
+ *           ─► clauses (wish_clauses.c): what is said of each mention (wish_verdicts.c), as wishes
+ *              (wish_put.c); what nothing says (wish_report.c)
+ *           ─► wishes among earlier ones (wishes.c) ─► mask (wish_mask.c), JSON, words (wish_say.c)
  */
 #ifndef RECOMMEND_WISH_PARTS_H
 #define RECOMMEND_WISH_PARTS_H
@@ -157,7 +158,8 @@ struct wish_book {
     const struct titles *titles;
     struct wish_form *form; /* owned [forms] by key */
     size_t forms;
-    int newest; /* year; 0: the catalogue has none */
+    uint16_t *phrase; /* owned [PHRASES_COUNT] places in PHRASES, by words */
+    int newest;       /* year; 0: the catalogue has none */
 };
 
 struct wish_work {
@@ -175,6 +177,7 @@ struct wish_work {
     size_t shown_count;
     struct wishes *out;
     uint32_t turn, groups;
+    bool seen_before;            /* the clause before this one said what was seen */
     uint32_t it[WISH_SHOWN_MAX]; /* [it_count] what "it" is: the items named last */
     size_t it_count;
     const uint64_t *undo;
@@ -184,6 +187,23 @@ struct wish_work {
         uint32_t turn, times;
     } said[2 * WISHES_MAX]; /* [said_count] for ids */
     size_t said_count;
+};
+
+/* A part of a sentence that one negation, one verb holds for; wish_clauses.c says where it ends. */
+struct clause {
+    size_t first, last; /* words [first, last) */
+    bool negative;      /* holds for what follows */
+    bool plain;         /* the negation stands right before: "not the second" */
+    bool only;
+    enum say rel; /* SAY_LIKE, SAY_SEEN, SAY_UNWANTED (turned down) or SAY_NOTHING */
+    bool neutral, wants, film, verb, no, loves, again, undo, reset, fine, similar, turns_down, seen;
+    bool question;
+    bool after_seen; /* "I have seen A, but not B" */
+    bool subject;    /* somebody does something */
+    bool negates;    /* a verb: don't, haven't */
+    bool content;    /* before a mention, and by somebody: "I find war in films ..." */
+    size_t want;     /* word behind the first wish */
+    size_t used;     /* mentions that became wishes */
 };
 
 /* wish_words.c */
@@ -199,8 +219,9 @@ static inline bool word_is(const struct wish_work *w, size_t at, const char *fol
 {
     return at < w->words && strcmp(w->word[at].fold, fold) == 0;
 }
-bool word_known(const char *fold); /* the lexicon has it as a phrase of one word */
-enum word_class word_class_of(const char *fold);
+/* The class of a word alone. */
+enum word_class word_class_of(const struct wish_book *book, const char *fold);
+bool phrases_open(struct wish_book *book, struct err *err);
 
 /* The class at a word, of a phrase that it may stand within; UNKNOWN behind the end. */
 enum word_class class_at(const struct wish_work *w, size_t at);
@@ -208,10 +229,15 @@ enum word_class class_at(const struct wish_work *w, size_t at);
 /* wish_categories.c */
 bool categories_open(struct wish_book *book, struct err *err);
 void categories_mention(struct wish_work *w);
+/* Whether a word is a category, without a slip. */
+bool category_spelled(const struct wish_book *book, const char *fold);
+/* The category of one word: 0 as it is spelled, 1 with a slip, 2 none. */
 size_t categories_near(uint32_t *category, const struct wish_book *book, const char *fold);
 
-/* wish_items.c */
+/* wish_titles.c */
 void titles_mention(struct wish_work *w);
+
+/* wish_ranks.c */
 void items_mention(struct wish_work *w);
 void counts_mention(struct wish_work *w);
 
@@ -221,6 +247,28 @@ void relatives_mention(struct wish_work *w); /* once ranks and titles are known 
 
 /* wish_clauses.c */
 void clauses_read(struct wish_work *w);
+bool is_subject(const struct wish_work *w, size_t at); /* I, we, my ... */
+bool has_word(const struct wish_work *w, const struct clause *c, const char *fold);
+static inline bool is_sign(const struct wish_work *w, size_t at)
+{
+    return w->word[at].kind > WORD_NUMBER;
+}
+
+/* wish_verdicts.c: what a clause says of a mention: a word, a comma and a mention from left to
+ * right, then what stands behind each mention. */
+void take_word(struct clause *c, const struct wish_work *w, size_t at);
+void take_comma(struct clause *c, const struct wish_work *w, size_t at);
+void say_mention(struct clause *c, const struct wish_work *w, struct mention *m);
+void judge_mention(const struct wish_work *w, const struct clause *c, struct mention *m);
+
+/* wish_report.c */
+bool is_content(const struct wish_work *w, size_t at);
+void swallow_subjects(struct wish_work *w, const struct clause *c);
+void report(struct wish_work *w, const struct clause *c);
+
+/* wish_put.c */
+void put_mentions(struct wish_work *w, struct clause *c);
+void put_items(struct wish_work *w, const struct mention *m);
 
 /* wishes.c */
 struct mention *mention_add(struct wish_work *w, enum mention_kind kind, size_t first, size_t last);

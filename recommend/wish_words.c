@@ -180,7 +180,9 @@ static size_t read_one(struct wish_work *w, size_t at)
     bool space_before = at == 0 || w->text[at - 1] == ' ';
     if (code == '.' || code == '!' || code == '?' || code == ';' || code == '\n' ||
         code == 0x2026) {
-        if (!(code == '.' && digit_before && digit_after))
+        bool inside = code == ';' && at > 0 && isalpha((unsigned char)w->text[at - 1]) &&
+                      isalpha((unsigned char)w->text[end]); /* haven;t */
+        if (!(code == '.' && digit_before && digit_after) && !inside)
             add_word(w, at, end, WORD_STOP);
     } else if (code == ',' || code == ':' || code == '(' || code == ')' || code == 0x2014) {
         add_word(w, at, end, WORD_COMMA);
@@ -283,17 +285,49 @@ static size_t phrase_length(const struct wish_work *w, size_t at, const char *wo
     return count;
 }
 
-bool word_known(const char *fold)
+static int compare_phrases(const void *a, const void *b)
 {
-    return word_class_of(fold) != UNKNOWN;
+    return strcmp(PHRASES[*(const uint16_t *)a].words, PHRASES[*(const uint16_t *)b].words);
 }
 
-enum word_class word_class_of(const char *fold)
+bool phrases_open(struct wish_book *book, struct err *err)
 {
+    book->phrase = calloc(PHRASES_COUNT, sizeof *book->phrase);
+    if (!book->phrase)
+        return err_set(err, ERR_SYSTEM, "no memory for %zu phrases", PHRASES_COUNT);
     for (size_t p = 0; p < PHRASES_COUNT; p++)
-        if (PHRASES[p].words[0] == fold[0] && strcmp(PHRASES[p].words, fold) == 0)
-            return PHRASES[p].class;
-    return UNKNOWN;
+        book->phrase[p] = (uint16_t)p;
+    qsort(book->phrase, PHRASES_COUNT, sizeof *book->phrase, compare_phrases);
+    return true;
+}
+
+/* The first phrase that is not before this word: those that begin with the word lie together. */
+static size_t first_phrase(const struct wish_book *book, const char *fold)
+{
+    size_t low = 0;
+    size_t high = PHRASES_COUNT;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strcmp(PHRASES[book->phrase[middle]].words, fold) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool begins_with_word(const struct phrase *phrase, const char *fold)
+{
+    size_t size = strlen(fold);
+    return strncmp(phrase->words, fold, size) == 0 &&
+           (phrase->words[size] == 0 || phrase->words[size] == ' ');
+}
+
+enum word_class word_class_of(const struct wish_book *book, const char *fold)
+{
+    size_t at = first_phrase(book, fold);
+    bool there = at < PHRASES_COUNT && strcmp(PHRASES[book->phrase[at]].words, fold) == 0;
+    return there ? PHRASES[book->phrase[at]].class : UNKNOWN;
 }
 
 /* Whether the lexicon has the word within a phrase. */
@@ -336,10 +370,9 @@ static void mend_word(struct word *word)
 
 static bool is_spelled(const struct wish_work *w, const struct word *word)
 {
-    uint32_t category;
-    return word->kind != WORD_TEXT || word->mention >= 0 || is_in_phrase(word->fold) ||
-           word->value >= 0 || word->rank || isdigit((unsigned char)word->fold[0]) ||
-           categories_near(&category, w->book, word->fold) == 0;
+    return word->kind != WORD_TEXT || word->mention >= 0 ||
+           word_class_of(w->book, word->fold) != UNKNOWN || word->value >= 0 || word->rank ||
+           isdigit((unsigned char)word->fold[0]) || category_spelled(w->book, word->fold);
 }
 
 void words_mend(struct wish_work *w)
@@ -352,7 +385,7 @@ void words_mend(struct wish_work *w)
         if (tries++ == FUZZY_MAX)
             return;
         uint32_t category;
-        if (categories_near(&category, w->book, word->fold) > 1)
+        if (!is_in_phrase(word->fold) && categories_near(&category, w->book, word->fold) > 1)
             mend_word(word);
     }
 }
@@ -366,13 +399,12 @@ void words_classify(struct wish_work *w)
             i++;
             continue;
         }
-        for (size_t p = 0; p < PHRASES_COUNT; p++) {
-            if (PHRASES[p].words[0] != word->fold[0])
-                continue;
-            size_t count = phrase_length(w, i, PHRASES[p].words);
+        for (size_t p = first_phrase(w->book, word->fold);
+             p < PHRASES_COUNT && begins_with_word(&PHRASES[w->book->phrase[p]], word->fold); p++) {
+            size_t count = phrase_length(w, i, PHRASES[w->book->phrase[p]].words);
             if (count > best) {
                 best = count;
-                word->class = PHRASES[p].class;
+                word->class = PHRASES[w->book->phrase[p]].class;
             }
         }
         for (size_t k = 1; k < best; k++) {

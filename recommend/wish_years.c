@@ -17,7 +17,7 @@ static bool is_free(const struct wish_work *w, size_t at)
 }
 
 /* "90s", "1990s", "nineties"; 0: none. */
-static int decade_of(const struct word *word)
+static int decade_of(const struct wish_work *w, const struct word *word)
 {
     static const char *const names[] = {"twenties", "thirties",  "forties",  "fifties",
                                         "sixties",  "seventies", "eighties", "nineties"};
@@ -33,8 +33,8 @@ static int decade_of(const struct word *word)
         return 2000;
     for (size_t i = 0; i < COUNT(names); i++)
         if (strcmp(fold, names[i]) == 0 ||
-            (!word_known(fold) && fold[0] == names[i][0] && fold[1] == names[i][1] &&
-             word_distance(fold, names[i], 1) <= 1))
+            (word_class_of(w->book, fold) == UNKNOWN && fold[0] == names[i][0] &&
+             fold[1] == names[i][1] && word_distance(fold, names[i], 1) <= 1))
             return 1920 + 10 * (int)i;
     return 0;
 }
@@ -118,7 +118,7 @@ static size_t read_period(struct period *p, const struct wish_work *w, size_t at
         i++;
     if (!is_free(w, i))
         return at;
-    int decade = decade_of(&w->word[i]);
+    int decade = decade_of(w, &w->word[i]);
     int year = decade ? 0 : year_of(w, &w->word[i]);
     if (!decade && !year)
         return at;
@@ -256,6 +256,13 @@ static struct mention *items_after(struct wish_work *w, size_t at)
     return NULL;
 }
 
+static void use_up(struct wish_work *w, struct mention *items)
+{
+    items->dead = true;
+    for (size_t i = items->first; i < items->last; i++)
+        w->word[i].used = true;
+}
+
 static void relative(struct wish_work *w, size_t at, size_t end, bool older)
 {
     int years[WISH_SHOWN_MAX];
@@ -277,7 +284,7 @@ static void relative(struct wish_work *w, size_t at, size_t end, bool older)
     else
         p.from = years[items && !those ? known - 1 : known / 2] + 1;
     if (items)
-        items->dead = true;
+        use_up(w, items);
     mention_period(w, at, items ? end : last, p, false);
     w->mention[w->mentions - 1].relative = true;
 }
@@ -290,7 +297,7 @@ static void same(struct wish_work *w, size_t at, size_t end, int width)
     size_t known = named ? years_of(years, w, w->row + items->row_first, items->row_count)
                          : years_of(years, w, w->shown, w->shown_count < 1 ? 0 : 1);
     if (items)
-        items->dead = true;
+        use_up(w, items);
     if (known)
         mention_period(
             w, at, end,
@@ -305,6 +312,10 @@ void relatives_mention(struct wish_work *w)
         int newest = w->book->newest;
         if (word->mention >= 0 || !word->span || w->mentions == MENTIONS_MAX)
             continue;
+        bool noun = end < w->words && w->word[end].class == UNKNOWN && w->word[end].mention < 0 &&
+                    w->word[end].kind == WORD_TEXT && w->word[end].capital;
+        if (noun && word->span == 1)
+            continue; /* "the latest Batman" */
         if (word->class == OLDER || word->class == TOO_NEW)
             relative(w, i, end, true);
         else if (word->class == NEWER || word->class == TOO_OLD)

@@ -31,7 +31,7 @@ struct wish_book *wish_book_open(const struct snapshot *snapshot, const struct t
     for (size_t r = 0; r < snapshot->rows && r < titles_rows(titles); r++)
         if (titles_year(titles, (uint32_t)r) > book->newest)
             book->newest = titles_year(titles, (uint32_t)r);
-    if (categories_open(book, err))
+    if (phrases_open(book, err) && categories_open(book, err))
         return book;
     wish_book_free(book);
     return NULL;
@@ -42,6 +42,7 @@ void wish_book_free(struct wish_book *book)
     if (!book)
         return;
     free(book->form);
+    free(book->phrase);
     free(book);
 }
 
@@ -331,11 +332,26 @@ static bool same_list(const struct wish_turn *a, const struct wish_turn *b)
             memcmp(a->shown, b->shown, a->shown_count * sizeof *a->shown) == 0);
 }
 
+/* The first of the newest messages that are within the bounds. */
+static size_t first_turn(const struct wish_turn *turns, size_t count)
+{
+    size_t bytes = 0;
+    size_t first = count;
+    while (first > 0 && count - first < WISH_TURNS_MAX) {
+        size_t size = turns[first - 1].size;
+        bytes += size < WISH_BYTES ? size : WISH_BYTES;
+        if (bytes > WISH_DIALOGUE_BYTES)
+            break;
+        first--;
+    }
+    return first;
+}
+
 void wishes_read(struct wishes *wishes, struct wish_work *work, const struct wish_book *book,
                  const struct wish_turn *turns, size_t count, const uint64_t *undo,
                  size_t undo_count)
 {
-    size_t first = count > WISH_TURNS_MAX ? count - WISH_TURNS_MAX : 0;
+    size_t first = first_turn(turns, count);
     wishes->count = wishes->unclear_count = 0;
     work->book = book;
     work->out = wishes;

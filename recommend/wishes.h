@@ -27,8 +27,9 @@
 enum {
     WISHES_MAX = 192,
     UNCLEAR_MAX = 16,
-    WISH_BYTES = 8192,   /* of a message that are read: its first */
-    WISH_TURNS_MAX = 64, /* messages that are read: the newest */
+    WISH_BYTES = 8192,           /* of a message that are read: its first */
+    WISH_TURNS_MAX = 64,         /* messages that are read: the newest ... */
+    WISH_DIALOGUE_BYTES = 65536, /* ... and no more than so many bytes of them */
     WISH_TEXT = 128,     /* bytes of the words that a wish came from, the final 0 included */
     WISH_COUNT_MAX = 50, /* ranks that can be wished for */
     WISH_SHOWN_MAX = 64  /* ranks of a shown list that can be referred to */

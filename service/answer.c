@@ -16,30 +16,53 @@ enum { SHOWN_BY_TURNS_MAX = 512, HISTORY_SYMBOLS = 20 };
 
 /* ---- desks ---- */
 
+/* What is read from the whole catalogue. */
+static bool read_names(struct desk *desk, struct service *service, struct snapshot *snapshot,
+                       struct err *err)
+{
+    double start_s = clock_s();
+    struct titles *titles = titles_open(snapshot, service->store, err);
+    struct wish_book *book = titles ? wish_book_open(snapshot, titles, err) : NULL;
+    desk->read_at_s = clock_s();
+    desk->read_took_s = desk->read_at_s - start_s;
+    if (!book) {
+        titles_free(titles);
+        return false;
+    }
+    wish_book_free(desk->book);
+    titles_free(desk->titles);
+    desk->book = book;
+    desk->titles = titles;
+    snapshot_hold(snapshot);
+    snapshot_drop(desk->snapshot);
+    desk->snapshot = snapshot;
+    return true;
+}
+
 bool desk_open(struct desk *desk, struct service *service, struct snapshot *snapshot,
                struct err *err)
 {
     const struct serve_settings *settings = service->settings;
     const struct talks_options options = {.streams = settings->chat_streams,
-                                          .positions = LIST_PROMPT_MAX,
+                                          .positions = settings->chat_positions,
                                           .threads = settings->chat_threads,
                                           .beam = settings->beam};
-    double start_s = clock_s();
-    *desk = (struct desk){.snapshot = snapshot};
-    desk->titles = titles_open(snapshot, service->store, err);
-    desk->titles_at_s = clock_s();
-    desk->titles_took_s = desk->titles_at_s - start_s;
-    desk->talks = desk->titles ? talks_open(snapshot, &options, err) : NULL;
-    if (desk->talks && scratch_ready(&desk->scratch, service, snapshot, err)) {
-        desk->dialogues = talks_speak(desk->talks);
+    *desk = (struct desk){0};
+    bool fine = read_names(desk, service, snapshot, err);
+    desk->wish_work = fine ? wish_work_new(err) : NULL;
+    desk->talks = desk->wish_work ? talks_open(snapshot, &options, err) : NULL;
+    fine = desk->talks && scratch_ready(&desk->scratch, service, snapshot, err);
+    snapshot_drop(snapshot);
+    if (fine)
         return true;
-    }
     desk_close(desk);
     return false;
 }
 
 void desk_close(struct desk *desk)
 {
+    wish_work_free(desk->wish_work);
+    wish_book_free(desk->book);
     titles_free(desk->titles);
     talks_close(desk->talks);
     scratch_close(&desk->scratch);
@@ -50,17 +73,9 @@ void desk_close(struct desk *desk)
 void desk_follow(struct desk *desk, struct service *service, struct snapshot *snapshot)
 {
     struct err err = {0};
-    double now_s = clock_s();
-    bool news = snapshot->late != titles_rows(desk->titles) - desk->snapshot->version->index->items;
-    if (news && now_s - desk->titles_at_s > 1 + 50 * desk->titles_took_s) {
-        struct titles *titles = titles_open(snapshot, service->store, &err);
-        desk->titles_at_s = clock_s();
-        desk->titles_took_s = desk->titles_at_s - now_s;
-        if (titles) {
-            titles_free(desk->titles);
-            desk->titles = titles;
-        }
-    }
+    bool pause_is_over = clock_s() - desk->read_at_s > 1 + 50 * desk->read_took_s;
+    if (snapshot != desk->snapshot && pause_is_over && !read_names(desk, service, snapshot, &err))
+        log_error("speaker.names why=\"%s\"", err.text);
     snapshot_drop(snapshot);
 }
 
@@ -72,48 +87,172 @@ static uint32_t known_row(const struct answer *a, uint32_t number)
     return row < a->snapshot->rows ? row : NO_ITEM;
 }
 
-/* Items that an earlier reply of ours carries by their ids. */
-static void hide_recommendations(struct answer *a, const json_t *list)
+/* ---- what was shown, and what is wished for ---- */
+
+struct reading {
+    struct chat *chat;
+    struct answer *a;
+    struct message *messages; /* [count] of user and assistant */
+    size_t count;
+    struct wish_turn turns[WISH_TURNS_MAX];
+    size_t turn_count;
+    uint32_t lists[WISH_TURNS_MAX][WISH_SHOWN_MAX]; /* shown before each turn */
+    uint32_t shown[SHOWN_MAX + SHOWN_BY_TURNS_MAX]; /* all that was shown */
+    size_t shown_count;
+    uint64_t undo[WISHES_MAX];
+    size_t undo_count;
+};
+
+static void note_shown(struct reading *r, uint32_t row)
 {
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        struct err unknown = {0};
-        const char *id = json_string_value(json_object_get(json_array_get(list, i), "item_id"));
-        uint32_t row = id ? gather_row(&a->gathering, id, &unknown) : NO_ITEM;
-        if (row != NO_ITEM)
-            gather_hide(&a->gathering, row, &a->gathering.filtered.seen);
-    }
+    if (row < r->a->snapshot->rows && r->shown_count < COUNT(r->shown))
+        r->shown[r->shown_count++] = row;
 }
 
-/* What was shown is not shown again: by the conversation's id, by ids, by exact titles. */
-static void hide_shown(struct answer *a, const struct chat *chat,
-                       struct conversations *conversations)
+/* The list of an assistant's message: the items it carries, else those that its text names. */
+static size_t list_of(uint32_t rows[WISH_SHOWN_MAX], struct reading *r, const struct message *m,
+                      const json_t *items)
 {
-    uint32_t shown[SHOWN_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < json_array_size(items) && count < WISH_SHOWN_MAX; i++) {
+        struct err unknown = {0};
+        const char *id = json_string_value(json_object_get(json_array_get(items, i), "item_id"));
+        uint32_t row = id ? gather_row(&r->a->gathering, id, &unknown) : NO_ITEM;
+        if (row != NO_ITEM)
+            rows[count++] = row;
+    }
+    if (count == 0) {
+        struct title_hit hits[MESSAGE_HITS_MAX];
+        size_t found = message_hits(hits, MESSAGE_HITS_MAX, r->a->desk->titles, m);
+        for (size_t i = 0; i < found && count < WISH_SHOWN_MAX; i++)
+            rows[count++] = hits[i].row;
+    }
+    return count;
+}
+
+/* Messages, and for each of the user's the list before it. */
+static void read_turns(struct reading *r)
+{
+    const struct chat_request *request = &r->chat->request;
+    uint32_t list[WISH_SHOWN_MAX];
+    size_t listed = 0;
+    for (size_t i = 0; i < request->count; i++) {
+        const struct chat_message *from = &request->messages[i];
+        if (from->role == CHAT_SYSTEM) /* it is for a model that follows orders: README.md */
+            continue;
+        struct message *m = &r->messages[r->count++];
+        *m = (struct message){from->role == CHAT_USER ? SPEAKER_USER : SPEAKER_ASSISTANT,
+                              from->text, NULL, 0};
+        if (m->speaker == SPEAKER_ASSISTANT) {
+            listed = list_of(list, r, m, from->recommendations);
+            for (size_t k = 0; k < listed; k++)
+                note_shown(r, list[k]);
+            continue;
+        }
+        if (r->turn_count == WISH_TURNS_MAX) { /* the newest are read */
+            memmove(r->turns, r->turns + 1, (WISH_TURNS_MAX - 1) * sizeof *r->turns);
+            memmove(r->lists, r->lists + 1, (WISH_TURNS_MAX - 1) * sizeof *r->lists);
+            r->turn_count--;
+        }
+        memcpy(r->lists[r->turn_count], list, listed * sizeof *list);
+        r->turns[r->turn_count++] =
+            (struct wish_turn){.text = m->text, .size = strlen(m->text), .shown_count = listed};
+    }
+    for (size_t i = 0; i < r->turn_count; i++)
+        r->turns[i].shown = r->lists[i];
+}
+
+/* By the conversation's id; its newest list stands before the newest message that has none. */
+static void read_conversation(struct reading *r, struct conversations *conversations)
+{
+    uint32_t numbers[SHOWN_MAX];
     size_t newest;
     size_t count =
-        conversations_shown(shown, &newest, conversations, &chat->conversation, clock_s());
+        conversations_shown(numbers, &newest, conversations, &r->chat->conversation, clock_s());
+    struct wish_turn *last = r->turn_count ? &r->turns[r->turn_count - 1] : NULL;
+    bool bare = last && last->shown_count == 0;
     for (size_t i = 0; i < count; i++) {
-        uint32_t row = known_row(a, shown[i]);
-        if (row != NO_ITEM)
-            gather_hide(&a->gathering, row, &a->gathering.filtered.seen);
+        uint32_t row = known_row(r->a, numbers[i]);
+        if (row == NO_ITEM)
+            continue;
+        note_shown(r, row);
+        if (bare && i + newest >= count && last->shown_count < WISH_SHOWN_MAX)
+            r->lists[r->turn_count - 1][last->shown_count++] = row;
     }
-    for (size_t i = 0; i < chat->request.count; i++)
-        hide_recommendations(a, chat->request.messages[i].recommendations);
 }
 
-/* What the dialogue names is not listed; what its user names is what the list is made of. */
-static void read_dialogue(struct answer *a, const struct message *messages, size_t count)
+/* They were checked when the request was read. */
+static void read_undo(struct reading *r, const json_t *undo)
 {
+    for (size_t i = 0; i < json_array_size(undo) && r->undo_count < WISHES_MAX; i++)
+        r->undo_count +=
+            wish_id_read(&r->undo[r->undo_count], json_string_value(json_array_get(undo, i)));
+}
+
+static bool is_among(const uint32_t *rows, size_t count, uint32_t row)
+{
+    for (size_t i = 0; i < count; i++)
+        if (rows[i] == row)
+            return true;
+    return false;
+}
+
+/* What the user names is what the list is made of, but for what is disliked; none is listed. */
+static void read_named(struct reading *r)
+{
+    struct answer *a = r->a;
     uint32_t rows[SHOWN_BY_TURNS_MAX];
     enum speaker by[SHOWN_BY_TURNS_MAX];
-    size_t named = dialogue_items(rows, by, SHOWN_BY_TURNS_MAX, a->desk->titles, messages, count);
+    uint32_t unlike[WISHES_MAX];
+    uint32_t like[WISHES_MAX];
+    size_t unlikes = wishes_rows(unlike, WISHES_MAX, &a->wishes, WISH_UNLIKE);
+    size_t likes = wishes_rows(like, WISHES_MAX, &a->wishes, WISH_LIKE);
+    size_t named =
+        dialogue_items(rows, by, SHOWN_BY_TURNS_MAX, a->desk->titles, r->messages, r->count);
     for (size_t i = 0; i < named; i++) {
-        if (rows[i] >= a->snapshot->rows)
-            continue;
-        gather_hide(&a->gathering, rows[i], &a->gathering.filtered.seen);
-        if (by[i] == SPEAKER_USER)
+        note_shown(r, rows[i]);
+        if (rows[i] < a->snapshot->rows && by[i] == SPEAKER_USER &&
+            !is_among(unlike, unlikes, rows[i]) && !is_among(like, likes, rows[i]))
             gather_remember(&a->gathering, rows[i]);
     }
+    for (size_t i = 0; i < likes; i++)
+        if (like[i] < a->snapshot->rows)
+            gather_remember(&a->gathering, like[i]);
+}
+
+/* Filters of the wishes; when they leave nothing, the weakest go, and it is said. */
+static bool apply_wishes(struct answer *a, struct err *err)
+{
+    size_t words = a->snapshot->rows / 64 + 1;
+    uint64_t *skip = a->gathering.skip;
+    uint64_t *base = malloc(words * sizeof *base);
+    struct wish dropped;
+    if (!base)
+        return err_set(err, ERR_SYSTEM, "no memory for a list");
+    for (size_t row = a->desk->snapshot->rows; row < a->snapshot->rows; row++)
+        bit_set(skip, row); /* what came since the book was opened is not known to fit */
+    memcpy(base, skip, words * sizeof *base);
+    size_t left = wishes_mask(skip, a->desk->book, &a->wishes);
+    a->n = wishes_count(&a->wishes, a->n);
+    a->n = a->n < CHAT_ITEMS_MAX ? a->n : CHAT_ITEMS_MAX;
+    while (left == 0 && wishes_relax(&dropped, &a->wishes, skip, base, a->desk->book, 1)) {
+        struct text label;
+        text_init(&label, 1000);
+        wish_say(&label, &dropped, a->desk->book);
+        a->relaxed = a->relaxed ? a->relaxed : json_array();
+        json_array_append_new(a->relaxed, json_string(label.bytes ? label.bytes : ""));
+        text_release(&label);
+        wishes_relaxed_said(&a->notes, &dropped, 0, a->desk->book);
+        memcpy(skip, base, words * sizeof *base);
+        left = wishes_mask(skip, a->desk->book, &a->wishes);
+    }
+    free(base);
+    a->understood = wishes_understood(&a->wishes, a->desk->book);
+    a->not_understood = wishes_not_understood(&a->wishes);
+    if (a->notes.size)
+        text_add(&a->notes, " ", 1);
+    wishes_said(&a->notes, &a->wishes);
+    return (a->understood && a->not_understood) || err_set(err, ERR_SYSTEM, "no memory for wishes");
 }
 
 static bool hide_excluded(struct answer *a, const json_t *ids, struct err *err)
@@ -164,7 +303,7 @@ static bool list_by_slate(struct answer *a, const struct chat *chat, struct err 
     const struct slate_request request = {.history = a->gathering.history,
                                           .history_count = a->gathering.count,
                                           .query = a->gathering.words,
-                                          .n = chat->request.n,
+                                          .n = a->n,
                                           .beam = settings->beam,
                                           .seed = chat->request.seed};
     return slate_make(&a->slate, &desk->scratch.slate, a->snapshot, NULL, &request, err);
@@ -175,39 +314,53 @@ static bool begin_talk(struct answer *a, const struct chat *chat, struct err *er
     a->talk = (struct talk){.prompt = a->prompt,
                             .prompt_count = a->prompt_count,
                             .skip = a->gathering.skip,
-                            .n = chat->request.n,
+                            .n = a->n,
+                            .words_max = talks_speak(a->desk->talks) ? chat->request.words_max : 0,
                             .seed = chat->request.seed,
                             .temperature = chat->request.temperature};
     a->in_talk = talks_add(a->desk->talks, &a->talk);
     return a->in_talk || err_set(err, ERR_SYSTEM, "no stream is free for a chat");
 }
 
+static bool read_all(struct reading *r, struct conversations *conversations, struct err *err)
+{
+    struct answer *a = r->a;
+    const struct chat_request *request = &r->chat->request;
+    if ((request->user &&
+         !gather_user(&a->gathering, request->user, SEEN_ANY, r->chat->service, err)) ||
+        !hide_excluded(a, request->exclude, err))
+        return false;
+    read_undo(r, request->undo);
+    size_t remembered = a->gathering.count;
+    a->gathering.words = newest_words(r->chat);
+    read_turns(r);
+    read_conversation(r, conversations);
+    wishes_read(&a->wishes, a->desk->wish_work, a->desk->book, r->turns, r->turn_count, r->undo,
+                r->undo_count);
+    read_named(r);
+    wishes_skip_shown(a->gathering.skip, &a->wishes, r->shown, r->shown_count);
+    return apply_wishes(a, err) && make_prompt(a, r->messages, r->count, remembered, err);
+}
+
 static bool gather(struct chat *chat, struct conversations *conversations, struct err *err)
 {
-    struct answer *a = chat->answer;
-    struct gathering *g = &a->gathering;
-    const struct chat_request *r = &chat->request;
-    struct message *messages = calloc(r->count, sizeof *messages);
-    size_t count = 0;
-    if (!messages)
-        return err_set(err, ERR_SYSTEM, "no memory for a dialogue");
-    for (size_t i = 0; i < r->count; i++)
-        if (r->messages[i].role != CHAT_SYSTEM)
-            messages[count++] = (struct message){
-                .speaker = r->messages[i].role == CHAT_USER ? SPEAKER_USER : SPEAKER_ASSISTANT,
-                .text = r->messages[i].text};
-    bool fine = !r->user || gather_user(g, r->user, SEEN_ANY, chat->service, err);
-    size_t remembered = g->count;
-    g->words = newest_words(chat);
-    hide_shown(a, chat, conversations);
-    read_dialogue(a, messages, count);
-    fine = fine && hide_excluded(a, r->exclude, err) &&
-           make_prompt(a, messages, count, remembered, err);
+    struct reading *r = calloc(1, sizeof *r);
+    struct message *messages = calloc(chat->request.count, sizeof *messages);
+    bool fine = r && messages;
+    if (fine) {
+        r->chat = chat;
+        r->a = chat->answer;
+        r->messages = messages;
+        fine = read_all(r, conversations, err);
+    } else {
+        err_set(err, ERR_SYSTEM, "no memory for a dialogue");
+    }
     free(messages);
+    free(r);
     return fine;
 }
 
-bool answer_begin(struct chat *chat, struct desk *desk, struct snapshot *snapshot,
+bool answer_begin(struct chat *chat, struct desk *desk, struct snapshot *snapshot, bool taught,
                   struct conversations *conversations, struct err *err)
 {
     struct answer *a = calloc(1, sizeof *a);
@@ -219,9 +372,11 @@ bool answer_begin(struct chat *chat, struct desk *desk, struct snapshot *snapsho
     a->snapshot = snapshot_hold(snapshot);
     a->source = "template";
     a->finish = "stop";
-    a->understood = json_array();
-    a->not_understood = json_array();
+    a->n = chat->request.n;
+    a->talk.seed = chat->request.seed;
+    text_init(&a->notes, SPEECH_BYTES / 4);
     text_init(&a->words, SPEECH_BYTES / 4);
+    text_init(&a->sentence, SPEECH_BYTES / 4);
     id_make(a->request_id, sizeof a->request_id, "rec_");
     desk->active++;
     a->gathering.skip = calloc(snapshot->rows / 64 + 1, sizeof *a->gathering.skip);
@@ -235,7 +390,8 @@ bool answer_begin(struct chat *chat, struct desk *desk, struct snapshot *snapsho
     bool fine = gather(chat, conversations, err);
     store_abort(&txn);
     a->gathering.txn = NULL;
-    return fine && (desk->dialogues ? begin_talk(a, chat, err) : list_by_slate(a, chat, err));
+    return fine && ((taught || talks_speak(desk->talks)) ? begin_talk(a, chat, err)
+                                                         : list_by_slate(a, chat, err));
 }
 
 /* ---- step by step ---- */
@@ -272,7 +428,8 @@ static size_t next_piece(const struct answer *a)
 static bool say(struct chat *chat)
 {
     struct answer *a = chat->answer;
-    if (a->said < a->words.size && a->tokens >= chat->request.words_max) {
+    bool counts = strcmp(a->source, "template") == 0; /* a template's token is a piece */
+    if (counts && a->said < a->words.size && a->tokens >= chat->request.words_max) {
         a->finish = "length";
         a->words.size = a->said;
         a->words.bytes[a->said] = 0;
@@ -281,8 +438,8 @@ static bool say(struct chat *chat)
         size_t size = next_piece(a);
         reply_words(chat, a->words.bytes + a->said, size);
         a->said += size;
-        a->tokens++;
-        atomic_fetch_add(&chat->service->metrics.chat_tokens, 1);
+        a->tokens += counts;
+        atomic_fetch_add(&chat->service->metrics.chat_tokens, counts);
         return true;
     }
     return !a->words_ready;
@@ -306,6 +463,8 @@ bool answer_step(struct chat *chat, struct conversations *conversations)
         reply_list(chat);
         return true;
     }
+    if (!a->words_ready)
+        answer_hear(chat);
     if (say(chat))
         return true;
     reply_end(chat);
@@ -327,6 +486,9 @@ void answer_free(struct chat *chat)
     json_decref(a->not_understood);
     json_decref(a->reasons);
     text_release(&a->words);
+    text_release(&a->sentence);
+    text_release(&a->notes);
+    json_decref(a->relaxed);
     free(a->gathering.skip);
     snapshot_drop(a->snapshot);
     free(a);

@@ -17,23 +17,25 @@
 
 #include "recommend/dialogue.h"
 #include "recommend/talks.h"
+#include "recommend/wishes.h"
 #include "service/chat.h"
 #include "service/gather.h"
 
 struct desk {
     struct snapshot *snapshot; /* held: that of titles and talks */
     struct titles *titles;
+    struct wish_book *book;
+    struct wish_work *wish_work;
     struct talks *talks;
     struct scratch scratch;
-    bool dialogues; /* the version was taught to list for dialogues */
-    size_t active;  /* answers that use it */
-    double titles_at_s, titles_took_s;
+    size_t active;                 /* answers that use it */
+    double read_at_s, read_took_s; /* titles and book */
 };
 
 bool desk_open(struct desk *desk, struct service *service, struct snapshot *snapshot,
                struct err *err) MUST_CHECK; /* takes the caller's share */
 void desk_close(struct desk *desk);
-/* Late items get their names, now and then: it reads the whole catalogue. */
+/* Items that changed get their names and categories, now and then: it reads the whole catalogue. */
 void desk_follow(struct desk *desk, struct service *service, struct snapshot *snapshot);
 
 enum answer_state { ANSWER_LISTING, ANSWER_SAYING, ANSWER_OVER };
@@ -48,16 +50,24 @@ struct answer {
     size_t prompt_count;
     struct gathering gathering; /* skip is owned */
     struct slate slate;         /* the list, whoever wrote it */
+    struct wishes wishes;
     json_t *recommendations, *understood, *not_understood, *reasons; /* owned */
+    json_t *relaxed;                                                 /* owned; labels, or NULL */
+    size_t n;                                                        /* items wanted */
+    struct text notes; /* what has to be said beside it: what was not understood or left out */
     struct text words; /* what is to be said; [0, said) was */
     size_t said;
     bool words_ready; /* nothing more comes into words */
     size_t tokens, prompt_tokens;
+    size_t heard;         /* symbols of the talk's words that were taken */
+    struct text sentence; /* of those, what is not to be said yet */
+    bool redrafted;
     const char *source, *finish; /* "template" or "model"; "stop" or "length" */
     char request_id[64];         /* of the list, for events that refer to it */
 };
 
-bool answer_begin(struct chat *chat, struct desk *desk, struct snapshot *snapshot,
+/* taught: the version was taught to list for dialogues. */
+bool answer_begin(struct chat *chat, struct desk *desk, struct snapshot *snapshot, bool taught,
                   struct conversations *conversations, struct err *err) MUST_CHECK;
 /* After a step of its desk's talks; false: it is over. */
 bool answer_step(struct chat *chat, struct conversations *conversations);
@@ -66,6 +76,16 @@ void answer_free(struct chat *chat); /* its talk ends, too; NULL answer is fine 
 /* The list as items of a reply, and the text of a template about it: answer_list.c. */
 bool answer_list(struct chat *chat, struct conversations *conversations,
                  struct err *err) MUST_CHECK;
+
+/*
+ * Takes what the talk said since the last step.  A sentence is said when it is whole and names
+ * nothing but items of the list; else the draft is made once more, and then a template speaks:
+ * answer_words.c.
+ */
+void answer_hear(struct chat *chat);
+void write_template(struct answer *answer);
+/* Cuts the words at the first text of `stop` in them, from where one may begin; true: it was. */
+bool cut_at_stops(struct answer *answer, const struct chat_request *request, size_t from);
 
 /* How a client is told: chat_reply.c.  A chat that does not stream is told everything at its end.
  */

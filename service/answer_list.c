@@ -72,46 +72,6 @@ static void remember_shown(const struct chat *chat, struct conversations *conver
     conversations_note(conversations, &chat->conversation, numbers, a->slate.count, clock_s());
 }
 
-static void name_item(struct text *text, const struct answer *a, size_t rank)
-{
-    const json_t *entry = json_array_get(a->recommendations, rank);
-    uint32_t row = a->slate.items[rank].row;
-    const char *name = row < titles_rows(a->desk->titles) ? titles_name(a->desk->titles, row) : "";
-    const char *id = json_string_value(json_object_get(entry, "item_id"));
-    text_addf(text, "%s", *name ? name : id ? id : "");
-}
-
-static void write_template(struct answer *a, size_t wanted)
-{
-    struct text *text = &a->words;
-    size_t count = a->slate.count;
-    if (count == 0) {
-        text_addf(text, "I know nothing that fits all of this. Take one of the wishes back, and I "
-                        "will look again.");
-        return;
-    }
-    text_addf(text, count == 1 ? "One for you: " : "Here are %zu for you: ", count);
-    for (size_t i = 0; i < count && i < 3; i++) {
-        text_addf(text, "%s", i == 0 ? "" : i + 1 == (count < 3 ? count : 3) ? " and " : ", ");
-        name_item(text, a, i);
-    }
-    text_addf(text, count > 3 ? " come first." : ".");
-    if (count < wanted)
-        text_addf(text, " More than %zu do not fit.", count);
-}
-
-/* What comes from the first stop text on is not said. */
-static void cut_at_stops(struct answer *a, const struct chat_request *r)
-{
-    for (size_t i = 0; i < r->stop_count; i++) {
-        char *found = a->words.bytes ? strstr(a->words.bytes, r->stops[i]) : NULL;
-        if (found) {
-            *found = 0;
-            a->words.size = (size_t)(found - a->words.bytes);
-        }
-    }
-}
-
 bool answer_list(struct chat *chat, struct conversations *conversations, struct err *err)
 {
     struct answer *a = chat->answer;
@@ -129,8 +89,12 @@ bool answer_list(struct chat *chat, struct conversations *conversations, struct 
         atomic_fetch_add(&chat->service->metrics.fallbacks, 1);
     log_list(chat);
     remember_shown(chat, conversations);
-    write_template(a, chat->request.n);
-    cut_at_stops(a, &chat->request);
+    if (a->in_talk && a->talk.words_max > 0) {
+        a->source = "model";
+        return true;
+    }
+    write_template(a);
+    cut_at_stops(a, &chat->request, 0);
     a->words_ready = true;
     return true;
 }

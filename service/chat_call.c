@@ -30,7 +30,7 @@ static bool check_model(struct call *call)
     bool chats = false;
     const char *name = call->chat->request.model;
     struct snapshot *snapshot = model_snapshot(call->service, name, &chats);
-    struct snapshot *any = service_chat_snapshot(call->service);
+    struct snapshot *any = service_chat_snapshot(call->service, NULL);
     if (!any) {
         call_problem(call, 503, "not_ready", NULL, "no model version is in service yet");
     } else if (!snapshot) {

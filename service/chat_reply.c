@@ -66,6 +66,8 @@ static json_t *extras(const struct chat *chat)
                             "recommendations", a->recommendations, "understood", a->understood,
                             "not_understood", a->not_understood, "fallback", "used",
                             a->slate.fallback != NULL, "reason", a->slate.fallback);
+    if (a->relaxed)
+        json_object_set(out, "relaxed", a->relaxed);
     if (a->reasons)
         json_object_update_missing(out, a->reasons);
     return out;

@@ -5,6 +5,7 @@
  * metadata is a map of texts.
  */
 #include "base/json.h"
+#include "recommend/wishes.h"
 #include "service/chat.h"
 
 #include <math.h>
@@ -276,6 +277,29 @@ static bool read_text(const char **out, struct chat_request *r, const json_t *ob
     return true;
 }
 
+static bool check_ids(struct chat_request *r, struct err *err)
+{
+    char id[ID_SIZE_MAX + 1];
+    uint64_t wish;
+    for (size_t i = 0; i < json_array_size(r->exclude); i++) {
+        const json_t *value = json_array_get(r->exclude, i);
+        char field[40];
+        snprintf(field, sizeof field, "exclude[%zu]", i);
+        if (!id_normalise(id, json_string_value(value), json_string_length(value), field, err))
+            return refuse(r, "invalid");
+    }
+    for (size_t i = 0; i < json_array_size(r->undo); i++) {
+        const char *text = json_string_value(json_array_get(r->undo, i));
+        if (!wish_id_read(&wish, text))
+            return REFUSE("invalid", "undo[%zu]: expected the id of a wish, found '%.40s'", i,
+                          text);
+    }
+    if (json_array_size(r->undo) <= WISHES_MAX)
+        return true;
+    return REFUSE("invalid", "undo: expected at most %d ids, found %zu", WISHES_MAX,
+                  json_array_size(r->undo));
+}
+
 static bool read_ours(struct chat_request *r, const json_t *body, struct err *err)
 {
     const json_t *metadata = json_object_get(body, "metadata");
@@ -290,8 +314,11 @@ static bool read_ours(struct chat_request *r, const json_t *body, struct err *er
         !read_text(&mode, r, metadata, "metadata.", "mode", 40, err) ||
         !whole(&r->n, metadata, "metadata.", "n", 1, CHAT_ITEMS_MAX, err) ||
         !read_ids(&r->exclude, r, body, "exclude", err) ||
-        !read_ids(&r->undo, r, body, "undo", err))
+        !read_ids(&r->undo, r, body, "undo", err) || !check_ids(r, err))
         return false;
+    char id[ID_SIZE_MAX + 1];
+    if (r->user && !id_normalise(id, r->user, strlen(r->user), "user", err))
+        return refuse(r, "invalid");
     r->reasons = mode && strcmp(mode, "reason") == 0;
     if (mode && !r->reasons && strcmp(mode, "direct") != 0)
         return REFUSE("invalid", "mode: expected direct or reason, found '%.40s'", mode);

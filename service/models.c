@@ -10,7 +10,7 @@
 
 struct snapshot *model_snapshot(struct service *service, const char *name, bool *chats)
 {
-    struct snapshot *chat = service_chat_snapshot(service);
+    struct snapshot *chat = service_chat_snapshot(service, NULL);
     struct snapshot *recommend = service_snapshot(service);
     struct snapshot *found = NULL;
     if (chat && (!name || strcmp(name, "chat") == 0 || strcmp(name, chat->version->name) == 0))

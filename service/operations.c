@@ -21,7 +21,7 @@ void answer_readyz(struct call *call, struct scratch *work, struct snapshot *sna
     (void)work;
     (void)snapshot;
     struct snapshot *current = service_snapshot(service);
-    struct snapshot *chat = service_chat_snapshot(service);
+    struct snapshot *chat = service_chat_snapshot(service, NULL);
     pthread_mutex_lock(&service->snapshot_lock);
     memcpy(error, service->reload_error, sizeof error);
     pthread_mutex_unlock(&service->snapshot_lock);

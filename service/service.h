@@ -33,7 +33,8 @@ struct serve_settings {
     size_t port, listeners, workers, queue_max, body_max, events_max, connections_max, timeout_s;
     size_t history_max, history_events, late_items_max, beam, scan_items_max, watch_ms;
     size_t slates_max, slate_days, slate_queue_max, slate_write_ms;
-    size_t chat_streams, chat_threads, chat_queue_max, chat_words, chat_beat_ms;
+    size_t chat_streams, chat_threads, chat_queue_max, chat_words, chat_positions, chat_beat_ms,
+        chat_grace_ms;
     size_t conversations_max, conversation_hours;
     bool insecure_no_auth;
 };
@@ -100,6 +101,7 @@ struct service {
     pthread_mutex_t snapshot_lock, snapshot_change;
     struct snapshot *snapshot;      /* under snapshot_lock; NULL until a version is in production */
     struct snapshot *chat_snapshot; /* the same; NULL: chats are answered by `snapshot` */
+    bool chat_taught;               /* the same: production/chat is there */
     struct chat_queue chats;
     char reload_error[400]; /* under snapshot_lock; "" when the last reload went well */
     pthread_mutex_t slate_lock;
@@ -114,8 +116,9 @@ struct service {
 
 struct snapshot *
 service_snapshot(struct service *service); /* a share of the current one, or NULL */
-struct snapshot *
-service_chat_snapshot(struct service *service); /* of production/chat, else the same */
+/* Of production/chat, else the same; taught (may be NULL): production/chat is there, so the version
+ * was taught dialogues. */
+struct snapshot *service_chat_snapshot(struct service *service, bool *taught);
 bool service_reload(struct service *service, struct err *err) MUST_CHECK;
 void service_log_slate(struct service *service, const char *request_id,
                        char *json); /* takes json */

@@ -19,7 +19,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { DESKS = 2, GRACE_S = 5, DRAIN_S = 2 };
+enum { DESKS = 2, DRAIN_S = 2 };
 static const double LOOK_S = .1; /* between looks at those who wait */
 
 struct speaking {
@@ -129,7 +129,7 @@ static struct desk *desk_for(struct speaking *s, struct snapshot *snapshot, stru
 /* Those whose version left production and that nobody uses give their memory back. */
 static void close_desks(struct speaking *s)
 {
-    struct snapshot *now = service_chat_snapshot(s->service);
+    struct snapshot *now = service_chat_snapshot(s->service, NULL);
     for (size_t i = 0; i < DESKS; i++)
         if (s->desks[i].snapshot && s->desks[i].active == 0 && now &&
             s->desks[i].snapshot->version->serial != now->version->serial)
@@ -162,7 +162,8 @@ static void begin(struct speaking *s, struct chat *chat)
         chat_drop(chat);
         return;
     }
-    struct snapshot *snapshot = service_chat_snapshot(s->service);
+    bool taught;
+    struct snapshot *snapshot = service_chat_snapshot(s->service, &taught);
     if (!snapshot) {
         chat_fail(chat, 503, "not_ready", "no model version is in service yet");
         chat_drop(chat);
@@ -173,7 +174,7 @@ static void begin(struct speaking *s, struct chat *chat)
         snapshot_drop(snapshot);
         snapshot = snapshot_hold(desk->snapshot);
     }
-    if (desk && answer_begin(chat, desk, snapshot, s->conversations, &err)) {
+    if (desk && answer_begin(chat, desk, snapshot, taught, s->conversations, &err)) {
         atomic_fetch_add(&s->service->metrics.chats, 1);
         *s->end = chat;
         s->end = &chat->next;
@@ -264,7 +265,7 @@ static void refuse_waiting(struct speaking *s)
 static void go_down(struct speaking *s)
 {
     const struct timespec pause = {0, 5000000};
-    double until_s = clock_s() + GRACE_S;
+    double until_s = clock_s() + (double)s->service->settings->chat_grace_ms / 1000;
     refuse_waiting(s);
     while (s->answered && clock_s() < until_s)
         step(s);
@@ -292,7 +293,7 @@ static bool is_closed(struct chat_queue *queue)
 static void warm_up(struct speaking *s)
 {
     struct err err = {0};
-    struct snapshot *snapshot = service_chat_snapshot(s->service);
+    struct snapshot *snapshot = service_chat_snapshot(s->service, NULL);
     if (snapshot && !desk_for(s, snapshot, &err))
         log_error("speaker.start why=\"%s\"", err.text);
 }

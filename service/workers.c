@@ -26,11 +26,13 @@ struct snapshot *service_snapshot(struct service *service)
     return snapshot;
 }
 
-struct snapshot *service_chat_snapshot(struct service *service)
+struct snapshot *service_chat_snapshot(struct service *service, bool *taught)
 {
     pthread_mutex_lock(&service->snapshot_lock);
     struct snapshot *snapshot = service->chat_snapshot ? service->chat_snapshot : service->snapshot;
     snapshot = snapshot ? snapshot_hold(snapshot) : NULL;
+    if (taught)
+        *taught = service->chat_taught;
     pthread_mutex_unlock(&service->snapshot_lock);
     return snapshot;
 }
@@ -328,6 +330,9 @@ static bool reload_chat(struct service *service, struct err *err)
     bool named = version_link(wanted, service->home, "production/chat", &missing);
     if (!named && missing.code != ERR_MISSING)
         return err_set(err, missing.code, "%s", missing.text);
+    pthread_mutex_lock(&service->snapshot_lock);
+    service->chat_taught = named;
+    pthread_mutex_unlock(&service->snapshot_lock);
     slot_name(chat, service, &service->chat_snapshot);
     slot_name(recommend, service, &service->snapshot);
     if (named && strcmp(wanted, chat) == 0)

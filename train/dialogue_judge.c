@@ -10,7 +10,8 @@
 const char *const DIALOGUE_METHOD_NAMES[DIALOGUE_METHODS] = {"popularity", "retrieval", "item_knn",
                                                              "lists"};
 
-enum { PROMPTS_A_PIECE = 8, QUERY_BYTES = 4096 };
+/* WRITERS: lists that are written at once */
+enum { PROMPTS_A_PIECE = 8, QUERY_BYTES = 4096, WRITERS = 32 };
 #define VOTE_RECENCY 0.9F
 
 /* ---- counts ---- */
@@ -92,7 +93,6 @@ size_t dialogue_knn(uint32_t *list, size_t most, const struct dialogue_counts *c
 /* ---- judging ---- */
 
 struct judging_work {
-    struct list_work lists;
     struct tally tally;
     uint64_t *skip; /* [rows] of the prompt at hand */
     char *query;    /* [QUERY_BYTES + 1] */
@@ -109,7 +109,6 @@ struct judging {
 static void works_close(struct judging *j)
 {
     for (size_t w = 0; j->works && w < j->threads; w++) {
-        list_work_close(&j->works[w].lists);
         free(j->works[w].tally.score);
         free(j->works[w].tally.touched);
         free(j->works[w].skip);
@@ -130,8 +129,6 @@ static bool works_open(struct judging *j, struct err *err)
         w->query = calloc(QUERY_BYTES + 1, 1);
         if (!w->tally.score || !w->tally.touched || !w->skip || !w->query)
             return err_set(err, ERR_SYSTEM, "no memory to judge dialogues");
-        if (!list_work_open(&w->lists, s, j->asked->symbols, j->asked->beam, err))
-            return false;
     }
     return j->works || err_set(err, ERR_SYSTEM, "no memory to judge dialogues");
 }
@@ -172,15 +169,14 @@ static size_t retrieve(uint32_t *list, size_t most, const struct judging *j, str
 }
 
 /* What may not be listed: hidden, not among those that may, or named before. */
-static void begin(struct judging_work *w, const struct judging *j, size_t prompt)
+static void begin(uint64_t *skip, const struct dialogue_judging *a, size_t prompt)
 {
-    const struct dialogue_judging *a = j->asked;
     const struct row_lists *named = &a->prompts->named;
-    memcpy(w->skip, a->snapshot->hidden, (a->snapshot->rows / 64 + 1) * sizeof *w->skip);
+    memcpy(skip, a->snapshot->hidden, (a->snapshot->rows / 64 + 1) * sizeof *skip);
     for (size_t i = 0; a->among && i < a->snapshot->rows / 64 + 1; i++)
-        w->skip[i] |= ~a->among[i];
+        skip[i] |= ~a->among[i];
     for (size_t i = named->first[prompt]; !a->unmasked && i < named->first[prompt + 1]; i++)
-        bit_set(w->skip, named->row[i]);
+        bit_set(skip, named->row[i]);
 }
 
 static void note(struct judging *j, enum dialogue_method method, size_t prompt,
@@ -193,20 +189,79 @@ static void note(struct judging *j, enum dialogue_method method, size_t prompt,
                 j->out->rank[method][i] = (uint32_t)k + 1;
 }
 
-static void judge_lists(struct judging *j, struct judging_work *w, size_t prompt)
+/* ---- lists, many at once ---- */
+
+struct writer {
+    struct talk talk;
+    size_t prompt;
+    bool busy;
+    uint64_t *skip; /* owned */
+};
+
+static void ask(struct writer *w, const struct judging *j, struct talks *talks, size_t prompt)
 {
     const struct dialogue_judging *a = j->asked;
-    const struct row_lists *symbols = &a->prompts->symbols;
-    uint32_t list[DIALOGUE_RANKS];
-    list_begin(&w->lists, a->snapshot);
-    for (size_t i = 0; i < a->snapshot->rows / 64 + 1; i++)
-        w->lists.skip[i] |= w->skip[i];
-    size_t count = list_make(list, a->ranks, &w->lists, a->snapshot, row_lists_at(symbols, prompt),
-                             row_lists_count(symbols, prompt), a->beam);
-    note(j, DIALOGUE_LISTS, prompt, list, count);
-    if (count < a->ranks)
-        __atomic_fetch_add(&j->out->short_lists, 1, __ATOMIC_RELAXED);
+    begin(w->skip, a, prompt);
+    w->prompt = prompt;
+    w->talk = (struct talk){.prompt = row_lists_at(&a->prompts->symbols, prompt),
+                            .prompt_count = row_lists_count(&a->prompts->symbols, prompt),
+                            .skip = w->skip,
+                            .n = a->ranks};
+    w->busy = talks_add(talks, &w->talk);
 }
+
+static void take(struct writer *w, struct judging *j)
+{
+    note(j, DIALOGUE_LISTS, w->prompt, w->talk.rows, w->talk.listed);
+    j->out->short_lists += w->talk.listed < j->asked->ranks;
+    w->busy = false;
+}
+
+static void write_lists(struct judging *j, struct talks *talks, struct writer *writers)
+{
+    size_t next = 0;
+    size_t left = j->asked->prompts->count;
+    while (left) {
+        for (size_t i = 0; i < WRITERS; i++)
+            if (!writers[i].busy && next < j->asked->prompts->count) {
+                ask(&writers[i], j, talks, next);
+                next += writers[i].busy;
+            }
+        talks_step(talks);
+        for (size_t i = 0; i < WRITERS; i++)
+            if (writers[i].busy && writers[i].talk.state == TALK_DONE) {
+                take(&writers[i], j);
+                left--;
+            }
+    }
+}
+
+static bool judge_lists(struct judging *j, struct err *err)
+{
+    const struct dialogue_judging *a = j->asked;
+    const struct talks_options options = {.streams = WRITERS,
+                                          .positions = a->symbols + TALK_POSITIONS_LEAST,
+                                          .threads = j->threads,
+                                          .beam = a->beam};
+    struct writer *writers = calloc(WRITERS, sizeof *writers);
+    struct talks *talks = writers ? talks_open(a->snapshot, &options, err) : NULL;
+    bool fine = talks != NULL;
+    for (size_t i = 0; fine && i < WRITERS; i++) {
+        writers[i].skip = calloc(a->snapshot->rows / 64 + 1, sizeof *writers[i].skip);
+        fine = writers[i].skip != NULL;
+    }
+    if (fine)
+        write_lists(j, talks, writers);
+    else
+        err_set(err, ERR_SYSTEM, "no memory to write lists");
+    talks_close(talks);
+    for (size_t i = 0; writers && i < WRITERS; i++)
+        free(writers[i].skip);
+    free(writers);
+    return fine;
+}
+
+/* ---- the others ---- */
 
 static void judge_prompt(struct judging *j, struct judging_work *w, size_t prompt)
 {
@@ -214,10 +269,7 @@ static void judge_prompt(struct judging *j, struct judging_work *w, size_t promp
     const struct row_lists *named = &a->prompts->named;
     size_t items = a->snapshot->version->index->items;
     uint32_t list[DIALOGUE_RANKS];
-    begin(w, j, prompt);
-    judge_lists(j, w, prompt);
-    if (!a->counts)
-        return;
+    begin(w->skip, a, prompt);
     note(j, DIALOGUE_POPULAR, prompt, list,
          fill_popular(list, 0, a->ranks, a->counts, w->skip, items));
     note(j, DIALOGUE_RETRIEVAL, prompt, list, retrieve(list, a->ranks, j, w, prompt));
@@ -268,8 +320,8 @@ bool dialogues_judge(struct dialogue_judgement *out, const struct dialogue_judgi
 {
     struct judging j = {.asked = asked, .out = out, .threads = thread_pool_count(pool)};
     double started = clock_s();
-    bool fine = judgement_new(out, asked, err) && works_open(&j, err);
-    if (fine)
+    bool fine = judgement_new(out, asked, err) && works_open(&j, err) && judge_lists(&j, err);
+    if (fine && asked->counts)
         thread_pool_run(pool, (asked->prompts->count + PROMPTS_A_PIECE - 1) / PROMPTS_A_PIECE,
                         judge_piece, &j);
     for (size_t w = 0; fine && w < j.threads; w++)

@@ -5,7 +5,7 @@
  *     retrieval    nearest TF-IDF vectors to all that was said
  *     item_knn     items named together in dialogues that teach vote for one another; what was
  *                  named last votes most
- *     lists        written by the policy (recommend/list.h)
+ *     lists        written by the policy, many at once (recommend/talks.h)
  *
  * One example is a label of a prompt (dialogue_prompts.h): its rank, 1 .. DIALOGUE_RANKS, or 0.
  * Every method is given the same rows to choose from: those of `among`, without what the dialogue
@@ -16,7 +16,7 @@
 
 #include "base/threads.h"
 #include "index/sparse.h"
-#include "recommend/list.h"
+#include "recommend/talks.h"
 #include "train/dialogue_prompts.h"
 
 enum { DIALOGUE_RANKS = LIST_RANKS_MAX };
@@ -53,8 +53,8 @@ struct dialogue_judging {
     const struct dialogues *dialogues;
     const struct dialogue_prompts *prompts;
     const struct dialogue_counts *counts; /* NULL: lists alone are judged */
-    const struct snapshot *snapshot;
-    const uint64_t *among; /* a bit for each row that may be listed; NULL: all */
+    struct snapshot *snapshot;            /* a share is held while lists are written */
+    const uint64_t *among;                /* a bit for each row that may be listed; NULL: all */
     bool unmasked;
     size_t ranks, beam, symbols;
 };

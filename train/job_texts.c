@@ -10,6 +10,7 @@
 #include "recommend/item_words.h"
 #include "train/chain_teacher.h"
 #include "train/list_told.h"
+#include "train/talk_told.h"
 #include "train/told.h"
 
 #include <stdatomic.h>
@@ -31,7 +32,7 @@ static const char USER_ASKS[] =
 struct question {
     enum text_owner owner;
     uint32_t number; /* of the store */
-    size_t user;     /* in the histories */
+    size_t user;     /* in the histories; of a dialogue's question its place */
     uint64_t of;
 };
 
@@ -44,6 +45,9 @@ struct asking {
     size_t count, room, answered_before, answered, refused;
     struct err first_refusal;
     bool chains, lists;
+    struct dialogues *dialogues; /* owned; NULL: they are not asked about */
+    struct talk_question *talks; /* owned */
+    size_t talk_count;
     atomic_bool stopped;
     const struct question *batch;
     json_t *answers[BATCH];
@@ -140,11 +144,22 @@ static bool gather_list(struct asking *a, size_t user, struct err *err)
     return add_question(a, &q, err);
 }
 
+/* They come first: whoever asks about them and not about all means them. */
+static bool gather_talks(struct asking *a, struct err *err)
+{
+    bool fine = !a->dialogues || talk_questions_make(&a->talks, &a->talk_count, a->dialogues, err);
+    for (size_t i = 0; fine && i < a->talk_count; i++) {
+        struct question q = {TEXT_OF_TALK, a->talks[i].number, i, a->talks[i].of};
+        fine = add_question(a, &q, err);
+    }
+    return fine;
+}
+
 static bool gather(struct asking *a, struct err *err)
 {
     if (!store_begin(&a->txn, a->job->store, false, err))
         return false;
-    bool fine = catalogue_each(&a->txn, gather_item, a, err);
+    bool fine = gather_talks(a, err) && catalogue_each(&a->txn, gather_item, a, err);
     for (size_t u = 0; fine && u < a->data.histories->users; u++)
         fine = gather_user(a, u, err) && (!a->chains || gather_chain(a, u, err)) &&
                (!a->lists || gather_list(a, u, err));
@@ -156,6 +171,11 @@ static bool message_of(struct text *message, const struct asking *a, const struc
                        struct err *err)
 {
     struct store_txn txn;
+    if (q->owner == TEXT_OF_TALK) {
+        talk_question_text(message, a->dialogues, a->talks[q->user].dialogue,
+                           a->talks[q->user].turn);
+        return true;
+    }
     bool fine = store_begin(&txn, a->job->store, false, err);
     if (!fine)
         return false;
@@ -217,16 +237,18 @@ static void ask_piece(void *self, size_t piece, size_t worker)
     const char *asks = q->owner == TEXT_OF_ITEM   ? ITEM_ASKS
                        : q->owner == TEXT_OF_USER ? USER_ASKS
                        : q->owner == TEXT_OF_LIST ? LIST_ASKS
+                       : q->owner == TEXT_OF_TALK ? TALK_ASKS
                                                   : CHAIN_ASKS;
-    size_t lines = q->owner == TEXT_OF_CHAIN  ? CHAIN_ANSWER_LINES
-                   : q->owner == TEXT_OF_LIST ? TEACHER_RANKS
-                                              : TOLD_LINES;
+    bool names = q->owner == TEXT_OF_LIST || q->owner == TEXT_OF_TALK;
+    size_t lines = q->owner == TEXT_OF_CHAIN ? CHAIN_ANSWER_LINES
+                   : names                   ? TEACHER_RANKS
+                                             : TOLD_LINES;
     if (atomic_load(&a->stopped))
         return;
     text_init(&message, 1 << 16);
     if (message_of(&message, a, q, err) &&
         endpoint_ask(&answer, a->endpoint, worker, asks, message.bytes ? message.bytes : "",
-                     q->owner == TEXT_OF_LIST ? LIST_TOKENS : ANSWER_TOKENS, err))
+                     names ? LIST_TOKENS : ANSWER_TOKENS, err))
         a->answers[piece] = lines_of(answer, lines);
     if (a->answers[piece] && json_array_size(a->answers[piece]) == 0)
         err_set(err, ERR_INPUT, "expected lines of words, found '%.80s'", answer);
@@ -286,17 +308,20 @@ static bool ask_all(struct asking *a, size_t wanted, struct thread_pool *pool, s
     return err->code == ERR_NONE;
 }
 
-bool job_texts(const struct job *job, size_t most, bool chains, bool lists, struct err *err)
+bool job_texts(const struct job *job, const struct texts_options *options, struct err *err)
 {
     struct asking *a = calloc(1, sizeof *a);
     struct thread_pool *pool = NULL;
     if (!a)
         return err_set(err, ERR_SYSTEM, "no memory for questions");
     a->job = job;
-    a->chains = chains;
-    a->lists = lists;
+    size_t most = options->most;
+    a->chains = options->chains;
+    a->lists = options->lists;
     a->endpoint = endpoint_open(job->endpoint, err);
-    bool fine = a->endpoint != NULL && rows_load_events(&a->data, job, 0, err) && gather(a, err);
+    a->dialogues = a->endpoint && options->talks ? dialogues_load(job->store, err) : NULL;
+    bool fine = a->endpoint != NULL && (a->dialogues || !options->talks) &&
+                rows_load_events(&a->data, job, 0, err) && gather(a, err);
     size_t wanted = most && most < a->count ? most : a->count;
     if (fine) {
         pool = thread_pool_new(job->endpoint->endpoint_parallel, err);
@@ -308,6 +333,8 @@ bool job_texts(const struct job *job, size_t most, bool chains, bool lists, stru
     thread_pool_free(pool);
     endpoint_close(a->endpoint);
     rows_release(&a->data);
+    dialogues_free(a->dialogues);
+    free(a->talks);
     free(a->questions);
     free(a);
     return fine;

@@ -33,6 +33,9 @@ static struct training_state state_of(struct training *t)
                                    .best = t->trainer.best,
                                    .shape = &t->trainer.shape,
                                    .fingerprint = t->hash};
+    for (size_t i = 0; i < PARAM_COUNT; i++)
+        if (t->trainer.still >> i & 1)
+            *param_slot(&state.params, &PARAMS[i]) = NULL;
     if (t->trainer.rl) {
         state.prompts = (float *)t->rl.past.facts;
         state.prompt_count = t->rl.past.count + 1;
@@ -63,6 +66,7 @@ static bool open_table(FILE **file, const char *path, size_t step, const char *h
     *file = fopen(path, "a+");
     if (!*file)
         return err_set(err, ERR_SYSTEM, "%s: %s", path, strerror(errno));
+    setvbuf(*file, NULL, _IOLBF, 0); /* a step of a large trunk takes seconds: it is seen at once */
     char line[512];
     long keep = 0;
     bool any = false;
@@ -124,7 +128,7 @@ double training_ndcg(const uint32_t *rank, size_t count)
 
 void training_take_params(struct training *t, const struct params *params)
 {
-    params_copy(&t->version->policy.params, params, &t->trainer.shape);
+    trainer_export(&t->trainer, &t->version->policy.params, params);
     version_refresh(t->version);
 }
 
@@ -239,7 +243,7 @@ static bool look_at_reasoned(struct training *t, double *value, struct err *err)
  * On validation: the mean NDCG@10 of name and find, since both must be good when we stop; of later
  * stages, of what they train: name, lists, or claims that hold.
  */
-static bool look(struct training *t, double *value, struct err *err)
+bool training_look(struct training *t, double *value, struct err *err)
 {
     bool lists = t->list_cases.cases.count > 0;
     training_take_params(t, &t->trainer.average);
@@ -272,7 +276,7 @@ static bool look_at_start(struct training *t, struct err *err)
     double value;
     if (!t->posttrains || t->trainer.step > 0 || !has_checks(t))
         return true;
-    return look(t, &value, err);
+    return training_look(t, &value, err);
 }
 
 static void show_progress(const struct training *t, const struct step_report *report, double loss)
@@ -342,7 +346,7 @@ static bool run(struct training *t, struct err *err)
         trainer_step(&t->trainer, &report);
         t->positions += report.targets;
         if (is_time_to_look(t))
-            fine = !has_checks(t) || look(t, &value, err);
+            fine = !has_checks(t) || training_look(t, &value, err);
         fprintf(t->steps, "%zu\t%zu\t%.5f\t%.5f\t%.5f\t%.4f\t%.6g\t", t->trainer.step,
                 trainer_epoch(&t->trainer), report.find_loss, report.name_loss, report.say_loss,
                 report.gradient_norm, report.rate);
@@ -412,33 +416,23 @@ static bool open_training(struct training *t, struct err *err)
 {
     const struct train_settings *s = t->job->train;
     struct item_index *index = t->data.index;
-    char path[PATH_SIZE];
-    if (!path_make(path, err, "%s/tokenizer.json", t->index_folder))
-        return false;
-    struct tokenizer *tokenizer = tokenizer_read(path, err);
-    if (!tokenizer)
-        return false;
     struct attributes *attributes;
-    if (!stage_open_start(t, &attributes, err)) {
-        tokenizer_free(tokenizer);
+    if (!stage_open_start(t, &attributes, err))
+        return false;
+    struct tokenizer *tokenizer = start_tokenizer(t, err);
+    if (!tokenizer) {
+        attributes_free(attributes);
         return false;
     }
-    const struct shape shape = {
-        .dim = s->dim,
-        .layers = s->layers,
-        .heads = s->heads,
-        .kv_heads = s->kv_heads,
-        .ffn = s->ffn,
-        .content = index->quantiser.dims,
-        .items = index->items,
-        .levels = index->quantiser.levels,
-        .tiles = index->quantiser.tiles,
-        .vocab = tokenizer_size(tokenizer) + (attributes ? attributes->count : 0),
-        /* m needs the find vectors of all items at every step */
-        .node_vectors = index->items <= s->softmax_items && s->node_vectors,
-        .rope_base = 10000,
-        .norm_eps = 1e-5,
-    };
+    struct shape shape;
+    start_shape(&shape, t);
+    shape.content = index->quantiser.dims;
+    shape.items = index->items;
+    shape.levels = index->quantiser.levels;
+    shape.tiles = index->quantiser.tiles;
+    shape.vocab = tokenizer_size(tokenizer) + (attributes ? attributes->count : 0);
+    /* m needs the find vectors of all items at every step */
+    shape.node_vectors = index->items <= s->softmax_items && s->node_vectors;
     if (shape_check(&shape, "settings", err))
         t->version = version_from(index, tokenizer, attributes, &shape, NULL, t->job->store, err);
     if (!t->version) {
@@ -455,10 +449,10 @@ static bool open_training(struct training *t, struct err *err)
     if (!t->snapshot)
         t->version = NULL; /* its only share went with the snapshot */
     return t->snapshot && rows_name(&t->data, t->snapshot, err) && open_tasks(t, err) &&
-           stage_open(t, err) &&
+           stage_open(t, err) && start_begin(t, err) &&
            trainer_open(&t->trainer, s, t->version, &t->data.sequences,
                         t->tasks.per_epoch ? &t->tasks : NULL, t->job->pool, err) &&
-           stage_go_on(t, err) &&
+           start_go_on(t, err) && stage_go_on(t, err) &&
            cases_make(&t->cases, t->data.histories, &t->data.split, PART_VALIDATION, s->check_users,
                       s->seed, err) &&
            folder_make(t->folder, err) && resume(t, err) && open_tables(t, err);
@@ -476,9 +470,10 @@ static bool make_hash(struct training *t, struct err *err)
     if (stage_reads_newer(t->job->train))
         t->newer_upto = store_sequence(&txn);
     store_abort(&txn);
-    snprintf(data, sizeof data, "%s %llu %llu %llu %s", t->data.index_name,
+    snprintf(data, sizeof data, "%s %llu %llu %llu %s%s%s", t->data.index_name,
              (unsigned long long)t->data.histories->upto, (unsigned long long)t->texts_revision,
-             (unsigned long long)t->newer_upto, t->init);
+             (unsigned long long)t->newer_upto, t->init, *t->backbone_hash ? " " : "",
+             t->backbone_hash);
     struct train_settings shaping =
         *t->job->train; /* what does not change the result stays out of it */
     shaping.threads = 0;
@@ -543,6 +538,10 @@ bool job_train(const struct job *job_asked, struct err *err)
     struct training t = {.job = job, .best = -1};
     if (!stage_expand(&t, &expanded, err))
         return false;
+    if (!start_open(&t, err)) {
+        start_close(&t);
+        return false;
+    }
     char name[64];
     bool there = false;
     bool fine = rows_load(&t.data, job, err);
@@ -555,7 +554,8 @@ bool job_train(const struct job *job_asked, struct err *err)
                                                        : finish_promotion(&t, name, err)) &&
                printf("version %s is up to date\n", name) > 0;
     if (fine && !there) {
-        fine = open_training(&t, err) && run(&t, err) && training_publish(&t, name, err);
+        fine = open_training(&t, err) && (t.experience ? experience_run(&t, err) : run(&t, err)) &&
+               training_publish(&t, name, err);
         if (fine)
             log_info("train.done version=%s steps=%zu best_step=%zu positions_per_s=%.0f", name,
                      t.trainer.step, t.best_step, (double)t.positions / (clock_s() - t.started_s));
@@ -572,6 +572,7 @@ bool job_train(const struct job *job_asked, struct err *err)
     talking_release(&t.talking);
     chain_teacher_free(&t.teacher);
     version_drop(t.start);
+    start_close(&t);
     cases_release(&t.cases);
     trainer_close(&t.trainer);
     item_words_free(t.words);

@@ -39,7 +39,12 @@ struct train_settings {
     size_t watch_events, rl_steps, rl_prompts, rl_check_every, list_items;
     double rl_learning_rate, rl_temperature, rl_weight;
     size_t dialogue_symbols, dialogue_steps;
+    size_t experience_rounds, experience_prompts, experience_lists;
+    double experience_prior;
     double dialogue_share, dialogue_learning_rate, list_truth;
+    char backbone[SETTING_TEXT_SIZE];
+    double trunk_rate, lora_alpha;
+    size_t lora_rank;
 };
 
 extern const struct setting INDEX_SETTINGS[];
@@ -66,11 +71,15 @@ bool job_train(const struct job *job, struct err *err) MUST_CHECK;
  */
 bool job_watch(const struct job *job, struct err *err) MUST_CHECK;
 
-/*
- * Asks a large model about items and users that it has not answered yet, with `chains` also for
- * arguments (chain_teacher.h), with `lists` for lists (list_told.h); most 0: about all.
- */
-bool job_texts(const struct job *job, size_t most, bool chains, bool lists,
+struct texts_options {
+    size_t most; /* questions; 0: all */
+    bool chains; /* also for arguments (chain_teacher.h) */
+    bool lists;  /* and for lists for users (list_told.h) */
+    bool talks;  /* and for lists in dialogues (talk_told.h): these first */
+};
+
+/* Asks a large model about items and users, and what options say, if it has not answered yet. */
+bool job_texts(const struct job *job, const struct texts_options *options,
                struct err *err) MUST_CHECK;
 
 struct evaluate_options {

@@ -172,6 +172,9 @@ static void adjust(const struct running *r, float *scores, size_t at)
         scores[i] = r->w[i] * scores[i] + r->b[i];
     for (size_t i = r->q->prompt_first[at]; i < r->q->prompt_first[at + 1]; i++)
         scores[r->q->prompt[i]] = NEVER;
+    for (size_t i = r->q->barred_first ? r->q->barred_first[at] : 0;
+         r->q->barred_first && i < r->q->barred_first[at + 1]; i++)
+        scores[r->q->barred[i]] = NEVER;
 }
 
 static size_t best_of(struct hit *hits, size_t most, const float *scores, size_t items)

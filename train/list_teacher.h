@@ -35,6 +35,8 @@ struct list_questions {
     size_t count;
     const size_t *prompt_first; /* [count + 1] */
     const uint32_t *prompt;     /* rows that are known and not listed */
+    const size_t *barred_first; /* [count + 1]; NULL: nothing more is barred */
+    const uint32_t *barred;     /* rows that are not listed either, and say nothing */
     const float *talk;          /* [count, dims] unit length or 0; NULL: the mean of the prompt's */
     const uint32_t *teacher; /* [count, TEACHER_RANKS] rows; items + i: extra i; UINT32_MAX ends */
     const size_t *label_first; /* [count + 1] */

@@ -12,6 +12,7 @@
 #ifndef TRAIN_LIST_TOLD_H
 #define TRAIN_LIST_TOLD_H
 
+#include "train/dialogue_lists.h"
 #include "train/list_teacher.h"
 #include "train/lists.h"
 #include "train/told.h"
@@ -47,5 +48,16 @@ void list_told_free(struct list_told *told);
 bool list_examples_teach(struct list_examples *examples, const uint32_t *teacher,
                          const float *extra, const struct snapshot *snapshot,
                          struct thread_pool *pool, struct err *err) MUST_CHECK;
+
+/*
+ * The teacher's lists of dialogues, a large model's where it was asked (talk_told.h), become what
+ * is made of them: w and b are fitted on what is relevant, `talk` is what was said before the
+ * prompt (half of its words, half of what it names), the judge is what is named together, and what
+ * a dialogue dislikes is never listed.
+ */
+bool dialogue_lists_teach(struct dialogue_lists *lists, const struct dialogues *dialogues,
+                          const struct dialogue_counts *counts, const struct snapshot *snapshot,
+                          const struct titles *titles, struct store *store,
+                          struct thread_pool *pool, struct err *err) MUST_CHECK;
 
 #endif

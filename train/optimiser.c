@@ -1,5 +1,7 @@
 #include "train/optimiser.h"
 
+#include "model/lora.h"
+
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
@@ -7,11 +9,29 @@
 
 enum { SPAN = 1 << 15 };
 
+static void add_spans(struct optimiser *o, size_t param, size_t begin, size_t end, double rate)
+{
+    for (; rate > 0 && begin < end; begin += SPAN)
+        o->spans[o->lasting++] =
+            (struct span){param, begin, end - begin < SPAN ? end - begin : SPAN, (real)rate};
+}
+
+/* How many values of a param, from its first on, go by the trunk's rate. */
+static size_t slow_values(const struct optimiser *o, size_t param, size_t all)
+{
+    const struct param_spec *spec = &PARAMS[param];
+    if (!spec->trunk || (lora_params() >> param & 1))
+        return 0;
+    bool words = spec->dims[1] == VOCAB || spec->dims[1] == VOCAB_OUT;
+    size_t slow = words ? o->words * o->shape->dim : all;
+    return slow < all ? slow : all;
+}
+
 bool optimiser_open(struct optimiser *o, size_t touched_max, struct err *err)
 {
     o->room = touched_max;
     for (size_t i = 0; i < PARAM_COUNT; i++)
-        o->room += param_count(&PARAMS[i], o->shape) / SPAN + 1;
+        o->room += param_count(&PARAMS[i], o->shape) / SPAN + 2;
     o->spans = calloc(o->room + 1, sizeof *o->spans);
     o->norms = calloc(o->room + 1, sizeof *o->norms);
     if (!o->spans || !o->norms)
@@ -19,9 +39,10 @@ bool optimiser_open(struct optimiser *o, size_t touched_max, struct err *err)
     for (size_t i = 0; i < PARAM_COUNT; i++) {
         if ((touched_max && PARAMS[i].own) || (o->frozen >> i & 1))
             continue;
-        for (size_t begin = 0, all = param_count(&PARAMS[i], o->shape); begin < all; begin += SPAN)
-            o->spans[o->lasting++] =
-                (struct span){i, begin, all - begin < SPAN ? all - begin : SPAN};
+        size_t all = param_count(&PARAMS[i], o->shape);
+        size_t slow = slow_values(o, i, all);
+        add_spans(o, i, 0, slow, o->trunk_rate);
+        add_spans(o, i, slow, all, 1);
     }
     o->count = o->lasting;
     return true;
@@ -50,7 +71,7 @@ void optimiser_touch(struct optimiser *o, size_t param, const uint32_t *row, siz
             continue;
         }
         assert(o->count < o->room);
-        o->spans[o->count++] = (struct span){param, row[k] * dim, dim};
+        o->spans[o->count++] = (struct span){param, row[k] * dim, dim, 1};
     }
 }
 
@@ -101,6 +122,7 @@ static void adam_piece(void *self, size_t piece, size_t worker)
     real *value = span_of(o->params, span);
     real *average = span_of(o->average, span);
     (void)worker;
+    adamw.rate *= span->rate;
     if (!PARAMS[span->param].decays)
         adamw.decay = 0;
     o->kernels->adamw(value, span_of(&o->gradients[0], span), span_of(o->first, span),

@@ -16,6 +16,7 @@
 /* A run of values of one tensor: what one piece takes. */
 struct span {
     size_t param, begin, count;
+    real rate; /* share of the learning rate */
 };
 
 struct optimiser {
@@ -25,7 +26,10 @@ struct optimiser {
     struct params *params, *first, *second, *average;
     struct params *gradients; /* [parts]; the sum ends in [0] */
     size_t parts;
-    uint64_t frozen;    /* a bit per param that no step changes */
+    uint64_t frozen; /* a bit per param that no step changes */
+    /* of a pretrained trunk: its share of the learning rate, and of the tokens below `words` */
+    double trunk_rate;
+    size_t words;
     struct span *spans; /* owned: those of every step, then those of this one */
     size_t lasting, count, room;
     double *norms; /* owned [room] */

@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "model/checkpoint.h"
+#include "recommend/experience.h"
 #include "train/search.h"
 #include "train/training.h"
 
@@ -15,7 +16,7 @@ static const double MANY_NEWCOMERS = 0.05;
 static bool copy_index_files(const struct training *t, const char *folder, struct err *err)
 {
     static const char *const files[] = {"text_vectors.safetensors", "semantic_ids.safetensors",
-                                        "neighbours.safetensors", "tokenizer.json"};
+                                        "neighbours.safetensors"};
     for (size_t i = 0; i < COUNT(files); i++) {
         char from[PATH_SIZE];
         char to[PATH_SIZE];
@@ -24,6 +25,13 @@ static bool copy_index_files(const struct training *t, const char *folder, struc
             return false;
     }
     return true;
+}
+
+static bool write_tokenizer(const struct training *t, const char *folder, struct err *err)
+{
+    char path[PATH_SIZE];
+    return path_make(path, err, "%s/tokenizer.json", folder) &&
+           tokenizer_write(t->version->tokenizer, path, err);
 }
 
 static json_t *manifest_facts(const struct training *t, const struct judgement *seen, bool promotes)
@@ -69,11 +77,14 @@ static bool write_version(struct training *t, const char *folder, const struct j
                           bool promotes, struct err *err)
 {
     char path[PATH_SIZE];
-    const struct shape *shape = &t->trainer.shape;
-    if (!copy_index_files(t, folder, err) ||
+    const struct shape *shape = &t->version->policy.shape;
+    if (!copy_index_files(t, folder, err) || !write_tokenizer(t, folder, err) ||
         !checkpoint_write(folder, shape, &t->version->policy.params, t->version->index->fingerprint,
                           err) ||
         !fusion_write(t->version, folder, err))
+        return false;
+    if (t->version->experience && !experience_write(folder, t->version->experience, shape->items,
+                                                    t->version->index->fingerprint, err))
         return false;
     if (t->version->attributes && (!path_make(path, err, "%s/attributes.json", folder) ||
                                    !attributes_write(t->version->attributes, path, err)))
@@ -90,7 +101,10 @@ static bool write_version(struct training *t, const char *folder, const struct j
     if (!index)
         return false;
     json_t *facts = manifest_facts(t, seen, promotes);
-    bool fine = manifest_write(folder, facts, err);
+    json_t *words_from = start_words_from(t, err);
+    if (words_from)
+        json_object_set_new(facts, "words_from", words_from);
+    bool fine = err->code == ERR_NONE && manifest_write(folder, facts, err);
     json_decref(facts);
     return fine;
 }

@@ -33,8 +33,8 @@ static void part_layout(struct rl *rl, struct rl_part *p, const struct shape *s,
     size_t tiles = names * (s->levels + 1);
     size_t steps = rl->reasons ? CHAIN_SYMBOLS : rl->lists ? rl->ranks : 0;
     size_t suffixes = rows * steps;
-    size_t length = rl->settings->window + steps;
-    size_t positions = prompts * rl->settings->window + suffixes;
+    size_t length = rl->prompt_max + steps;
+    size_t positions = prompts * rl->prompt_max + suffixes;
     policy_layout(&p->work, s, positions, length, width, 1, true, arena);
     policy_layout(&p->reference_work, s, positions, length, width, 1, false, arena);
     sample_layout(&p->sample, s, names, width, arena);
@@ -77,6 +77,9 @@ void rl_layout(struct rl *rl, const struct shape *s, size_t width, struct arena 
                         (rl->objective.needs & NEEDS_ANCHORS ? 1 : 0);
     rl->prompts_a_part = (rl->settings->rl_prompts + GRADIENTS - 1) / GRADIENTS;
     rl->words_a_mask = s->items / 64 + 1;
+    for (size_t p = 0; p < rl->prompts.count; p++)
+        if (rl->prompts.first[p + 1] - rl->prompts.first[p] > rl->prompt_max)
+            rl->prompt_max = rl->prompts.first[p + 1] - rl->prompts.first[p];
     size_t rows = GRADIENTS * rl->prompts_a_part * rl->rows_a_prompt;
     size_t units = rows * rl->ranks;
     for (size_t g = 0; g < GRADIENTS; g++)

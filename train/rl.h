@@ -16,7 +16,11 @@
  * rows the target's first tiles, and other prompts take the places of those that stay silent
  * (max_num_gen_batches).
  *
- * The mask of sampling is that of serving: items with events, without the prompt's own history; a
+ * Over dialogues (rl_source dialogues) a prompt is what was said, and relevant is what the
+ * assistant went on to name from there on; lists of dialogues to imitate go on in the same step.
+ *
+ * The mask of sampling is that of serving: items with events, without the prompt's own history or
+ * what the dialogue has named; a
  * prompt whose target lies outside it is left out and counted.  What stands above in a list is in
  * the mask and is drawn again, as list.h passes it over.
  * Dropout is 0.  The supervised losses go on in the same step (trainer.h), with lists also that of
@@ -37,6 +41,7 @@
 #include "recommend/item_words.h"
 #include "recommend/reason.h"
 #include "train/batch.h"
+#include "train/dialogue_prompts.h"
 #include "train/lists.h"
 #include "train/rl_anchors.h"
 
@@ -44,8 +49,10 @@ struct rl_prompts {
     size_t count, dropped;
     size_t disliked;        /* prompts without anything relevant: what came next was not liked */
     uint32_t *logged;       /* owned [count] what came next; not of lists */
-    uint32_t *history;      /* owned, flat rows */
+    uint32_t *history;      /* owned, flat symbols: rows, and what is said in dialogues */
     size_t *first;          /* owned [count + 1] */
+    uint32_t *seen;         /* owned, flat rows that no mask allows; NULL: those of the history */
+    size_t *seen_first;     /* owned [count + 1] */
     uint32_t *relevant;     /* owned, flat rows: of a name one or none */
     size_t *relevant_first; /* owned [count + 1] */
 };
@@ -105,6 +112,7 @@ struct rl {
     struct params *gradients; /* [GRADIENTS] the trainer's */
     real *reference_find, *reference_nodes;
     size_t prompts_a_part, drawn_a_prompt, rows_a_prompt, words_a_mask;
+    size_t prompt_max; /* symbols of the longest prompt */
 };
 
 struct rl_report {
@@ -123,6 +131,12 @@ struct rl_report {
 bool rl_prompts_make(struct rl_prompts *prompts, const struct row_data *data,
                      const struct version *version, size_t history_max, size_t ranks, bool dislikes,
                      struct err *err) MUST_CHECK;
+/*
+ * The prompts of dialogues that teach: what was said, and as relevant what the assistant went on to
+ * name and the user did not dislike, at most `ranks`; one is enough.
+ */
+bool rl_prompts_talk(struct rl_prompts *prompts, const struct dialogue_prompts *dialogues,
+                     size_t ranks, struct err *err) MUST_CHECK;
 void rl_prompts_free(struct rl_prompts *prompts);
 
 void rl_layout(struct rl *rl, const struct shape *shape, size_t width, struct arena *arena);

@@ -28,6 +28,20 @@ size_t rl_tiles_shared(const struct rl *rl, uint32_t item, uint32_t target)
     return shared;
 }
 
+/* Nothing without events, nothing that the prompt holds, nothing that its dialogue has named. */
+static void mask_prompt(uint64_t *skip, const struct rl *rl, size_t prompt)
+{
+    const struct rl_prompts *all = &rl->prompts;
+    memcpy(skip, rl->unseen, rl->words_a_mask * sizeof *skip);
+    for (size_t k = all->first[prompt]; k < all->first[prompt + 1]; k++)
+        if (!is_token(all->history[k]))
+            bit_set(skip, all->history[k]);
+    for (size_t k = all->seen ? all->seen_first[prompt] : 0;
+         all->seen && k < all->seen_first[prompt + 1]; k++)
+        if (all->seen[k] < rl->policy->shape.items)
+            bit_set(skip, all->seen[k]);
+}
+
 static void pack_prompts(struct rl *rl, struct rl_part *p)
 {
     const struct rl_prompts *all = &rl->prompts;
@@ -41,9 +55,7 @@ static void pack_prompts(struct rl *rl, struct rl_part *p)
         memcpy(p->input + at, all->history + first, count * sizeof *p->input);
         at += count;
         p->first[i + 1] = (uint32_t)at;
-        memcpy(skip, rl->unseen, rl->words_a_mask * sizeof *skip);
-        for (size_t k = first; k < first + count; k++)
-            bit_set(skip, all->history[k]);
+        mask_prompt(skip, rl, p->picked[i]);
         trie_count_allowed(p->allowed_before + i * rl->words_a_mask, skip, rl->policy->shape.items);
     }
     p->packed = (struct packed){.positions = at, .sequences = prompts, .first = p->first};

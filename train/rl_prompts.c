@@ -118,11 +118,61 @@ bool rl_prompts_make(struct rl_prompts *p, const struct row_data *data, const st
                          p->dropped);
 }
 
+static bool talk_new(struct rl_prompts *p, const struct dialogue_prompts *d, struct err *err)
+{
+    *p = (struct rl_prompts){0};
+    p->history = calloc(d->symbols.rows + 1, sizeof *p->history);
+    p->first = calloc(d->count + 2, sizeof *p->first);
+    p->seen = calloc(d->named.rows + 1, sizeof *p->seen);
+    p->seen_first = calloc(d->count + 2, sizeof *p->seen_first);
+    p->relevant = calloc(d->relevant.rows + 1, sizeof *p->relevant);
+    p->relevant_first = calloc(d->count + 2, sizeof *p->relevant_first);
+    return (p->history && p->first && p->seen && p->seen_first && p->relevant &&
+            p->relevant_first) ||
+           err_set(err, ERR_SYSTEM, "no memory for the prompts of %zu dialogues", d->count);
+}
+
+/* Rows of one prompt, at most so many, to the end of a flat array. */
+static size_t put_rows(uint32_t *out, size_t at, const struct row_lists *from, size_t prompt,
+                       size_t most)
+{
+    size_t count = row_lists_count(from, prompt);
+    count = count < most ? count : most;
+    if (count)
+        memcpy(out + at, row_lists_at(from, prompt), count * sizeof *out);
+    return at + count;
+}
+
+bool rl_prompts_talk(struct rl_prompts *p, const struct dialogue_prompts *d, size_t ranks,
+                     struct err *err)
+{
+    if (!talk_new(p, d, err))
+        return false;
+    for (size_t i = 0; i < d->count; i++) {
+        size_t at = p->count;
+        if (row_lists_count(&d->relevant, i) == 0) {
+            p->dropped++;
+            continue;
+        }
+        p->first[at + 1] = put_rows(p->history, p->first[at], &d->symbols, i, SIZE_MAX);
+        p->seen_first[at + 1] = put_rows(p->seen, p->seen_first[at], &d->named, i, SIZE_MAX);
+        p->relevant_first[at + 1] =
+            put_rows(p->relevant, p->relevant_first[at], &d->relevant, i, ranks);
+        p->count++;
+    }
+    return p->count || err_set(err, ERR_INPUT,
+                               "rl_source: expected dialogues that teach and name items that may "
+                               "be named, found none in %zu prompts",
+                               p->dropped);
+}
+
 void rl_prompts_free(struct rl_prompts *p)
 {
     free(p->logged);
     free(p->history);
     free(p->first);
+    free(p->seen);
+    free(p->seen_first);
     free(p->relevant);
     free(p->relevant_first);
     *p = (struct rl_prompts){0};

@@ -1,5 +1,6 @@
 #include "recommend/list.h"
 #include "train/dialogue_lists.h"
+#include "train/experience.h"
 #include "train/jobs.h"
 
 const struct setting INDEX_SETTINGS[] = {
@@ -113,7 +114,8 @@ const struct setting TRAIN_SETTINGS[] = {
     SETTING(
         TEXT, train_settings, stage, "sft", 0, 0,
         "sft: from the start; lists: --init learns to write lists by imitation; reason: to give "
-        "reasons; rl: post-training of --init by --algo; continue: --init goes on with the same "
+        "reasons; experience: a bias of items for the lists of --init, which stays as it is; rl: "
+        "post-training of --init by --algo; continue: --init goes on with the same "
         "events and as many updates, the control"),
     SETTING(TEXT, train_settings, init, "production", 0, 0,
             "version that the later stages start from"),
@@ -124,8 +126,9 @@ const struct setting TRAIN_SETTINGS[] = {
     SETTING(SIZE, train_settings, list_items, "0", 0, LIST_RANKS_MAX,
             "ranks of a list, in lists and rl; 0: rl names single items"),
     SETTING(TEXT, train_settings, list_teacher, "slate", 0, 0,
-            "what fills lists to imitate up: slate, or rra: the slate's list, or a large model's "
-            "(tessera texts --lists true), remapped, reflected and adjusted"),
+            "what fills lists to imitate up: slate (of dialogues: what is named together), or rra: "
+            "that list, or a large model's (tessera texts --lists true), remapped, reflected and "
+            "adjusted"),
     SETTING(BOOL, train_settings, rl_reasons, "false", 0, 0,
             "stage rl pays for a chain of reasons and the name after it, not for a name alone"),
     SETTING(SIZE, train_settings, reason_steps, "600", 1, 10000000, "updates of stage reason"),
@@ -141,10 +144,18 @@ const struct setting TRAIN_SETTINGS[] = {
     SETTING(REAL, train_settings, rl_weight, "1", 0, 1000,
             "of the objective, beside 1 for what find and say go on learning"),
     SETTING(TEXT, train_settings, rl_source, "kept", 0, 0,
-            "events that post-training is paid for: kept (rl_share), or newer than the index"),
+            "events that post-training is paid for: kept (rl_share), newer than the index, or "
+            "dialogues: what is named there, from a version of stage dialogue (continue: its "
+            "control)"),
     SETTING(BOOL, train_settings, watch, "false", 0, 0,
             "with rl_source newer: train again whenever there are enough new events"),
     SETTING(SIZE, train_settings, watch_events, "1000", 1, 1000000000, "how many are enough"),
+    SETTING(SIZE, train_settings, experience_rounds, "6", 1, 1000, "rounds of stage experience"),
+    SETTING(SIZE, train_settings, experience_prompts, "400", 2, 10000000, "prompts of a round"),
+    SETTING(SIZE, train_settings, experience_lists, "8", 2, EXPERIENCE_LISTS_MAX,
+            "lists drawn for each"),
+    SETTING(REAL, train_settings, experience_prior, "10", 0.001, 1e9,
+            "listings that an item is taken to have had without any advantage"),
     SETTING(BOOL, train_settings, promote, "true", 0, 0,
             "put the version into production if it does not lose"),
     SETTING(SIZE, train_settings, dialogue_symbols, "192", 16, DIALOGUE_SYMBOLS_MAX,
@@ -155,6 +166,16 @@ const struct setting TRAIN_SETTINGS[] = {
             "dialogues for each window in a step of stage dialogue"),
     SETTING(REAL, train_settings, list_truth, "0.5", 0, 1,
             "share of its lists that begin with what the dialogue really went on to name"),
+    SETTING(
+        TEXT, train_settings, backbone, "", 0, 0,
+        "pretrained trunk and words that sft begins with: a Hugging Face folder or a GGUF file, "
+        "family llama, qwen2 or qwen3; sizes are its own"),
+    SETTING(REAL, train_settings, trunk_rate, "0.05", 0, 10,
+            "share of the learning rate for a pretrained trunk and its words; 0: they stay"),
+    SETTING(SIZE, train_settings, lora_rank, "0", 0, 1024,
+            "adapters beside the matrices of a pretrained trunk, which stays; 0: none"),
+    SETTING(REAL, train_settings, lora_alpha, "32", 1e-3, 1e6,
+            "what adapters add counts alpha / rank times"),
 };
 const size_t TRAIN_SETTINGS_COUNT = COUNT(TRAIN_SETTINGS);
 

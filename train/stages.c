@@ -19,30 +19,41 @@ bool stage_expand(struct training *t, struct train_settings *s, struct err *err)
     if (strcmp(s->stage, "sft") == 0)
         return true;
     t->reasons = strcmp(s->stage, "reason") == 0;
-    t->talking.on = strcmp(s->stage, "dialogue") == 0;
-    if (!rl && !lists && !t->reasons && !t->talking.on && strcmp(s->stage, "continue") != 0)
+    t->experience = strcmp(s->stage, "experience") == 0;
+    bool dialogue = strcmp(s->stage, "dialogue") == 0;
+    bool goes_on = strcmp(s->stage, "continue") == 0;
+    t->talking.on =
+        dialogue || ((rl || goes_on || t->experience) && strcmp(s->rl_source, "dialogues") == 0);
+    if (!rl && !lists && !t->reasons && !dialogue && !goes_on && !t->experience)
         return err_set(err, ERR_INPUT,
-                       "stage: expected sft, lists, reason, dialogue, rl or continue, found "
-                       "'%.40s'",
+                       "stage: expected sft, lists, reason, dialogue, experience, rl or continue, "
+                       "found '%.40s'",
                        s->stage);
-    if (t->talking.on && s->list_items == 0)
+    if ((t->talking.on || t->experience) && s->list_items == 0)
         s->list_items = TALKING_RANKS;
     if (lists && s->list_items == 0)
         return err_set(err, ERR_INPUT, "stage: lists needs their length: add --list-items 20");
     if (strcmp(s->list_teacher, "slate") != 0 && strcmp(s->list_teacher, "rra") != 0)
         return err_set(err, ERR_INPUT, "list_teacher: expected slate or rra, found '%.40s'",
                        s->list_teacher);
-    if (strcmp(s->rl_source, "kept") != 0 && strcmp(s->rl_source, "newer") != 0)
-        return err_set(err, ERR_INPUT, "rl_source: expected kept or newer, found '%.40s'",
-                       s->rl_source);
+    if (strcmp(s->rl_source, "kept") != 0 && strcmp(s->rl_source, "newer") != 0 &&
+        strcmp(s->rl_source, "dialogues") != 0)
+        return err_set(err, ERR_INPUT,
+                       "rl_source: expected kept, newer or dialogues, found '%.40s'", s->rl_source);
+    if (t->talking.on && s->rl_reasons)
+        return err_set(err, ERR_INPUT,
+                       "rl_reasons: a dialogue is answered by a list, not by a chain and a name");
     if (strcmp(s->preset, "policy") != 0)
         return err_set(err, ERR_INPUT, "stage: %s goes on from a policy, not from %s", s->stage,
                        s->preset);
     t->posttrains = true;
-    s->learning_rate = t->reasons      ? s->reason_learning_rate
-                       : t->talking.on ? s->dialogue_learning_rate
-                                       : s->rl_learning_rate;
-    s->rl_steps = t->reasons ? s->reason_steps : t->talking.on ? s->dialogue_steps : s->rl_steps;
+    s->learning_rate = t->reasons ? s->reason_learning_rate
+                       : dialogue ? s->dialogue_learning_rate
+                                  : s->rl_learning_rate;
+    s->rl_steps = t->reasons ? s->reason_steps : dialogue ? s->dialogue_steps : s->rl_steps;
+    if (t->talking.on && !dialogue && strcmp(s->init, "production") == 0 &&
+        version_link(t->init, t->job->home, "production/chat", &(struct err){0}))
+        return true;
     if (strcmp(s->init, "production") == 0)
         return production_name(t->init, t->job->home, err);
     snprintf(t->init, sizeof t->init, "%.60s", s->init);
@@ -104,6 +115,10 @@ bool stage_open_start(struct training *t, struct attributes **attributes, struct
         return false;
     if (strcmp(t->start->index->fingerprint, t->data.index->fingerprint) != 0)
         return not_alike(t, err);
+    if (t->reasons && t->start->policy.marks != TOKENIZER_MARKS_AT)
+        return err_set(err, ERR_INPUT,
+                       "stage: reason needs words of our own; version %s has those of a backbone",
+                       t->init);
     if (!t->start->attributes && !t->reasons)
         return true;
     bool fine = t->start->attributes
@@ -159,7 +174,7 @@ static bool take_start(struct training *t, struct err *err)
 static bool open_lists(struct training *t, struct err *err)
 {
     const struct train_settings *s = t->job->train;
-    if (!writes_lists(t))
+    if (!writes_lists(t) || t->experience)
         return true;
     struct snapshot *snapshot = snapshot_open(version_hold(t->start), t->job->store, err);
     struct list_told told = {0};
@@ -179,7 +194,8 @@ static bool open_lists(struct training *t, struct err *err)
 
 bool stage_reads_newer(const struct train_settings *s)
 {
-    return strcmp(s->stage, "rl") == 0 && strcmp(s->rl_source, "newer") == 0;
+    bool paid = strcmp(s->stage, "rl") == 0 || strcmp(s->stage, "experience") == 0;
+    return paid && strcmp(s->rl_source, "newer") == 0;
 }
 
 static bool open_chains(struct training *t, struct err *err)
@@ -235,6 +251,9 @@ static bool open_talking(struct training *t, struct err *err)
     bool fine = dialogue_counts_make(&k->counts, k->dialogues, t->version->index->items, err) &&
                 dialogue_lists_make(&k->lists, k->dialogues, &k->counts, t->snapshot, k->titles,
                                     s->list_items, s->dialogue_symbols, err) &&
+                (strcmp(s->list_teacher, "rra") != 0 ||
+                 dialogue_lists_teach(&k->lists, k->dialogues, &k->counts, t->snapshot, k->titles,
+                                      t->job->store, t->job->pool, err)) &&
                 dialogue_prompts_make(&k->checks, k->dialogues, DIALOGUES_VALIDATION,
                                       s->dialogue_symbols, t->snapshot, k->titles, err);
     if (fine)
@@ -266,6 +285,8 @@ static bool make_prompts(struct training *t, struct err *err)
     if (t->rl.reasons && history > CHAIN_HISTORY)
         history = CHAIN_HISTORY;
     bool dislikes = t->rl.objective.needs & NEEDS_DISLIKES;
+    if (t->talking.on)
+        return rl_prompts_talk(&t->rl.prompts, &t->talking.lists.prompts, s->list_items, err);
     if (!stage_reads_newer(s))
         return rl_prompts_make(&t->rl.prompts, &t->data, t->version, history, s->list_items,
                                dislikes, err);
@@ -307,6 +328,7 @@ static bool open_rl(struct training *t, struct err *err)
     t->rl.reasons = s->rl_reasons;
     t->rl.facts = t->snapshot;
     t->rl.ranks = t->rl.lists ? s->list_items : 1;
+    t->rl.prompt_max = s->window;
     bool fine = objective_open(&t->rl.objective, t->job->objective, &warnings, err);
     if (fine && !t->rl.lists && strcmp(t->job->objective->adv_scope, "rank") == 0)
         fine = err_set(err, ERR_INPUT, "adv_scope: rank is for lists: add --list-items 20");
@@ -340,6 +362,9 @@ bool stage_go_on(struct training *t, struct err *err)
     bool rl = strcmp(t->job->train->stage, "rl") == 0;
     if (!t->posttrains)
         return true;
+    t->rl.lists = t->experience;
+    if (t->experience && !make_prompts(t, err))
+        return false;
     return (!rl || open_rl(t, err)) &&
            trainer_continue(&t->trainer, &t->version->policy.params, rl ? &t->rl : NULL, err) &&
            (!writes_lists(t) || list_cases_make(&t->list_cases, &t->data, PART_VALIDATION,

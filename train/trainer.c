@@ -1,5 +1,6 @@
 #include "train/trainer.h"
 
+#include "model/lora.h"
 #include "recommend/snapshot.h"
 
 #include <assert.h>
@@ -7,19 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIND_PIECE = 1024, FINISH_DIMS = 32, MEMBERS_MAX = 16 };
+enum { PIECE_POSITIONS = 768, FIND_PIECE = 1024, FINISH_DIMS = 32, MEMBERS_MAX = 16 };
 
 static void trainer_layout(struct trainer *t, size_t threads, struct arena *arena)
 {
     const struct shape *s = &t->shape;
     size_t positions = t->batches.positions_max;
     params_layout(&t->policy.params, s, arena);
-    params_layout(&t->first, s, arena);
-    params_layout(&t->second, s, arena);
-    params_layout(&t->average, s, arena);
-    params_layout(&t->best, s, arena);
+    if (s->lora_rank)
+        params_layout_without(&t->base, ~trunk_matrices(), s, arena);
+    struct params *learnt[] = {&t->first, &t->second, &t->average, &t->best};
+    for (size_t i = 0; i < COUNT(learnt); i++)
+        params_layout_without(learnt[i], t->still, s, arena);
     for (size_t g = 0; g < GRADIENTS; g++)
-        params_layout(&t->gradient[g], s, arena);
+        params_layout_without(&t->gradient[g], t->still, s, arena);
     batches_layout(&t->batches, arena);
     t->find_content = arena_take(arena, t->find_max * s->content, sizeof(real));
     t->find_vectors = arena_take(arena, t->find_max * s->dim, sizeof(real));
@@ -38,8 +40,10 @@ static void trainer_layout(struct trainer *t, size_t threads, struct arena *aren
         t->log_inclusion = arena_take(arena, t->find_max, sizeof(real));
     }
     for (size_t w = 0; w < threads; w++)
-        policy_layout(&t->works[w], s, positions, t->batches.length_max, t->legal.width,
+        policy_layout(&t->works[w], s, t->piece_positions, t->batches.length_max, t->legal.width,
                       t->find_max, true, arena);
+    for (size_t w = 0; w < threads; w++)
+        t->firsts[w] = arena_take(arena, t->batches.sequences_max + 1, sizeof *t->firsts[w]);
 }
 
 /* All items with events, or room for the negatives, every target and what shares its name. */
@@ -99,6 +103,28 @@ static void set_up_sasrec(struct trainer *t)
                    param_count(&PARAMS[i], &t->shape) * sizeof(real));
 }
 
+/* What of a pretrained trunk stays as it is. */
+static void set_up_trunk(struct trainer *t)
+{
+    const struct train_settings *settings = t->settings;
+    t->piece_positions = t->batches.positions_max;
+    if (t->policy.marks == TOKENIZER_MARKS_AT)
+        return;
+    size_t least = t->batches.length_max;
+    size_t most = least > PIECE_POSITIONS ? least : PIECE_POSITIONS;
+    t->piece_positions = most < t->piece_positions ? most : t->piece_positions;
+    t->shape.lora_rank = settings->lora_rank;
+    if (settings->lora_rank)
+        t->shape.lora_scale = settings->lora_alpha / (double)settings->lora_rank;
+    t->policy.shape = t->shape;
+    t->optimiser.words = t->policy.marks;
+    t->optimiser.trunk_rate = settings->lora_rank ? 0 : settings->trunk_rate;
+    if (t->optimiser.trunk_rate > 0)
+        return;
+    t->still = trunk_matrices();
+    t->policy.frozen_words = t->policy.marks;
+}
+
 static uint64_t param_bit(size_t offset)
 {
     return (uint64_t)1 << (offset / sizeof(real *));
@@ -125,11 +151,13 @@ bool trainer_open(struct trainer *t, const struct train_settings *settings,
     struct arena ruler = {0};
     *t = (struct trainer){.settings = settings,
                           .shape = version->policy.shape,
+                          .plain = version->policy.shape,
                           .policy = version->policy,
                           .events = version->index->events,
                           .pool = pool};
     t->works = calloc(threads, sizeof *t->works);
-    if (!t->works)
+    t->firsts = calloc(threads, sizeof *t->firsts);
+    if (!t->works || !t->firsts)
         return err_set(err, ERR_SYSTEM, "no memory for %zu threads", threads);
     t->mask = (struct trie_mask){.base = &version->trie, .late = &t->no_late};
     t->legal = trie_legal(&t->mask);
@@ -144,10 +172,13 @@ bool trainer_open(struct trainer *t, const struct train_settings *settings,
                                       .second = &t->second,
                                       .average = &t->average,
                                       .gradients = t->gradient,
-                                      .parts = GRADIENTS};
+                                      .parts = GRADIENTS,
+                                      .trunk_rate = 1};
+    set_up_trunk(t);
+    t->optimiser.frozen = t->still;
     t->sasrec = strcmp(settings->preset, "sasrec") == 0;
     if (t->sasrec)
-        t->optimiser.frozen = param_bit(offsetof(struct params, content_in)) |
+        t->optimiser.frozen = t->still | param_bit(offsetof(struct params, content_in)) |
                               param_bit(offsetof(struct params, tile_in)) |
                               param_bit(offsetof(struct params, find_content)) |
                               param_bit(offsetof(struct params, find_query));
@@ -175,9 +206,11 @@ bool trainer_continue(struct trainer *t, const struct params *params, struct rl 
                       struct err *err)
 {
     struct arena ruler = {0};
-    params_copy(&t->policy.params, params, &t->shape);
-    params_copy(&t->average, params, &t->shape);
-    params_copy(&t->best, params, &t->shape);
+    params_copy(&t->policy.params, params, &t->plain);
+    if (t->shape.lora_rank)
+        params_copy(&t->base, params, &t->plain);
+    params_copy(&t->average, &t->policy.params, &t->shape);
+    params_copy(&t->best, &t->policy.params, &t->shape);
     t->rl = rl;
     if (!rl)
         return true;
@@ -197,9 +230,18 @@ bool trainer_continue(struct trainer *t, const struct params *params, struct rl 
     return true;
 }
 
+void trainer_export(const struct trainer *t, struct params *to, const struct params *from)
+{
+    params_copy(to, &t->policy.params, &t->plain); /* what stays */
+    params_copy(to, from, &t->plain);
+    for (size_t l = 0; t->shape.lora_rank && l < t->shape.layers; l++)
+        lora_merge(to, &t->base, from, &t->shape, l);
+}
+
 void trainer_close(struct trainer *t)
 {
     free(t->works);
+    free(t->firsts);
     batches_close(&t->batches);
     optimiser_close(&t->optimiser);
     arena_close(&t->arena);
@@ -392,12 +434,38 @@ struct stepping {
     real scale;
 };
 
+/* Some sequences of a part, as many as a work takes; returns the first that is left. */
+static size_t take_some(struct examples *some, uint32_t *first, const struct trainer *t,
+                        const struct examples *all, size_t from)
+{
+    const uint32_t *at = all->packed.first;
+    size_t to = from;
+    while (to < all->packed.sequences && at[to + 1] - at[from] <= t->piece_positions)
+        to++;
+    assert(to > from);
+    for (size_t s = from; s <= to; s++)
+        first[s - from] = at[s] - at[from];
+    *some =
+        (struct examples){{.positions = at[to] - at[from], .sequences = to - from, .first = first},
+                          all->input + at[from],
+                          all->target + at[from],
+                          all->weight + at[from]};
+    return to;
+}
+
+static void merge_piece(void *self, size_t layer, size_t worker)
+{
+    struct trainer *t = self;
+    (void)worker;
+    lora_merge(&t->policy.params, &t->base, &t->policy.params, &t->shape, layer);
+}
+
 static void learn_piece(void *self, size_t piece, size_t worker)
 {
     struct stepping *s = self;
     struct trainer *t = s->t;
     const struct train_settings *settings = t->settings;
-    const struct loss_options options = {
+    struct loss_options options = {
         .dropout = (real)settings->dropout,
         .own_drop = (real)settings->own_drop,
         .find_weight = (real)settings->find_weight,
@@ -406,14 +474,18 @@ static void learn_piece(void *self, size_t piece, size_t worker)
         .name_teach = (real)settings->name_teach,
         .smoothing = (real)settings->smoothing,
         .scale = s->scale,
-        .rng = rng_stream(settings->seed, t->step, piece),
         .legal = &t->legal,
         .find = &t->find,
     };
     t->losses[piece] = (struct losses){0};
-    if (t->batches.parts[piece].examples.packed.positions)
+    const struct examples *all = &t->batches.parts[piece].examples;
+    for (size_t from = 0, turn = 0; from < all->packed.sequences; turn++) {
+        struct examples some;
+        from = take_some(&some, t->firsts[worker], t, all, from);
+        options.rng = rng_stream(settings->seed, t->step, piece + turn * GRADIENTS);
         policy_learn(&t->works[worker], &t->gradient[piece], t->dfind[piece], &t->losses[piece],
-                     &t->policy, &t->batches.parts[piece].examples, &options);
+                     &t->policy, &some, &options);
+    }
 }
 
 static double rate_at(const struct trainer *t)
@@ -433,6 +505,8 @@ void trainer_step(struct trainer *t, struct step_report *report)
     struct stepping s = {.t = t, .scale = 1 / (real)targets};
     *report = (struct step_report){.rate = rate_at(t), .targets = targets};
     optimiser_begin(&t->optimiser);
+    if (t->shape.lora_rank)
+        thread_pool_run(t->pool, t->shape.layers, merge_piece, t);
     if (t->sampled) {
         draw_find(t, targets);
         touch_rows(t);

@@ -12,7 +12,13 @@
  * The preset `sasrec` (Kang and McAuley, ICDM 2018, with the full softmax) is the trunk and find
  * over the items' own embeddings: content and tiles are frozen at 0, find_query at 1.
  *
- * Memory    everything is taken at start; a step allocates nothing.
+ * A pretrained trunk (words that are not ours) learns at its share of the learning rate; at 0, or
+ * with adapters (lora.h), its matrices take no gradient, no moments and no place in the state.  A
+ * part of such a step goes through the trunk some sequences at a time, which bounds the
+ * activations.
+ *
+ * Memory    everything is taken at start; a step allocates nothing.  Of a trunk of n weights and
+ *           its words: 9 n numbers where it learns, 2 n with adapters.
  */
 #ifndef TRAIN_TRAINER_H
 #define TRAIN_TRAINER_H
@@ -24,7 +30,11 @@
 struct trainer {
     const struct train_settings *settings;
     struct shape shape;
+    struct shape plain;          /* without adapters: that of versions */
     struct policy policy;        /* params are the learned ones */
+    struct params base;          /* of adapters: the matrices that do not move */
+    uint64_t still;              /* params that no step moves and no state holds */
+    size_t piece_positions;      /* that a work takes at a time */
     struct params first, second; /* Adam's moments */
     struct params average;       /* of the params over the last steps: what is judged */
     struct params best;          /* the average at the best look at validation */
@@ -32,6 +42,7 @@ struct trainer {
     struct batches batches;
     struct optimiser optimiser;
     struct policy_work *works; /* [threads] */
+    uint32_t **firsts;         /* [threads, sequences of a part + 1] */
     struct losses losses[GRADIENTS];
     /* the set that find compares */
     bool sampled, sasrec;
@@ -69,6 +80,8 @@ bool trainer_open(struct trainer *trainer, const struct train_settings *settings
 bool trainer_continue(struct trainer *trainer, const struct params *params, struct rl *rl,
                       struct err *err) MUST_CHECK;
 void trainer_close(struct trainer *trainer);
+/* to, of a version's shape, becomes what one of the trainer's sets of params makes of the trunk. */
+void trainer_export(const struct trainer *trainer, struct params *to, const struct params *from);
 
 struct step_report {
     double find_loss, name_loss, say_loss; /* mean nats per target of windows, or per token */

@@ -44,11 +44,14 @@ struct training {
     struct talking talking;       /* of stage dialogue */
     struct version *start;        /* the version that a later stage starts from */
     struct trainer trainer;
-    struct rl rl;    /* of stage rl */
-    bool posttrains; /* a later stage than sft */
-    bool reasons;    /* it is stage reason */
-    char init[64];   /* the version it starts from */
-    FILE *rollouts;  /* rollouts.tsv, of stage rl */
+    struct rl rl;              /* of stage rl */
+    bool posttrains;           /* a later stage than sft */
+    bool reasons;              /* it is stage reason */
+    bool experience;           /* it is stage experience: the policy stays as it is */
+    char init[64];             /* the version it starts from */
+    struct backbone *backbone; /* a pretrained trunk that it starts from, or NULL */
+    char backbone_hash[SHA256_TEXT];
+    FILE *rollouts; /* rollouts.tsv, of stage rl */
     struct alarms alarms;
     struct cases cases; /* validation, for choosing */
     FILE *steps;        /* steps.tsv */
@@ -70,9 +73,24 @@ bool stage_open_start(struct training *training, struct attributes **attributes,
 bool stage_open(struct training *training, struct err *err) MUST_CHECK;
 void talking_release(struct talking *talking);
 bool stage_go_on(struct training *training, struct err *err) MUST_CHECK;
+bool experience_run(struct training *training, struct err *err) MUST_CHECK; /* in run's place */
 bool stage_reads_newer(const struct train_settings *settings);
+/*
+ * start.c: a pretrained trunk and its words, if --backbone names one or the start has them: opened
+ * before the hash is made; sizes (of the trunk alone) and tokenizer before the version is; the
+ * version's params begun once there are item_words; the trainer goes on from them.
+ */
+bool start_open(struct training *training, struct err *err) MUST_CHECK;
+struct tokenizer *start_tokenizer(const struct training *training, struct err *err) MUST_CHECK;
+void start_shape(struct shape *shape, const struct training *training);
+bool start_begin(struct training *training, struct err *err) MUST_CHECK;
+bool start_go_on(struct training *training, struct err *err) MUST_CHECK;
+json_t *start_words_from(const struct training *training, struct err *err);
+void start_close(struct training *training);
 /* The version becomes what these params make of it. */
 void training_take_params(struct training *training, const struct params *params);
+/* Looks at validation and notes whether it is the best so far; the params are the average's. */
+bool training_look(struct training *training, double *value, struct err *err) MUST_CHECK;
 /* Mean NDCG@10. */
 double training_ndcg(const uint32_t *rank, size_t count);
 

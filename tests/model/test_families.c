@@ -6,6 +6,7 @@
 #include "tests/test.h"
 
 #include "base/rng.h"
+#include "model/lora.h"
 #include "model/policy.h"
 
 #include <math.h>
@@ -40,6 +41,7 @@ static const struct shape BASE = {
 
 struct bench {
     struct policy policy;
+    struct params base; /* of adapters */
     struct policy_work work;
     struct params grads;
     struct arena arena;
@@ -50,7 +52,8 @@ static void lay_out(struct bench *b, struct arena *arena)
     const struct shape *s = &b->policy.shape;
     policy_layout(&b->work, s, POSITIONS, 8, 1, 1, true, arena);
     params_layout(&b->policy.params, s, arena);
-    params_layout(&b->grads, s, arena);
+    params_layout_without(&b->grads, s->lora_rank ? trunk_matrices() : 0, s, arena);
+    params_layout(&b->base, s, arena);
 }
 
 static void start(struct bench *b, const struct shape *shape)
@@ -69,6 +72,7 @@ static void start(struct bench *b, const struct shape *shape)
     for (size_t i = 0; i < PARAM_COUNT; i++)
         for (size_t k = 0; k < param_count(&PARAMS[i], shape); k++)
             (*param_slot(&b->policy.params, &PARAMS[i]))[k] += 0.3 * rng_normal(&rng);
+    params_copy(&b->base, &b->policy.params, shape);
 }
 
 static double loss_of(struct bench *b)
@@ -86,15 +90,13 @@ static double loss_of(struct bench *b)
     const struct loss_options options = {
         .dropout = 0.2, .say_weight = 1, .scale = 1.0 / 8, .rng = rng_stream(1, 2, 3)};
     for (size_t i = 0; i < PARAM_COUNT; i++)
-        memset(*param_slot(&b->grads, &PARAMS[i]), 0,
-               param_count(&PARAMS[i], &b->policy.shape) * sizeof(real));
+        if (*param_slot(&b->grads, &PARAMS[i]))
+            memset(*param_slot(&b->grads, &PARAMS[i]), 0,
+                   param_count(&PARAMS[i], &b->policy.shape) * sizeof(real));
+    for (size_t l = 0; b->policy.shape.lora_rank && l < b->policy.shape.layers; l++)
+        lora_merge(&b->policy.params, &b->base, &b->policy.params, &b->policy.shape, l);
     policy_learn(&b->work, &b->grads, NULL, &losses, &b->policy, &examples, &options);
     return losses.say / 8;
-}
-
-static bool is_read(const struct param_spec *spec)
-{
-    return spec->trunk;
 }
 
 static void check_tensor(struct bench *b, size_t i)
@@ -132,7 +134,8 @@ static size_t check_family(const struct shape *shape)
     size_t checked = 0;
     start(&b, shape);
     for (size_t i = 0; i < PARAM_COUNT; i++)
-        if (is_read(&PARAMS[i]) && param_count(&PARAMS[i], shape)) {
+        if (PARAMS[i].trunk && *param_slot(&b.grads, &PARAMS[i]) &&
+            param_count(&PARAMS[i], shape)) {
             check_tensor(&b, i);
             checked++;
         }
@@ -166,6 +169,55 @@ static void an_untied_llama_with_stretched_rope_has_a_text_head_of_its_own(void 
     assert_int_equal(check_family(&shape), 11 + 1);
 }
 
+/* Through merged weights, with gradients that never see the whole matrix. */
+static void adapters_have_the_gradient_of_what_they_add(void **state)
+{
+    struct shape shape = BASE;
+    (void)state;
+    shape.lora_rank = 3;
+    shape.lora_scale = 0.7;
+    shape.heads = 4;
+    shape.kv_heads = 2;
+    assert_int_equal(check_family(&shape), 11 - TRUNK_MATRICES + 2 * TRUNK_MATRICES);
+}
+
+/* B begins at 0: until the first step a merged matrix is the base. */
+static void fresh_adapters_add_nothing(void **state)
+{
+    struct shape shape = BASE;
+    static struct bench b;
+    const unsigned char seen = 1;
+    (void)state;
+    shape.lora_rank = 2;
+    shape.lora_scale = 2;
+    start(&b, &shape);
+    params_start(&b.policy.params, &shape, &seen, 9);
+    for (size_t l = 0; l < shape.layers; l++)
+        lora_merge(&b.policy.params, &b.base, &b.policy.params, &shape, l);
+    assert_memory_equal(b.policy.params.gate, b.base.gate,
+                        shape.layers * shape.ffn * shape.dim * sizeof(real));
+    assert_true(b.policy.params.gate_a[0] != 0);
+    arena_close(&b.arena);
+}
+
+/* Words below the mark get nothing, the others what they got before. */
+static void frozen_words_get_no_gradient(void **state)
+{
+    static struct bench b;
+    static real whole[VOCAB_SIZE * 16];
+    (void)state;
+    start(&b, &BASE);
+    loss_of(&b);
+    memcpy(whole, b.grads.text, sizeof whole);
+    b.policy.frozen_words = WORDS;
+    loss_of(&b);
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
+        assert_true(i < WORDS * 16 ? b.grads.text[i] == 0
+                                   : fabs(b.grads.text[i] - whole[i]) < 1e-12);
+    assert_true(whole[0] != 0);
+    arena_close(&b.arena);
+}
+
 /* Fast turns stay, slow ones are stretched, those between are mixed. */
 static void rope_is_scaled_as_in_llama_3(void **state)
 {
@@ -195,6 +247,9 @@ int main(void)
         TEST(qwen2_has_biases_and_their_gradients),
         TEST(qwen3_norms_heads_that_are_wider_than_their_share),
         TEST(an_untied_llama_with_stretched_rope_has_a_text_head_of_its_own),
+        TEST(adapters_have_the_gradient_of_what_they_add),
+        TEST(fresh_adapters_add_nothing),
+        TEST(frozen_words_get_no_gradient),
         TEST(rope_is_scaled_as_in_llama_3),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

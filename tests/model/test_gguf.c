@@ -1,45 +1,10 @@
 /*
  * What a GGUF file says comes back, and no file whatever makes the reader look outside it.  The
- * file is built here, byte by byte, so that each field can be bent.
+ * file is built here, byte by byte.
  */
-#include "tests/test.h"
+#include "tests/model/gguf_file.h"
 
 #include "base/rng.h"
-#include "model/gguf.h"
-
-struct file {
-    unsigned char bytes[4096];
-    size_t size;
-};
-
-static void put(struct file *file, const void *bytes, size_t size)
-{
-    assert_true(file->size + size <= sizeof file->bytes);
-    memcpy(file->bytes + file->size, bytes, size);
-    file->size += size;
-}
-
-static void put_u32(struct file *file, uint32_t value)
-{
-    put(file, &value, 4);
-}
-
-static void put_u64(struct file *file, uint64_t value)
-{
-    put(file, &value, 8);
-}
-
-static void put_text(struct file *file, const char *text)
-{
-    put_u64(file, strlen(text));
-    put(file, text, strlen(text));
-}
-
-static void put_key(struct file *file, const char *key, enum gguf_kind kind)
-{
-    put_text(file, key);
-    put_u32(file, kind);
-}
 
 static void put_tensor(struct file *file, const char *name, uint64_t columns, uint64_t rows,
                        enum gguf_type type, uint64_t offset)

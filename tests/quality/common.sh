@@ -25,13 +25,15 @@ have_beauty() { [ -e "$BEAUTY/items.jsonl" ] || { echo "$BEAUTY is not there: $1
 # ---- versions that start from others, and tables of them ----
 #
 # Who sources this sets: cells (the beginning of names of homes and cells), table (a folder for what reports read),
-# controls (names of rows that all others are compared with), and defines judge VERSION "settings of index" "flags".
+# controls (names of rows that all others are compared with), first_training (more flags of the first training, may be
+# empty), and defines judge VERSION "settings of index" "flags".
+first_training=""
 
 version_in() { sed -n 's/^version \([0-9a-f-]*\).*/\1/p' "$1" | tail -1; }
 
 # base DATA SEED "settings of index" "flags of a second training, or empty": sets home and start, a version in it
 base() {
-    home=$root/homes/$cells-$(hash "$code" "$(data_of "$1")" "$2" "$3")
+    home=$root/homes/$cells-$(hash "$code" "$(data_of "$1")" "$2" "$3$first_training")
     found=$home/start-$(hash "$4")
     mkdir -p "$home"
     if [ ! -e "$home/first" ]; then
@@ -39,7 +41,7 @@ base() {
         {
             [ -e "$home/imported" ] || { $tessera --home "$home" import $(data_of "$1") && touch "$home/imported"; }
             $tessera --home "$home" index $3
-            $tessera --home "$home" train $3 --seed "$2"
+            $tessera --home "$home" train $3 $first_training --seed "$2"
         } >"$home/out" 2>"$home/log"
         version_in "$home/out" >"$home/first"
     fi

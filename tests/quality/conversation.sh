@@ -19,11 +19,17 @@ cells=conversation
 table=$root/conversation
 controls="start imitation continue"
 INDEX="--count-dialogues true"
-JUDGING="--dialogues true --among data/sample/redial_items.txt --beam 20 --scores SCORES"
+JUDGING="--dialogues true --among data/sample/redial_items.txt --beam 5 --scores SCORES"
 IMITATION="--stage dialogue --dialogue-steps 400 --rl-check-every 100 --patience 100 --check_users 200 --judge_users 500"
 LATER_STEPS=${LATER_STEPS:-100}
-CONTINUE="--stage dialogue --dialogue-steps $LATER_STEPS --dialogue-learning-rate 0.0001 --rl-check-every 25 --check_users 200 --judge_users 500"
-RANK_GRPO="--stage rl --algo rank_grpo --rl-source dialogues --list-items 20 --rl-steps $LATER_STEPS --rl-check-every 25 --check_users 200 --judge_users 500"
+LATER="--rl-source dialogues --list-items 20 --rl-steps $LATER_STEPS --rl-check-every 25 --check_users 200 --judge_users 500"
+CONTINUE="--stage continue $LATER"
+RANK_GRPO="--stage rl --algo rank_grpo $LATER"
+
+# SmolLM2: what a step may cost on a CPU, and the share of the test dialogues that is judged
+BACKBONE_FIRST=${BACKBONE_FIRST---epochs 1 --batch 16 --task_share 0.25}
+BACKBONE_LATER=${BACKBONE_LATER---batch 8 --dialogue_share 1 --dialogue-steps 100 --task_share 0.25}
+SHARE=${SHARE:-0.25}
 
 judge() { # version "settings of index" "flags of evaluate"
     $tessera --home "$home" evaluate $2 --of "$1" $(echo "$3" | sed 's|/scores.tsv|/validation.tsv|') >"$cell/validation.txt"
@@ -63,39 +69,58 @@ curves() { # group: those of the last seed
     done
 }
 
+flags_of() { # method: sets flags of its training
+    case $1 in
+    start) flags=FIRST ;;
+    imitation) flags="" ;;
+    continue) flags=$CONTINUE ;;
+    rank_grpo) flags=$RANK_GRPO ;;
+    *) echo "no method $1" && exit 2 ;;
+    esac
+}
+
 # group GROUP "settings of index and training" "flags of evaluate"
 group() {
-    set -- "$1" "$2" "$3" $(for name in $METHODS; do echo "$name"; done)
-    name=$1 settings=$2 judging=$3
-    shift 3
+    about=$1 settings=$2 judging=$3
     rows_of=""
-    for method in "$@"; do
-        case $method in
-        start) flags=FIRST ;;
-        imitation) flags="" ;;
-        continue) flags=$CONTINUE ;;
-        rank_grpo) flags=$RANK_GRPO ;;
-        *) echo "no method $method" && exit 2 ;;
-        esac
+    for method in $METHODS; do
+        flags_of "$method"
         rows_of="$rows_of$method:$flags|"
     done
     IFS='|'
     set -- $rows_of
     unset IFS
-    rows "$name" sample scores "$settings" "$IMITATION" "$judging" "$@"
-    against_counting "$name"
-    curves "$name"
+    rows "$about" sample scores "$settings" "$IMITATION" "$judging" "$@"
+    against_counting "$about"
+    curves "$about"
 }
 
 if wants dialogues; then
     group dialogues "$INDEX" "$JUDGING"
 fi
+
+# The small policy of seed 1 on the same share of the dialogues, and each row against its twin.
+small_twins() { # group "flags of evaluate"
+    for name in $METHODS; do
+        base sample 1 "$INDEX" "$IMITATION"
+        flags_of "$name"
+        method "small_$name" sample 1 "$INDEX" "$flags" "$2"
+        build/tessera compare --scores "$(cat "$table/$1.$name.files")" --against "$cell/scores.tsv" \
+            --label "$1: $name against the small policy" --json "$table/$1.$name.small.json" >"$table/$1.$name.small.md"
+    done
+}
+
 if wants backbone; then
     BACKBONE=${BACKBONE:-build/backbone/smollm2.gguf}
     if [ -e "$BACKBONE" ]; then
         all_seeds=$SEEDS
         SEEDS=1
-        group backbone "$INDEX --backbone $BACKBONE" "$JUDGING --judge-share ${SHARE:-0.25}"
+        small=$IMITATION small_continue=$CONTINUE small_rank_grpo=$RANK_GRPO
+        first_training="--backbone $BACKBONE $BACKBONE_FIRST"
+        IMITATION="$IMITATION $BACKBONE_LATER" CONTINUE="$CONTINUE $BACKBONE_LATER" RANK_GRPO="$RANK_GRPO $BACKBONE_LATER"
+        group backbone "$INDEX" "$JUDGING --judge-share $SHARE"
+        first_training="" IMITATION=$small CONTINUE=$small_continue RANK_GRPO=$small_rank_grpo
+        small_twins backbone "$JUDGING --judge-share $SHARE"
         SEEDS=$all_seeds
     else
         echo "$BACKBONE is not there (./run backbone brings it): backbone left out"

@@ -56,7 +56,9 @@ def scores(folder, group, method):
 
 def table(folder, group, methods):
     rivals = [c for c in METHODS[:3] if c in methods]
+    small = [m for m in methods if load(folder, group, m, "small")]
     head = ["method"] + list(FIGURES) + ["N@20, named films not masked"] + [f"N@20 minus {c}" for c in list(COUNTING) + rivals]
+    head += ["N@20 minus the small policy's"] if small else []
     out = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     found = {method: scores(folder, group, method) for method in methods}
     any_of = found[methods[0]]
@@ -66,6 +68,7 @@ def table(folder, group, methods):
         row = [method] + [f"{found[method][f'lists {f}']:.4f}" for f in FIGURES] + [f"{found[method]['unmasked N@20']:.4f}"]
         row += [interval(load(folder, group, method, c).get("N@20")) for c in COUNTING]
         row += [interval(load(folder, group, method, c).get("lists N@20")) if c != method else "" for c in rivals]
+        row += [interval(load(folder, group, method, "small").get("lists N@20"))] if small else []
         out.append("| " + " | ".join(row) + " |")
     return "\n".join(out)
 

@@ -280,19 +280,82 @@ static void a_user_brings_a_history(void **state)
 
 static void the_text_ends_where_it_is_told_to(void **state)
 {
+    char begin[200] = "";
+    char body[600];
     (void)state;
+    json_t *whole = expect(&server, 200, "POST", CHAT, ASK("Like Alien (1979)", ""));
+    const char *words = text_at(message_of(whole), "content");
+    for (size_t at = 0, spaces = 0; words[at] && spaces < 3; at++)
+        if ((spaces += words[at] == ' ') < 3)
+            begin[at] = words[at]; /* three words */
     json_t *cut =
         expect(&server, 200, "POST", CHAT, ASK("Like Alien (1979)", ",\"max_tokens\":3.0"));
     const json_t *choice = json_array_get(json_object_get(cut, "choices"), 0);
     assert_string_equal(text_at(choice, "finish_reason"), "length");
-    assert_string_equal(text_at(message_of(cut), "content"), "Here are 10");
-    json_t *stopped =
-        expect(&server, 200, "POST", CHAT, ASK("Like Alien (1979)", ",\"stop\":[\" for you\"]"));
+    assert_string_equal(text_at(message_of(cut), "content"), begin);
+    const char *last = strrchr(begin, ' ');
+    snprintf(body, sizeof body, ASK("Like Alien (1979)", ",\"stop\":[\"%s\"]"), last);
+    json_t *stopped = expect(&server, 200, "POST", CHAT, body);
     choice = json_array_get(json_object_get(stopped, "choices"), 0);
     assert_string_equal(text_at(choice, "finish_reason"), "stop");
-    assert_string_equal(text_at(message_of(stopped), "content"), "Here are 10");
+    const char *said = text_at(message_of(stopped), "content");
+    assert_int_equal(strlen(said), last - begin);
+    assert_int_equal(strncmp(said, begin, strlen(said)), 0);
+    json_decref(whole);
     json_decref(cut);
     json_decref(stopped);
+}
+
+static bool all_in(const json_t *reply, const char *category)
+{
+    for (size_t i = 0; i < json_array_size(items_of(reply)); i++) {
+        const json_t *item = json_object_get(json_array_get(items_of(reply), i), "item");
+        const json_t *categories = json_object_get(item, "categories");
+        bool in = false;
+        for (size_t c = 0; c < json_array_size(categories); c++)
+            in |= strcmp(json_string_value(json_array_get(categories, c)), category) == 0;
+        if (!in)
+            return false;
+    }
+    return json_array_size(items_of(reply)) > 0;
+}
+
+/* Wishes filter, are told, can be undone by their id; what cannot be mapped is said aloud. */
+static void wishes_are_told_and_can_be_undone(void **state)
+{
+    char body[900];
+    (void)state;
+    json_t *reply = expect(
+        &server, 200, "POST", CHAT,
+        "{\"messages\":[" USER(
+            "Something like Alien (1979)") ","
+                                           "{\"role\":\"assistant\",\"content\":\"How about Aliens "
+                                           "(1986)?\"}," USER(
+                                               "only comedies please, starring Tom Hanks") "]}");
+    const json_t *understood = json_object_get(message_of(reply), "understood");
+    const json_t *missed = json_object_get(message_of(reply), "not_understood");
+    const json_t *only = NULL;
+    for (size_t i = 0; i < json_array_size(understood); i++)
+        if (strcmp(text_at(json_array_get(understood, i), "value"), "Comedy") == 0)
+            only = json_array_get(understood, i);
+    assert_non_null(only);
+    assert_int_equal(strlen(text_at(only, "id")), 16);
+    assert_true(all_in(reply, "Comedy"));
+    assert_false(lists(reply, "tt0090605")); /* Aliens was shown */
+    assert_true(json_array_size(missed) > 0);
+    assert_non_null(strstr(text_at(message_of(reply), "content"), "Hanks"));
+    snprintf(body, sizeof body,
+             "{\"messages\":[" USER("Something like Alien (1979)") "," USER(
+                 "only comedies please") "],\"undo\":[\"%s\"]}",
+             text_at(only, "id"));
+    json_t *undone = expect(&server, 200, "POST", CHAT, body);
+    assert_false(all_in(undone, "Comedy"));
+    json_t *count =
+        expect(&server, 200, "POST", CHAT, ASK("Give me three films like Alien (1979)", ""));
+    assert_int_equal(json_array_size(items_of(count)), 3);
+    json_decref(reply);
+    json_decref(undone);
+    json_decref(count);
 }
 
 /* Each is refused with the field's name; none with a status that clients try again by themselves.
@@ -344,6 +407,7 @@ static void what_is_not_offered_is_refused_by_name(void **state)
         {"{\"messages\":[" USER("x") "],\"metadata\":{\"n\":0}}", "metadata.n", "invalid", 422},
         {"{\"messages\":[" USER("x") "],\"metadata\":[]}", "metadata", "invalid", 422},
         {"{\"messages\":[" USER("x") "],\"exclude\":[5]}", "exclude[0]", "invalid", 422},
+        {"{\"messages\":[" USER("x") "],\"undo\":[\"zz\"]}", "undo[0]", "invalid", 422},
         {"{\"messages\":[" USER("x") "],\"mode\":\"loud\"}", "mode", "invalid", 422},
         {"{\"messages\":[" USER("x") "],\"model\":\"gpt-4o\"}", "model", "model_not_found", 404},
         {"{\"messages\":[" USER("x") "],\"model\":7}", "model", "invalid", 422},
@@ -544,6 +608,7 @@ int main(void)
         TEST(what_was_shown_is_not_shown_again),
         TEST(a_user_brings_a_history),
         TEST(the_text_ends_where_it_is_told_to),
+        TEST(wishes_are_told_and_can_be_undone),
         TEST(what_is_not_offered_is_refused_by_name),
         TEST(what_clients_send_beside_it_does_no_harm),
         TEST(long_dialogues_are_read_from_their_end),

@@ -8,6 +8,7 @@
 #include "data/catalogue.h"
 #include "data/records.h"
 #include "train/dialogue_lists.h"
+#include "train/rl.h"
 
 enum { FILMS = 12, HIDDEN = 9, UNSEEN = 10, TEACHING = 40, SYMBOLS = 64 };
 
@@ -225,6 +226,37 @@ static void a_list_is_asked_for_where_something_new_is_named(void **state)
     dialogue_prompts_free(&p);
 }
 
+/* What is paid for is what is relevant, cut to the ranks; all that was named may not be listed. */
+static void prompts_of_dialogues_are_paid_for(void **state)
+{
+    struct err err = {0};
+    struct dialogue_prompts d;
+    struct rl_prompts p;
+    (void)state;
+    assert_fine(
+        dialogue_prompts_make(&d, dialogues, DIALOGUES_TEST, SYMBOLS, &snapshot, titles, &err),
+        err);
+    d.relevant.first[1] = d.relevant.first[2]; /* the second prompt has nothing, the first more */
+    assert_fine(rl_prompts_talk(&p, &d, 3, &err), err);
+    assert_int_equal(p.count, 2);
+    assert_int_equal(p.dropped, 1);
+    assert_int_equal(p.relevant_first[1], 3);
+    assert_memory_equal(p.relevant, ((uint32_t[]){6, 8, 2, 8}), 4 * sizeof(uint32_t));
+    assert_int_equal(p.first[1], 1);
+    assert_int_equal(p.first[2] - p.first[1], row_lists_count(&d.symbols, 2));
+    assert_memory_equal(p.history + 1, row_lists_at(&d.symbols, 2),
+                        (p.first[2] - p.first[1]) * sizeof *p.history);
+    assert_int_equal(p.seen_first[1], 0);
+    assert_int_equal(p.seen_first[2], 5);
+    assert_memory_equal(p.seen, ((uint32_t[]){2, 4, 5, 6, 7}), 5 * sizeof(uint32_t));
+    rl_prompts_free(&p);
+    memset(d.relevant.first, 0, (d.count + 1) * sizeof *d.relevant.first);
+    assert_false(rl_prompts_talk(&p, &d, 3, &err));
+    assert_non_null(strstr(err.text, "expected dialogues that teach"));
+    rl_prompts_free(&p);
+    dialogue_prompts_free(&d);
+}
+
 /* A policy that speaks learns what was replied; ours does not. */
 static void replies_are_kept_for_those_who_speak(void **state)
 {
@@ -299,6 +331,7 @@ int main(void)
         TEST(each_dialogue_is_of_one_part),
         TEST(only_what_teaches_is_counted),
         TEST(a_list_is_asked_for_where_something_new_is_named),
+        TEST(prompts_of_dialogues_are_paid_for),
         TEST(replies_are_kept_for_those_who_speak),
         TEST(lists_begin_with_the_truth_or_are_the_teachers),
         TEST(values_of_dialogues_make_the_mean_over_examples),

@@ -200,6 +200,40 @@ static void adjusting_finds_the_maximum(void **state)
     assert_true(begins > MANY / 2);
 }
 
+/* A teacher that begins every list with what is popular, and it is never right. */
+static void adjusting_takes_away_what_the_teacher_always_says(void **state)
+{
+    enum { LOUD = 39 };
+    static struct many m;
+    static uint32_t item[2][MANY * RANKS];
+    struct list_teaching_report report;
+    struct err err = {0};
+    size_t begins[2] = {0, 0};
+    size_t right[2] = {0, 0};
+    (void)state;
+    make_many(&m);
+    for (size_t x = 0; x < MANY; x++) {
+        m.label[x] = 20 + (uint32_t)(x % 10);
+        m.teacher[x * TEACHER_RANKS] = LOUD;
+        m.teacher[x * TEACHER_RANKS + 1] = m.label[x];
+    }
+    memset(item, 0xff, sizeof item);
+    for (int fitted = 0; fitted < 2; fitted++) {
+        m.t.rounds = fitted ? 100 : 0;
+        assert_fine(
+            list_teaching_run(item[fitted], RANKS, &m.q, &m.t, NULL, NULL, &report, pool, &err),
+            err);
+        for (size_t x = 0; x < MANY; x++) {
+            begins[fitted] += item[fitted][x * RANKS] == LOUD;
+            right[fitted] += item[fitted][x * RANKS] == m.label[x];
+        }
+    }
+    assert_true(begins[0] > MANY / 2);
+    assert_int_equal(begins[1], 0);
+    if (!(right[1] > MANY * 9 / 10 && right[1] > right[0]))
+        fail_msg("right at the first rank: %zu before, %zu after of %d", right[0], right[1], MANY);
+}
+
 static void the_same_lists_on_any_number_of_threads(void **state)
 {
     static struct many m;
@@ -225,6 +259,7 @@ int main(void)
         TEST(remapping_has_the_numbers),
         TEST(reflecting_has_the_numbers),
         TEST(adjusting_finds_the_maximum),
+        TEST(adjusting_takes_away_what_the_teacher_always_says),
         TEST(the_same_lists_on_any_number_of_threads),
     };
     return cmocka_run_group_tests(tests, start, stop);

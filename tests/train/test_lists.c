@@ -96,6 +96,61 @@ static void objectives_take_steps_on_lists(void **state)
     }
 }
 
+/* The rollouts of the newest version, step by step; "": it has none. */
+static void read_rollouts(char *out, size_t room, const char *home)
+{
+    char path[PATH_SIZE];
+    char name[64];
+    home_newest(name, home);
+    snprintf(path, sizeof path, "%.400s/models/%s/rollouts.tsv", home, name);
+    FILE *file = fopen(path, "r");
+    size_t size = file ? fread(out, 1, room - 1, file) : 0;
+    out[size] = 0;
+    if (file)
+        fclose(file);
+}
+
+/* Dialogues are imitated, then paid for, alike on any number of threads; the control runs, too. */
+static void lists_of_dialogues_are_paid_for(void **state)
+{
+    static const char *const stages[] = {"rl --algo rank_grpo --threads 1",
+                                         "rl --algo rank_grpo --threads 3", "continue"};
+    static const char *const small =
+        SMALL "--list-items 8 --rl-prompts 8 --rl-check-every 2 --dialogue-symbols 40 "
+              "--dialogue-share 0.1 --promote false";
+    static char rollouts[3][4000];
+    char home[600];
+    char args[900];
+    char name[64];
+    char why[4000];
+    size_t lines = 0;
+    (void)state;
+    home_clone(home, sizeof home, base, "dialogues");
+    snprintf(args, sizeof args, "train --stage dialogue --dialogue-steps 2 %s", small);
+    tessera_fine(home, args);
+    home_newest(name, home);
+    for (int i = 0; i < 3; i++) {
+        char there[600];
+        home_clone(there, sizeof there, home, "paid");
+        snprintf(args, sizeof args,
+                 "train --rl-source dialogues --rl-steps 4 --init %s %s --stage %s", name, small,
+                 stages[i]);
+        tessera_fine(there, args);
+        read_rollouts(rollouts[i], sizeof rollouts[i], there);
+        scratch_drop(there);
+    }
+    for (const char *at = rollouts[0]; *at; at++)
+        lines += *at == '\n';
+    assert_int_equal(lines, 5);
+    assert_string_equal(rollouts[0], rollouts[1]);
+    assert_string_equal(rollouts[2], "");
+    snprintf(args, sizeof args, "train --stage rl --rl-source dialogues --rl-reasons true %s",
+             small);
+    assert_int_equal(tessera(why, sizeof why, home, args), 2);
+    assert_non_null(strstr(why, "a dialogue is answered by a list"));
+    scratch_drop(home);
+}
+
 /* As serving writes them: distinct, nothing masked, as many as there are. */
 static void a_list_holds_nothing_twice_and_nothing_masked(void **state)
 {
@@ -154,13 +209,49 @@ static void runs_are_compared_user_by_user(void **state)
     assert_non_null(strstr(why, "--scores and --against"));
 }
 
+/* The policy stays as it is; what was learnt is published if, and only if, a round was kept. */
+static void experience_leaves_the_policy_alone(void **state)
+{
+    char home[600];
+    char args[900];
+    char why[8000];
+    char name[64];
+    char path[PATH_SIZE];
+    char before[2][SHA256_TEXT];
+    char after[2][SHA256_TEXT];
+    (void)state;
+    home_clone(home, sizeof home, base, "experience");
+    home_weights(before, home); /* the imitator is the newest */
+    snprintf(args, sizeof args,
+             "train --stage experience --list-items 8 --init %s --experience-rounds 2 "
+             "--experience-prompts 20 --experience-lists 4 --promote false" SMALL,
+             imitator);
+    assert_int_equal(tessera(why, sizeof why, home, args), 0);
+    assert_non_null(strstr(why, "train.experience round=2 prompts=20 "));
+    home_newest(name, home);
+    assert_string_not_equal(name, imitator);
+    home_weights(after, home);
+    assert_string_equal(before[0], after[0]);
+    assert_string_equal(before[1], after[1]);
+    snprintf(path, sizeof path, "%.400s/models/%s/experience.safetensors", home, name);
+    assert_int_equal(access(path, F_OK) == 0, strstr(why, " kept=1") != NULL);
+    snprintf(args, sizeof args, "evaluate --lists" SMALL "--of %s", name);
+    tessera_fine(home, args);
+    assert_int_equal(
+        tessera(why, sizeof why, home, "train --stage experience --rl-source nowhere" SMALL), 2);
+    assert_non_null(strstr(why, "expected kept, newer or dialogues, found 'nowhere'"));
+    scratch_drop(home);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(the_same_bytes_on_any_number_of_threads_and_after_a_kill),
         TEST(objectives_take_steps_on_lists),
+        TEST(lists_of_dialogues_are_paid_for),
         TEST(a_list_holds_nothing_twice_and_nothing_masked),
         TEST(runs_are_compared_user_by_user),
+        TEST(experience_leaves_the_policy_alone),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

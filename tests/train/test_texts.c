@@ -339,6 +339,39 @@ static void lists_are_read_by_their_titles(void **state)
     scratch_drop(home);
 }
 
+/*
+ * A dialogue's answers are read for the very words that were asked about; titles of the catalogue
+ * become rows.
+ */
+static void lists_in_dialogues_are_read(void **state)
+{
+    static const char *const small =
+        " --dim 32 --ffn 64 --heads 2 --kv_heads 2 --check_users 20 --judge_users 200 "
+        "--stage dialogue --list-items 8 --dialogue-steps 2 --rl-check-every 2 --promote false "
+        "--list-teacher rra";
+    char home[512];
+    char why[16000];
+    char args[500];
+    (void)state;
+    home_copy(home, sizeof home, "texts-talks");
+    lists = listed = 0;
+    assert_int_equal(texts(why, sizeof why, home, ALL_WELL, "--talks true --texts-max 40"), 0);
+    assert_int_equal(asked, 40);
+    assert_int_equal(lists, 40); /* they come first */
+    assert_int_equal(texts(why, sizeof why, home, ALL_WELL, "--talks true --texts-max 20"), 0);
+    assert_int_equal(lists, 60); /* each is asked once */
+    snprintf(args, sizeof args, "train%s", small);
+    assert_int_equal(tessera(why, sizeof why, home, args), 0);
+    const char *told = strstr(why, "train.told_talks ");
+    assert_non_null(told);
+    size_t count = number_after(told, " count=");
+    assert_int_equal(count + number_after(told, " stale="), 60);
+    assert_true(count > 50); /* some name nothing that the version may list */
+    assert_int_equal(number_after(told, " known_titles="), 3 * count);
+    assert_int_equal(number_after(told, " other_titles="), count);
+    scratch_drop(home);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,6 +380,7 @@ int main(void)
         TEST(training_reads_what_was_told_of_its_own_events),
         TEST(arguments_are_read_line_by_line),
         TEST(lists_are_read_by_their_titles),
+        TEST(lists_in_dialogues_are_read),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -1,0 +1,221 @@
+/*
+ * answer_words.c: what is said about a list, by the model or by a template.
+ */
+#include "service/answer.h"
+
+#include "recommend/drafts.h"
+#include "recommend/reply.h"
+
+#include <string.h>
+
+enum { TITLE_BYTES = 200 }; /* of what was said before that a name may have begun in */
+
+enum { LABELS_MAX = 8 };
+
+/* What was not understood is said aloud, whoever speaks. */
+static void add_notes(struct answer *a)
+{
+    if (a->notes.size && a->words.size)
+        text_add(&a->words, " ", 1);
+    if (a->notes.size)
+        text_add(&a->words, a->notes.bytes, a->notes.size);
+}
+
+static const char *name_of(const struct answer *a, size_t rank)
+{
+    uint32_t row = a->slate.items[rank].row;
+    const char *name = row < titles_rows(a->desk->titles) ? titles_name(a->desk->titles, row) : "";
+    const json_t *entry = json_array_get(a->recommendations, rank);
+    const char *id = json_string_value(json_object_get(entry, "item_id"));
+    return *name ? name : id ? id : "";
+}
+
+/* Labels of the wishes stand in the array that clients get. */
+void write_template(struct answer *a)
+{
+    const char *names[SLATE_MAX];
+    const char *labels[LABELS_MAX];
+    struct reply_facts facts = {.names = names,
+                                .count = a->slate.count,
+                                .wanted = a->n,
+                                .wishes = labels,
+                                .seed = a->talk.seed};
+    for (size_t i = 0; i < a->slate.count; i++)
+        names[i] = name_of(a, i);
+    for (size_t i = 0; i < json_array_size(a->understood) && facts.wish_count < LABELS_MAX; i++) {
+        const json_t *wish = json_array_get(a->understood, i);
+        const char *label = json_string_value(json_object_get(wish, "label"));
+        if (label && a->wishes.wish[i].row == NO_ITEM && a->wishes.wish[i].kind != WISH_COUNT)
+            labels[facts.wish_count++] = label; /* an item of a wish is not on the list: unnamed */
+    }
+    a->source = "template";
+    reply_write(&a->words, &facts);
+    add_notes(a);
+}
+
+bool cut_at_stops(struct answer *a, const struct chat_request *r, size_t from)
+{
+    bool cut = false;
+    for (size_t i = 0; i < r->stop_count && a->words.size; i++) {
+        size_t size = strlen(r->stops[i]);
+        size_t at = from > size ? from - size : 0;
+        char *found = strstr(a->words.bytes + (at > a->said ? at : a->said), r->stops[i]);
+        if (found) {
+            *found = 0;
+            a->words.size = (size_t)(found - a->words.bytes);
+            cut = true;
+        }
+    }
+    return cut;
+}
+
+/* ---- the model's own words ---- */
+
+/* Whether a text names what is not on the list; half a name may have been said before. */
+static bool names_others(const struct answer *a, const char *text)
+{
+    uint32_t rows[SLATE_MAX];
+    for (size_t i = 0; i < a->slate.count; i++)
+        rows[i] = a->slate.items[i].row;
+    return !draft_is_clean(a->desk->titles, text, rows, a->slate.count);
+}
+
+/* Symbols [heard, said_count) of the talk as text, names as people write them. */
+static void hear(struct answer *a)
+{
+    const struct snapshot *s = a->desk->snapshot;
+    uint32_t mark = TOKEN + s->version->policy.marks + MARK_ITEM;
+    uint32_t tokens[TALK_WORDS_MAX];
+    size_t count = 0;
+    for (; a->heard < a->talk.said_count; a->heard++) {
+        uint32_t symbol = a->talk.said[a->heard];
+        if (symbol == mark && a->heard + 1 == a->talk.said_count)
+            break; /* which item comes with the next step */
+        a->tokens++;
+        if (symbol != mark && is_token(symbol)) {
+            tokens[count++] = symbol - TOKEN;
+            continue;
+        }
+        tokenizer_decode(&a->sentence, s->version->tokenizer, tokens, count);
+        count = 0;
+        if (!is_token(symbol)) {
+            bool space = a->sentence.size && a->sentence.bytes[a->sentence.size - 1] == ' ';
+            text_addf(&a->sentence, "%s%s", space || !a->sentence.size ? "" : " ",
+                      titles_name(a->desk->titles, symbol));
+        }
+    }
+    tokenizer_decode(&a->sentence, s->version->tokenizer, tokens, count);
+}
+
+/* Bytes of the sentences that are whole: something follows their end. */
+static size_t whole_part(const struct text *text)
+{
+    for (size_t at = text->size; at-- > 1;) {
+        size_t end = at;
+        if (!strchr(" \n", text->bytes[at]))
+            continue;
+        while (end && strchr("\"'*_)", text->bytes[end - 1]))
+            end--;
+        if (end && strchr(".!?", text->bytes[end - 1]))
+            return at;
+    }
+    return 0;
+}
+
+/* Once more with another seed; it lists what it listed, and says something else. */
+static bool draft_again(struct answer *a)
+{
+    if (a->redrafted || a->words.size)
+        return false;
+    a->redrafted = true;
+    a->heard = 0;
+    text_reset(&a->sentence);
+    talks_remove(a->desk->talks, &a->talk);
+    a->talk.seed = a->talk.seed * 6364136223846793005u + 1442695040888963407u;
+    if (a->talk.temperature <= 0)
+        a->talk.temperature = 0.7; /* the likeliest words would be the same */
+    a->in_talk = talks_add(a->desk->talks, &a->talk);
+    return a->in_talk;
+}
+
+/* The model is not asked any more. */
+static void stop_talk(struct answer *a)
+{
+    talks_remove(a->desk->talks, &a->talk);
+    text_reset(&a->sentence);
+    a->words_ready = true;
+}
+
+static void refuse_draft(struct chat *chat)
+{
+    struct answer *a = chat->answer;
+    atomic_fetch_add(&chat->service->metrics.drafts_refused, 1);
+    if (draft_again(a))
+        return;
+    stop_talk(a);
+    if (a->words.size) { /* the sentences before it were fine */
+        add_notes(a);
+        return;
+    }
+    a->tokens = 0;
+    write_template(a);
+    cut_at_stops(a, &chat->request, 0);
+}
+
+/* The first bytes of the sentence become words; false: they name what is not on the list. */
+static bool take_sentence(struct answer *a, size_t size)
+{
+    size_t before = a->words.size;
+    const char *text = size ? a->sentence.bytes : "";
+    size_t skip = before ? 0 : strspn(text, " \n");
+    skip = skip < size ? skip : size;
+    text_add(&a->words, text + skip, size - skip);
+    size_t from = before > TITLE_BYTES ? before - TITLE_BYTES : 0;
+    while (from && from < before && ((unsigned char)a->words.bytes[from] & 0xC0) == 0x80)
+        from++;
+    if (a->words.size > before && names_others(a, a->words.bytes + from)) {
+        a->words.size = before;
+        a->words.bytes[before] = 0;
+        return false;
+    }
+    if (size) {
+        memmove(a->sentence.bytes, a->sentence.bytes + size, a->sentence.size - size + 1);
+        a->sentence.size -= size;
+    }
+    return true;
+}
+
+void answer_hear(struct chat *chat)
+{
+    struct answer *a = chat->answer;
+    size_t before = a->words.size;
+    if (a->talk.state != TALK_SAYING && a->talk.state != TALK_DONE)
+        return; /* it lists again */
+    size_t heard = a->heard;
+    hear(a);
+    atomic_fetch_add(&chat->service->metrics.chat_tokens, a->heard - heard);
+    bool over = a->talk.state == TALK_DONE;
+    while (over && a->sentence.size && strchr(" \n", a->sentence.bytes[a->sentence.size - 1]))
+        a->sentence.bytes[--a->sentence.size] = 0;
+    size_t size = over ? a->sentence.size : whole_part(&a->sentence);
+    if (size == 0 && !over)
+        return;
+    if (!take_sentence(a, size)) {
+        refuse_draft(chat);
+        return;
+    }
+    if (cut_at_stops(a, &chat->request, before)) {
+        stop_talk(a);
+    } else if (over) {
+        a->words_ready = true;
+        a->finish = a->talk.said_count >= a->talk.words_max ? "length" : "stop";
+        if (a->words.size == 0) {
+            a->source = "template";
+            a->tokens = 0;
+            write_template(a);
+            cut_at_stops(a, &chat->request, 0);
+        } else {
+            add_notes(a);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+/*
+ * Stage dialogue on a small home: the same bytes on any number of threads and after kill -9, what
+ * it makes answers dialogues and not users, and what evaluate says of it can be compared.
+ */
+#include "tests/service/client.h"
+
+#include "recommend/version.h"
+
+#define SMALL                                                                                      \
+    " --count-dialogues true --dim 32 --ffn 64 --heads 2 --kv_heads 2 --check_users 20 "           \
+    "--judge_users 100 --window 20 --state_every_steps 3 "
+#define TALK                                                                                       \
+    "train --stage dialogue --dialogue-steps 6 --rl-check-every 3 --list-items 8 "                 \
+    "--dialogue-symbols 64 --dialogue-share 0.1 " SMALL
+#define JUDGE "evaluate --dialogues true --judge-share 0.1 --beam 4 --dialogue-symbols 64 " SMALL
+
+static char base[512], first[64];
+
+static int start(void **state)
+{
+    (void)state;
+    home_copy(base, sizeof base, "talking");
+    home_forget(base, true);
+    tessera_fine(base, "index --count-dialogues true");
+    tessera_fine(base, "train --epochs 1" SMALL);
+    home_newest(first, base);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    scratch_drop(base);
+    return 0;
+}
+
+static void the_same_bytes_on_any_number_of_threads_and_after_a_kill(void **state)
+{
+    char want[2][SHA256_TEXT];
+    char got[2][SHA256_TEXT];
+    (void)state;
+    for (int round = 0; round < 3; round++) {
+        char home[600];
+        char args[900];
+        home_clone(home, sizeof home, base, "bytes");
+        snprintf(args, sizeof args, TALK "--promote false --threads %d", round == 1 ? 4 : 1);
+        if (round == 2) {
+            char command[2000];
+            snprintf(command, sizeof command,
+                     "timeout -s KILL 2 " TESSERA " --home %s %s >%s/log 2>&1", home, args, home);
+            (void)!system(command); /* it may have been fast enough to end */
+        }
+        tessera_fine(home, args);
+        home_weights(round == 0 ? want : got, home);
+        if (round > 0) {
+            assert_string_equal(want[0], got[0]);
+            assert_string_equal(want[1], got[1]);
+        }
+        scratch_drop(home);
+    }
+}
+
+static void assert_link(const char *home, const char *link, const char *name)
+{
+    struct err err = {0};
+    char found[64];
+    assert_fine(version_link(found, home, link, &err), err);
+    assert_string_equal(found, name);
+}
+
+static void it_answers_dialogues_and_users_keep_theirs(void **state)
+{
+    char home[600];
+    char made[64];
+    char args[200];
+    char why[4096];
+    struct err err = {0};
+    (void)state;
+    home_clone(home, sizeof home, base, "chat");
+    tessera_fine(home, TALK "--promote false");
+    home_newest(made, home);
+    assert_string_not_equal(made, first);
+    assert_false(version_link(why, home, "production/chat", &err));
+    snprintf(args, sizeof args, "promote --chat true --version %s", made);
+    tessera_fine(home, args);
+    assert_link(home, "production/chat", made);
+    assert_link(home, "production/recommend", first);
+    assert_int_not_equal(tessera(why, sizeof why, home, "promote --chat true --version none"), 0);
+    assert_non_null(strstr(why, "there is no version none"));
+    assert_int_not_equal(tessera(why, sizeof why, home, "promote --chat true"), 0);
+    assert_link(home, "production/chat", made);
+    scratch_drop(home);
+}
+
+static size_t lines_of(const char *path, char *line, int size)
+{
+    FILE *file = fopen(path, "r");
+    size_t count = 0;
+    assert_non_null(file);
+    while (fgets(line, size, file))
+        count++;
+    fclose(file);
+    return count;
+}
+
+static void what_is_judged_can_be_compared(void **state)
+{
+    char args[2048];
+    char why[4096];
+    char path[600];
+    char line[4096];
+    (void)state;
+    snprintf(args, sizeof args, JUDGE "--of %s --scores %s/a.tsv --test true --dialogue-runs %s/r",
+             first, base, base);
+    tessera_fine(base, args);
+    snprintf(path, sizeof path, "%s/a.tsv", base);
+    assert_true(lines_of(path, line, sizeof line) > 50); /* a tenth of 1,342 dialogues */
+    snprintf(path, sizeof path, "%s/r", base);
+    assert_int_equal(lines_of(path, line, sizeof line), 2);
+    assert_non_null(strstr(line, first));
+    snprintf(args, sizeof args,
+             JUDGE "--of %s --scores %s/b.tsv --test true --dialogue-runs '' --among %s", first,
+             base, SAMPLE "/redial_items.txt");
+    tessera_fine(base, args);
+    snprintf(args, sizeof args, "compare --scores %s/a.tsv --against %s/b.tsv", base, base);
+    tessera_fine(base, args);
+    write_file(base, "ids", "tt0133093\nnone\n");
+    snprintf(args, sizeof args, JUDGE "--of %s --among %s/ids", first, base);
+    assert_int_not_equal(tessera(why, sizeof why, base, args), 0);
+    assert_non_null(strstr(why, "ids:2: no item of the version has the id 'none'"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_same_bytes_on_any_number_of_threads_and_after_a_kill),
+        TEST(it_answers_dialogues_and_users_keep_theirs),
+        TEST(what_is_judged_can_be_compared),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
