@@ -27,8 +27,8 @@ CONTINUE="--stage continue $LATER"
 RANK_GRPO="--stage rl --algo rank_grpo $LATER"
 
 # SmolLM2: what a step may cost on a CPU, and the share of the test dialogues that is judged
-BACKBONE_FIRST=${BACKBONE_FIRST---epochs 1 --batch 16 --task_share 0.25}
-BACKBONE_LATER=${BACKBONE_LATER---batch 8 --dialogue_share 1 --dialogue-steps 100 --task_share 0.25}
+BACKBONE_FIRST=${BACKBONE_FIRST---epochs 1 --batch 16 --task_share 0.25 --dropout 0.05 --warmup-steps 50}
+BACKBONE_LATER=${BACKBONE_LATER---batch 8 --dropout 0.05 --dialogue_share 1 --dialogue-steps 100 --task_share 0.25}
 SHARE=${SHARE:-0.25}
 
 judge() { # version "settings of index" "flags of evaluate"
