@@ -2,6 +2,7 @@
 
 #include "model/choice.h"
 #include "model/streams.h"
+#include "recommend/experience.h"
 
 #include <assert.h>
 #include <math.h>
@@ -165,7 +166,8 @@ struct talks *talks_open(struct snapshot *s, const struct talks_options *options
     t->snapshot = snapshot_hold(s);
     t->policy = snapshot_policy(s);
     t->options = *options;
-    t->beam_max = options->beam + LIST_RANKS_MAX;
+    t->beam_max =
+        (options->beam < EXPERIENCE_BEAM ? EXPERIENCE_BEAM : options->beam) + LIST_RANKS_MAX;
     if (t->beam_max > DECODE_BEAM_MAX)
         t->beam_max = DECODE_BEAM_MAX;
     if (open_parts(t, err))
