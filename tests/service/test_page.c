@@ -4,6 +4,7 @@
  */
 #include "tests/service/client.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -72,6 +73,18 @@ static void serve_newest(void)
     assert_int_equal(symlink(target, link), 0);
 }
 
+static unsigned free_port(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    socklen_t size = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    close(fd);
+    return ntohs(address.sin_port);
+}
+
 static int start(void **state)
 {
     (void)state;
@@ -85,7 +98,7 @@ static int start(void **state)
     serve_newest();
     server = server_start(home, NULL, NULL);
     server_ready(&server);
-    driver.port = 20000 + (unsigned)getpid() % 20000;
+    driver.port = free_port();
     driver.pid = fork();
     if (driver.pid == 0) {
         char port[40];
