@@ -167,7 +167,15 @@ static double start_scale(const struct param_spec *spec, const struct shape *sha
 void params_start(struct params *params, const struct shape *shape, const unsigned char *seen,
                   uint64_t seed)
 {
+    params_start_some(params, UINT64_MAX, shape, seen, seed);
+}
+
+void params_start_some(struct params *params, uint64_t which, const struct shape *shape,
+                       const unsigned char *seen, uint64_t seed)
+{
     for (size_t i = 0; i < PARAM_COUNT; i++) {
+        if (!(which >> i & 1))
+            continue;
         const struct param_spec *spec = &PARAMS[i];
         real *data = *param_slot(params, spec);
         size_t count = param_count(spec, shape);

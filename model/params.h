@@ -105,5 +105,8 @@ void params_copy(struct params *to, const struct params *from, const struct shap
 /* seen[items]: which items have training events; the others' own rows stay 0. */
 void params_start(struct params *params, const struct shape *shape, const unsigned char *seen,
                   uint64_t seed);
+/* Of those alone whose bits are set. */
+void params_start_some(struct params *params, uint64_t which, const struct shape *shape,
+                       const unsigned char *seen, uint64_t seed);
 
 #endif

@@ -18,7 +18,8 @@ double shape_own_scale(const struct shape *s)
 double shape_turn(const struct shape *s, size_t pair)
 {
     const struct rope_scaling *scaling = &s->rope_scaling;
-    double turn = pow(s->rope_base, -(double)pair / (double)(shape_head(s) / 2));
+    size_t pairs = shape_head(s) / 2;
+    double turn = pow(s->rope_base, -(double)pair / (double)pairs);
     if (scaling->factor <= 0)
         return turn;
     double rounds = scaling->original * turn / (2 * acos(-1)); /* in the original context */

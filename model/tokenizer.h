@@ -94,7 +94,9 @@ size_t tokenizer_encode(uint32_t *tokens, size_t most, const struct tokenizer *t
                         const char *text, struct err *err);
 /*
  * Adds the text of the tokens; marks and special tokens are left out; broken bytes are repaired
- * (ours '?', foreign U+FFFD): tokens that end within a character end in one.
+ * (ours '?', foreign U+FFFD): tokens that end within a character end in one.  A foreign tokenizer
+ * may drop the first space: who streams decodes from the first token on, and holds back the last
+ * U+FFFD.
  */
 void tokenizer_decode(struct text *text, const struct tokenizer *tokenizer, const uint32_t *tokens,
                       size_t count);

@@ -144,6 +144,9 @@ static int shown(size_t size)
 bool vocab_add(struct vocab *v, size_t id, const char *spelled, size_t size, struct err *err)
 {
     assert(v->used + size <= v->room);
+    if (size > TOKEN_BYTES_MAX)
+        return err_set(err, ERR_LIMIT, "token %zu has %zu bytes, expected at most %d", id, size,
+                       TOKEN_BYTES_MAX);
     if (id >= v->ids || v->flags[id])
         return err_set(err, ERR_FORMAT, "token %.*s has number %zu, as another one", shown(size),
                        spelled, id);
@@ -442,7 +445,7 @@ size_t vocab_word(uint32_t *tokens, size_t most, const struct vocab *v, struct m
         tokens[0] = whole;
         return 1;
     }
-    if (!make_room(m, size) || size >= UINT32_MAX / 4)
+    if (size >= UINT32_MAX / 16 || !make_room(m, size))
         return SIZE_MAX;
     uint32_t *symbol = m->block + HEAP_COLUMNS * m->room;
     size_t count = symbols_of(symbol, v, word, size);

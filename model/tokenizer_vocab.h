@@ -21,7 +21,7 @@
 
 #include <stdint.h>
 
-enum { VOCAB_MOST = 1 << 20, MERGES_MOST = 1 << 23 };
+enum { VOCAB_MOST = 1 << 20, MERGES_MOST = 1 << 23, TOKEN_BYTES_MAX = 4096 };
 static const uint32_t NO_TOKEN = UINT32_MAX;
 
 enum token_flag {

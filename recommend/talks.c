@@ -2,6 +2,7 @@
 
 #include "model/choice.h"
 #include "model/streams.h"
+#include "recommend/experience.h"
 
 #include <assert.h>
 #include <math.h>
@@ -97,7 +98,7 @@ static void layout(struct talks *t, size_t threads, struct arena *arena)
 /* Marks, attributes and what other models use for marks are no text. */
 static enum word_kind kind_of(const char *text, size_t size)
 {
-    if (size == 0 || (size > 3 && text[0] == '<' && text[1] == '|' && text[size - 1] == '>'))
+    if (size == 0 || (size > 3 && text[0] == '<' && text[size - 1] == '>'))
         return WORD_NONE;
     return strchr(".!?", text[size - 1]) ? WORD_ENDS : WORD_TEXT;
 }
@@ -165,7 +166,8 @@ struct talks *talks_open(struct snapshot *s, const struct talks_options *options
     t->snapshot = snapshot_hold(s);
     t->policy = snapshot_policy(s);
     t->options = *options;
-    t->beam_max = options->beam + LIST_RANKS_MAX;
+    t->beam_max =
+        (options->beam < EXPERIENCE_BEAM ? EXPERIENCE_BEAM : options->beam) + LIST_RANKS_MAX;
     if (t->beam_max > DECODE_BEAM_MAX)
         t->beam_max = DECODE_BEAM_MAX;
     if (open_parts(t, err))
@@ -387,6 +389,7 @@ static void name_item(struct talks *t, struct seat *seat, real *query)
     real liked[LIST_RANKS_MAX];
     size_t count = not_said(rows, seat->talk);
     size_t best = 0;
+    assert(count > 0); /* or the mark would not have been drawn */
     choice_logits(liked, query, &t->policy, streams_z(t->streams, seat->input), rows, count);
     for (size_t i = 1; i < count; i++)
         if (liked[i] > liked[best])

@@ -148,8 +148,12 @@ void wishes_said(struct text *text, const struct wishes *wishes)
 void wishes_relaxed_said(struct text *text, const struct wish *dropped, size_t left,
                          const struct wish_book *book)
 {
-    text_addf(text, "%sOnly %zu item%s all of that, so I left out: ", text->size ? " " : "", left,
-              left == 1 ? " fits" : "s fit");
+    const char *space = text->size ? " " : "";
+    if (left)
+        text_addf(text, "%sOnly %zu item%s all of that, so I left out: ", space, left,
+                  left == 1 ? " fits" : "s fit");
+    else
+        text_addf(text, "%sNothing fits all of that, so I left out: ", space);
     wish_say(text, dropped, book);
     text_addf(text, ".");
 }

@@ -176,6 +176,15 @@ static void begin_readings(struct policy *p, double e)
     }
 }
 
+/* A bit per param: all but the trunk and its words. */
+static uint64_t ours(void)
+{
+    uint64_t bits = 0;
+    for (size_t i = 0; i < PARAM_COUNT; i++)
+        bits |= (uint64_t)!PARAMS[i].trunk << i;
+    return bits;
+}
+
 bool start_begin(struct training *t, struct err *err)
 {
     struct version *v = t->version;
@@ -183,7 +192,7 @@ bool start_begin(struct training *t, struct err *err)
     if (!t->backbone)
         return true;
     const struct shape *theirs = backbone_shape(t->backbone);
-    params_start(params, &v->policy.shape, v->policy.items.seen, t->job->train->seed);
+    params_start_some(params, ours(), &v->policy.shape, v->policy.items.seen, t->job->train->seed);
     backbone_read(params, t->backbone);
     double e = rms(params->text, theirs->vocab * theirs->dim);
     begin_readings(&v->policy, e);

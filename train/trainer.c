@@ -136,7 +136,10 @@ static void set_up(struct trainer *t)
     list_seen(t);
     for (size_t i = 0; i < s->items; i++)
         t->events_total += t->events[i];
-    params_start(&t->policy.params, s, t->policy.items.seen, t->settings->seed);
+    /* a pretrained trunk and all beside it come with trainer_continue() */
+    params_start_some(&t->policy.params,
+                      t->policy.marks == TOKENIZER_MARKS_AT ? UINT64_MAX : lora_params(), s,
+                      t->policy.items.seen, t->settings->seed);
     t->policy.items.node_vectors = t->node_vectors;
     if (t->sasrec)
         set_up_sasrec(t);

@@ -171,5 +171,148 @@ $("forget").addEventListener("click", () => {
   return keep();
 });
 
+// ---- conversation: the OpenAI-compatible endpoint, as any chat client would call it ----
+
+const opening = $("opening");
+let talk; // {id, messages, undone, seen}: what this conversation is
+let running = null; // AbortController of the answer that is being written
+
+function openTalk() {
+  if (running) running.abort();
+  talk = {id: "page-" + crypto.getRandomValues(new Uint32Array(3)).join("-"), messages: [], undone: [], seen: []};
+  $("turns").replaceChildren(opening);
+  showWishes([]);
+}
+
+function showWishes(wishes) {
+  $("wishes").hidden = !wishes.length;
+  $("chips").replaceChildren(...wishes.map((wish) => {
+    const chip = element("button", {type: "button", title: "take this wish back", onclick: () => undo(wish)}, wish.text + " ×");
+    chip.dataset.wish = wish.id;
+    return element("li", {}, chip);
+  }));
+}
+
+function undo(wish) {
+  if (running) return;
+  talk.undone.push(wish.id);
+  talk.messages.pop(); // the last answer is given again without it
+  $("turns").lastElementChild.remove();
+  return answer();
+}
+
+function talkCard(entry) {
+  const seenButton = element("button", {type: "button", className: "small seen"}, "Seen it");
+  const more = element("button", {type: "button", className: "small more"}, "More like this");
+  const card = element("li", {}, element("div", {className: "title"}, `${entry.rank}. ${titleOf(entry.item)}`),
+    element("div", {className: "quiet"}, (entry.item.categories || []).join(" · ") + " ", showTiles(entry.semantic_id)),
+    element("div", {className: "buttons"}, seenButton, more));
+  card.dataset.item = entry.item_id;
+  seenButton.onclick = async () => {
+    seenButton.disabled = true;
+    try {
+      await call("POST", "/v1/events", {user_id: user, item_id: entry.item_id, type: "seen"});
+      talk.seen.push(entry.item_id);
+      card.firstElementChild.classList.add("gone");
+    } catch (error) {
+      seenButton.disabled = false;
+      note("The service says: " + error.message);
+    }
+  };
+  more.onclick = () => { if (!running) ask("More like " + titleOf(entry.item)); };
+  return card;
+}
+
+function note(text) {
+  $("turns").append(element("p", {className: "quiet"}, text));
+  $("turns").scrollTop = $("turns").scrollHeight;
+}
+
+// The data frames of a stream, one parsed object each; comments and the end mark are passed over.
+async function* frames(reply) {
+  const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const {value, done} = await reader.read();
+    if (done) return;
+    rest += value;
+    const parts = rest.split("\n\n");
+    rest = parts.pop();
+    for (const part of parts) {
+      if (!part.startsWith("data: ")) continue;
+      const data = part.slice(6);
+      if (data === "[DONE]") return;
+      yield JSON.parse(data);
+    }
+  }
+}
+
+// Sends what was said so far and shows the answer as it comes.
+async function answer() {
+  const box = element("div", {className: "answer"});
+  const cards = element("ol", {className: "cards"});
+  const words = element("p", {className: "words writing"});
+  box.append(words, cards);
+  $("turns").append(box);
+  running = new AbortController();
+  $("send").disabled = true;
+  $("stop").hidden = false;
+  let said = "";
+  let listed = [];
+  try {
+    const headers = {"Content-Type": "application/json"};
+    const key = sessionStorage.getItem("tessera.key");
+    if (key) headers.Authorization = "Bearer " + key;
+    const reply = await fetch("/v1/chat/completions", {method: "POST", headers, signal: running.signal, body: JSON.stringify({
+      model: "chat", stream: true, messages: talk.messages, undo: talk.undone, exclude: talk.seen,
+      metadata: {conversation_id: talk.id, user_id: user, n: "5"}})});
+    if (!reply.ok) throw new Error((await reply.json()).detail || reply.statusText);
+    for await (const frame of frames(reply)) {
+      if (frame.error) throw new Error(frame.error.message);
+      const delta = frame.choices && frame.choices[0] && frame.choices[0].delta || {};
+      if (delta.recommendations) {
+        listed = delta.recommendations;
+        cards.replaceChildren(...listed.map(talkCard));
+      }
+      if (delta.understood) showWishes(delta.understood);
+      for (const missed of delta.not_understood || [])
+        box.insertBefore(element("p", {className: "missed"}, `“${missed.text}”: ${missed.reason}`), cards);
+      if (delta.content) words.textContent = said += delta.content;
+      $("turns").scrollTop = box.offsetTop - 60; // what was asked stays in sight
+    }
+  } catch (error) {
+    note(error.name === "AbortError" ? "Stopped." : "The service says: " + error.message);
+  }
+  words.classList.remove("writing");
+  talk.messages.push({role: "assistant", content: [said, ...listed.map((entry) => titleOf(entry.item))].filter(Boolean).join("\n")});
+  running = null;
+  $("send").disabled = false;
+  $("stop").hidden = true;
+}
+
+function ask(text) {
+  opening.remove();
+  $("turns").append(element("p", {className: "mine"}, text));
+  talk.messages.push({role: "user", content: text});
+  return answer();
+}
+
+$("ask").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const text = $("words").value.trim();
+  if (!text || running) return;
+  $("words").value = "";
+  ask(text);
+});
+$("words").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    event.preventDefault();
+    $("ask").requestSubmit();
+  }
+});
+$("stop").addEventListener("click", () => running && running.abort());
+$("anew").addEventListener("click", openTalk);
+
+openTalk();
 showLiked();
 refresh();

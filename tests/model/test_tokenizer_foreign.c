@@ -10,6 +10,8 @@
 #include "base/rng.h"
 #include "model/tokenizer.h"
 
+#include <pthread.h>
+
 enum { TOKENS = 64 };
 
 static struct tokenizer *open_foreign(const char *name, size_t marks_at)
@@ -195,6 +197,11 @@ static void what_is_wrong_is_named(void **state)
     refused_file("bytes", "\"low\": 26", "\"low\": 99999999999", "expected a number below 1048576");
     refused_file("bytes", "\"low\": 26", "\"lo\": 26", "not JSON: duplicate object key");
     refused_file("bytes", "\"low\": 26", "\"<item>\": 26", "merge 1");
+    char *blown = malloc(5010);
+    assert_non_null(blown);
+    snprintf(blown, 5010, "\"%04999d\": 26", 0);
+    refused_file("bytes", "\"low\": 26", blown, "token 26 has 4999 bytes, expected at most 4096");
+    free(blown);
     refused_file("bytes", "\"<new line>\"", "\"<item>\"", "a token is called <item>, as a mark");
     refused_file("bytes", "\"id\": 41", "\"id\": 26", "number 26 is another one's");
     refused_file("bytes", "\"id\": 41", "\"id\": 1048576", "expected content and an id below");
@@ -496,6 +503,36 @@ static void a_slow_pattern_is_stopped(void **state)
     scratch_drop(folder);
 }
 
+/* One tokenizer, many threads: nothing of it changes. */
+static void *encode_often(void *self)
+{
+    const struct tokenizer *t = self;
+    size_t wrong = 0;
+    for (size_t i = 0; i < 50 * COUNT(SPLIT); i++) {
+        const struct example *e = &SPLIT[i % COUNT(SPLIT)];
+        struct err err = {0};
+        uint32_t tokens[TOKENS];
+        size_t count = tokenizer_encode(tokens, TOKENS, t, e->text, &err);
+        wrong += count != e->count || memcmp(tokens, e->tokens, count * sizeof *tokens) != 0;
+    }
+    return (void *)(uintptr_t)wrong;
+}
+
+static void threads_share_it(void **state)
+{
+    pthread_t threads[4];
+    struct tokenizer *t = open_foreign("split", 0);
+    (void)state;
+    for (size_t i = 0; i < COUNT(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, encode_often, t), 0);
+    for (size_t i = 0; i < COUNT(threads); i++) {
+        void *wrong;
+        assert_int_equal(pthread_join(threads[i], &wrong), 0);
+        assert_null(wrong);
+    }
+    tokenizer_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -508,6 +545,7 @@ int main(void)
         TEST(no_gguf_does_harm),
         TEST(a_long_word_takes_no_longer),
         TEST(a_slow_pattern_is_stopped),
+        TEST(threads_share_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

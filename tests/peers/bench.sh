@@ -8,7 +8,7 @@ mkdir -p build/reports
 PYTHON=${PYTHON:-build/peers/bin/python}
 if [ ! -x "$PYTHON" ]; then
     echo "installing PyTorch into build/peers (for this benchmark alone)"
-    python3 -m venv build/peers && build/peers/bin/pip install -q torch numpy || echo "no PyTorch: its rows are left out"
+    python3 -m venv build/peers && build/peers/bin/pip install -q torch numpy transformers || echo "no PyTorch: its rows are left out"
 fi
 tessera="build/tessera --home build/bench"
 sample="--items data/sample/items.jsonl.zst --interactions data/sample/interactions.csv.zst"
@@ -38,6 +38,13 @@ train default 128 1 4 352 100
 train d256L6 256 6 8 704 12
 
 build/tests/bench_prefix | while read -r line; do row "prefix" "$line"; done
+
+row "streams small" "$(build/tests/bench_streams small)"
+row "streams smollm2" "$(build/tests/bench_streams smollm2)"
+if [ -x "$PYTHON" ] && "$PYTHON" -c 'import transformers' 2>/dev/null; then
+    row "torch streams" "$("$PYTHON" tests/peers/torch_streams.py 2>/dev/null)"
+    row "streams smollm2" "$(build/tests/bench_streams smollm2)" # once more, after the peer
+fi
 
 serve() { # extra arguments; sets port and pid
     $tessera serve --port 0 "$@" >build/bench/serve.out 2>build/bench/serve.err &

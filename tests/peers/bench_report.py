@@ -33,6 +33,21 @@ for case in prefix:
     add(f"shared prefix: times as fast as repeated, {label} (tokens: {case['predicted']:.2f})", case["ratio"], "ratio")
 if prefix:
     add("shared prefix: least of measured over what tokens predict", min(case["of_predicted"] for case in prefix), "ratio")
+FIGURES = (("prefill_per_s", "prefill", "tokens/s"), ("decode_1_per_s", "decode, one stream", "tokens/s"), ("decode_16_per_s", "decode, 16 streams in all", "tokens/s"),
+           ("first_token_ms", "200 tokens to the first token", "ms"))
+LISTS = (("first_rank_ms", "200 tokens to the first rank", "ms"), ("list_ms", "200 tokens to a full list of 10", "ms"), ("lists_16_ms", "16 dialogues of 200 tokens to the last list of 10", "ms"),
+         ("longest_step_16_ms", "longest step of those", "ms"))
+for label, name in (("small", "default policy, fp32"), ("smollm2", "SmolLM2-135M, bf16")):
+    runs = lines.get(f"streams {label}", [])  # before and after the peer
+    ours = {key: sum(run[key] for run in runs) / len(runs) for key, _, _ in FIGURES + LISTS} if runs else {}
+    for key, what, unit in FIGURES + LISTS if runs else ():
+        add(f"{name}: {what}", ours[key], unit)
+    for torch in lines.get("torch streams", []) if label == "smollm2" else []:
+        for key, what, unit in FIGURES:
+            add(f"{name}: PyTorch {torch['torch']}, transformers {torch['transformers']}: {what}", torch[key], unit)
+        add(f"{name}: decode over PyTorch, one stream", ours["decode_1_per_s"] / torch["decode_1_per_s"], "ratio")
+        add(f"{name}: decode over PyTorch, 16 streams", ours["decode_16_per_s"] / torch["decode_16_per_s"], "ratio")
+        add(f"{name}: prefill over PyTorch", ours["prefill_per_s"] / torch["prefill_per_s"], "ratio")
 one, many = lines["serve"]
 add("serving: p50 of a recommendation, one client, 12,000 items, beam 50", one["p50_ms"], "ms")
 add("serving: p99 of a recommendation, one client", one["p99_ms"], "ms")

@@ -20,15 +20,15 @@ table=$root/conversation
 controls="start imitation continue"
 INDEX="--count-dialogues true"
 JUDGING="--dialogues true --among data/sample/redial_items.txt --beam 5 --scores SCORES"
-IMITATION="--stage dialogue --dialogue-steps 400 --rl-check-every 100 --patience 100 --check_users 200 --judge_users 500"
+IMITATION="--stage dialogue --batch 32 --dialogue_share 1.2 --dialogue-steps 1000 --rl-check-every 200 --patience 100 --check_users 200 --judge_users 500"
 LATER_STEPS=${LATER_STEPS:-100}
 LATER="--rl-source dialogues --list-items 20 --rl-steps $LATER_STEPS --rl-check-every 25 --check_users 200 --judge_users 500"
 CONTINUE="--stage continue $LATER"
 RANK_GRPO="--stage rl --algo rank_grpo $LATER"
 
 # SmolLM2: what a step may cost on a CPU, and the share of the test dialogues that is judged
-BACKBONE_FIRST=${BACKBONE_FIRST---epochs 1 --batch 16 --task_share 0.25}
-BACKBONE_LATER=${BACKBONE_LATER---batch 8 --dialogue_share 1 --dialogue-steps 100 --task_share 0.25}
+BACKBONE_FIRST=${BACKBONE_FIRST---epochs 1 --batch 16 --task_share 0.25 --dropout 0.05 --warmup-steps 50}
+BACKBONE_LATER=${BACKBONE_LATER---batch 8 --dropout 0.05 --dialogue_share 1 --dialogue-steps 100 --task_share 0.25}
 SHARE=${SHARE:-0.25}
 
 judge() { # version "settings of index" "flags of evaluate"

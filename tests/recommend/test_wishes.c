@@ -517,6 +517,9 @@ static void the_weakest_wish_goes_first(void **state)
     text_init(&text, 1024);
     wishes_relaxed_said(&text, &dropped, left, films.book);
     assert_string_equal(text.bytes, "Only 1 item fits all of that, so I left out: Western.");
+    text_reset(&text);
+    wishes_relaxed_said(&text, &dropped, 0, films.book);
+    assert_string_equal(text.bytes, "Nothing fits all of that, so I left out: Western.");
     text_release(&text);
     /* one that frees enough alone goes before a weaker one that does not */
     read_text(&wishes, &list, "comedies made before 1900");

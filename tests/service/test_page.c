@@ -235,6 +235,61 @@ static void search_like_read_and_mark_as_seen(void **state)
     until("document.querySelectorAll('#slate li').length === 0");
 }
 
+static void say_in_the_conversation(const char *words)
+{
+    char code[500];
+    snprintf(code, sizeof code,
+             "document.getElementById('words').value = '%s'; "
+             "document.getElementById('ask').requestSubmit()",
+             words);
+    json_decref(script(code));
+    until("document.getElementById('stop').hidden && !document.getElementById('send').disabled");
+    until("!/The service says/.test(document.getElementById('turns').textContent)");
+}
+
+/* What is asked for is answered by words and cards; a card's buttons go on from it. */
+static void a_conversation_beside_the_slate(void **state)
+{
+    (void)state;
+    say_in_the_conversation("something like Toy Story (1995)");
+    until("document.querySelectorAll('.answer').length === 1 && "
+          "document.querySelectorAll('.answer .cards li').length === 5");
+    until("document.querySelector('.answer .words').textContent.length > 20 && "
+          "!document.querySelector('.writing')");
+    until("[...document.querySelectorAll('.cards .tiles')].every(t => t.children.length === 4)");
+    save_screenshot("page-talk.png");
+    click(".cards .seen");
+    until("document.querySelector('.cards .title').classList.contains('gone')");
+    click(".cards li:nth-child(2) .more");
+    until("document.querySelectorAll('.answer').length === 2 && "
+          "document.getElementById('stop').hidden && !document.getElementById('send').disabled");
+    until("document.querySelectorAll('.answer:last-child .cards li').length === 5");
+    until("document.querySelectorAll('.mine')[1].textContent.startsWith('More like ')");
+    /* nothing that was shown or seen comes a second time */
+    until("new Set([...document.querySelectorAll('.cards li')].map(c => c.dataset.item)).size === "
+          "10");
+    click("#anew");
+    until("document.querySelectorAll('.answer').length === 0");
+}
+
+/* What was understood is a chip, and goes when it is taken back; what was not is said. */
+static void wishes_are_chips_that_can_be_taken_back(void **state)
+{
+    (void)state;
+    say_in_the_conversation("only comedies, and with Tom Hanks please");
+    until("document.querySelectorAll('#chips button').length === 1");
+    until("[...document.querySelectorAll('.answer .cards li')].every(c => "
+          "/Comedy/.test(c.textContent))");
+    until("/Tom Hanks/.test(document.querySelector('.answer .missed').textContent)");
+    save_screenshot("page-wishes.png");
+    click("#chips button");
+    until("document.getElementById('wishes').hidden && "
+          "!document.getElementById('send').disabled");
+    until("document.querySelectorAll('.answer').length === 1 && "
+          "document.querySelectorAll('.answer .cards li').length === 5");
+    click("#anew");
+}
+
 static void what_the_catalogue_says_is_text_not_markup(void **state)
 {
     (void)state;
@@ -250,6 +305,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(search_like_read_and_mark_as_seen),
+        TEST(a_conversation_beside_the_slate),
+        TEST(wishes_are_chips_that_can_be_taken_back),
         TEST(what_the_catalogue_says_is_text_not_markup),
     };
     return cmocka_run_group_tests(tests, start, end);
