@@ -279,9 +279,9 @@ struct client {
     atomic_size_t leaves_after; /* bytes; 0: it stays to the end */
     long status;
     CURLcode code;
+    atomic_bool reads;      /* a chunk came */
     double first_s, last_s; /* the first content, the last bytes */
     size_t left_at;         /* steps made when it left */
-    atomic_bool reads;      /* a chunk came */
 };
 
 static size_t take(char *bytes, size_t size, size_t count, void *self)
