@@ -105,7 +105,8 @@ static const struct setting OTHER_SETTINGS[] = {
     SETTING(TEXT, other_settings, folder, "export", 0, 0, "folder that export writes into"),
     SETTING(TEXT, other_settings, name, "unnamed", 0, 0, "name of a new API key"),
     SETTING(TEXT, other_settings, scopes, "recommend chat events:write", 0, 0,
-            "what a new API key may do: recommend events:write catalog:read catalog:write metrics"),
+            "what a new API key may do: recommend chat events:write catalog:read catalog:write "
+            "metrics"),
 };
 
 struct texts_settings {

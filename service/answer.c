@@ -283,12 +283,69 @@ static bool make_prompt(struct answer *a, const struct message *messages, size_t
     return err->code == ERR_NONE;
 }
 
-static const char *newest_words(const struct chat *chat)
+/* Words that ask for something and say nothing of it; sorted. */
+static const char *const EMPTY_WORDS[] = {
+    "a",    "about",   "again", "all",    "also",      "an",        "and",      "another",
+    "any",  "are",     "as",    "at",     "be",        "but",       "can",      "could",
+    "do",   "else",    "film",  "films",  "find",      "for",       "from",     "give",
+    "good", "had",     "have",  "hello",  "hey",       "hi",        "i",        "if",
+    "in",   "is",      "it",    "just",   "kind",      "like",      "liked",    "looking",
+    "love", "loved",   "maybe", "me",     "more",      "movie",     "movies",   "my",
+    "need", "no",      "not",   "of",     "ok",        "on",        "one",      "ones",
+    "only", "or",      "other", "please", "really",    "recommend", "see",      "seen",
+    "show", "similar", "so",    "some",   "something", "suggest",   "surprise", "thanks",
+    "that", "the",     "them",  "then",   "these",     "thing",     "things",   "this",
+    "to",   "tonight", "too",   "very",   "want",      "was",       "watch",    "watched",
+    "we",   "what",    "which", "with",   "without",   "would",     "yes",      "you",
+};
+
+static int compare_words(const void *a, const void *b)
 {
-    for (size_t i = chat->request.count; i-- > 0;)
-        if (chat->request.messages[i].role == CHAT_USER && *chat->request.messages[i].text)
-            return chat->request.messages[i].text;
-    return NULL;
+    return strcmp(a, *(const char *const *)b);
+}
+
+/* Spaces for the words of a text that say nothing. */
+static void blank_empty_words(char *text)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    for (char *at = text; *at;) {
+        size_t size = strspn(at, letters);
+        char word[16] = "";
+        for (size_t i = 0; i < size && size < sizeof word; i++)
+            word[i] = (char)(at[i] | 0x20);
+        if (*word &&
+            bsearch(word, EMPTY_WORDS, COUNT(EMPTY_WORDS), sizeof *EMPTY_WORDS, compare_words))
+            memset(at, ' ', size);
+        at += size;
+        at += strcspn(at, letters);
+    }
+}
+
+/*
+ * The newest message as a query, without items, the words of its wishes and words that only ask:
+ * "like Alien, no horror" is neither about "Like Crazy" nor about "No".
+ */
+static void ask_for(struct answer *a, const struct wish_turn *turns, size_t count)
+{
+    struct title_hit hits[MESSAGE_HITS_MAX];
+    const struct wish_turn *last = count ? &turns[count - 1] : NULL;
+    size_t size = last ? last->size : 0;
+    size = size < sizeof a->query - 1 ? size : sizeof a->query - 1;
+    memcpy(a->query, last ? last->text : "", size);
+    while (size && !utf8_valid(a->query, size)) /* cut within a letter */
+        size--;
+    a->query[size] = 0;
+    size_t named = titles_loose(hits, MESSAGE_HITS_MAX, a->desk->titles, a->query);
+    for (size_t i = 0; i < named; i++)
+        memset(a->query + hits[i].from, ' ', hits[i].to - hits[i].from);
+    for (size_t i = 0; i < a->wishes.count; i++) {
+        const char *said = a->wishes.wish[i].text;
+        char *at = a->wishes.wish[i].turn + 1 == count && *said ? strcasestr(a->query, said) : NULL;
+        if (at)
+            memset(at, ' ', strlen(said));
+    }
+    blank_empty_words(a->query);
+    a->gathering.words = a->query[strspn(a->query, " \t\r\n.,;:!?()'\"-")] ? a->query : NULL;
 }
 
 static bool list_by_slate(struct answer *a, const struct chat *chat, struct err *err)
@@ -332,11 +389,11 @@ static bool read_all(struct reading *r, struct conversations *conversations, str
         return false;
     read_undo(r, request->undo);
     size_t remembered = a->gathering.count;
-    a->gathering.words = newest_words(r->chat);
     read_turns(r);
     read_conversation(r, conversations);
     wishes_read(&a->wishes, a->desk->wish_work, a->desk->book, r->turns, r->turn_count, r->undo,
                 r->undo_count);
+    ask_for(a, r->turns, r->turn_count);
     read_named(r);
     wishes_skip_shown(a->gathering.skip, &a->wishes, r->shown, r->shown_count);
     return apply_wishes(a, err) && make_prompt(a, r->messages, r->count, remembered, err);

@@ -21,6 +21,8 @@
 #include "service/chat.h"
 #include "service/gather.h"
 
+enum { QUERY_BYTES = 1024 };
+
 struct desk {
     struct snapshot *snapshot; /* held: that of titles and talks */
     struct titles *titles;
@@ -51,6 +53,7 @@ struct answer {
     struct gathering gathering; /* skip is owned */
     struct slate slate;         /* the list, whoever wrote it */
     struct wishes wishes;
+    char query[QUERY_BYTES]; /* what the newest message asks for beside its wishes */
     json_t *recommendations, *understood, *not_understood, *reasons; /* owned */
     json_t *relaxed;                                                 /* owned; labels, or NULL */
     size_t n;                                                        /* items wanted */

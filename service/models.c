@@ -18,7 +18,7 @@ struct snapshot *model_snapshot(struct service *service, const char *name, bool 
     else if (recommend && (strcmp(name ? name : "", "recommend") == 0 ||
                            strcmp(name ? name : "", recommend->version->name) == 0))
         found = recommend;
-    *chats = found && found->version == chat->version;
+    *chats = found && chat && found->version == chat->version;
     if (found)
         snapshot_hold(found);
     snapshot_drop(chat);

@@ -187,7 +187,7 @@ function openTalk() {
 function showWishes(wishes) {
   $("wishes").hidden = !wishes.length;
   $("chips").replaceChildren(...wishes.map((wish) => {
-    const chip = element("button", {type: "button", title: "take this wish back", onclick: () => undo(wish)}, wish.text + " ×");
+    const chip = element("button", {type: "button", title: "take this wish back", onclick: () => undo(wish)}, (wish.label || wish.text) + " ×");
     chip.dataset.wish = wish.id;
     return element("li", {}, chip);
   }));

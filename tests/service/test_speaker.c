@@ -163,6 +163,7 @@ static struct event_settings events;
 static struct server server; /* its port */
 static struct store *store;
 static pthread_t serving;
+static bool running;
 static size_t grace_ms = 20000;
 
 static unsigned free_port(void)
@@ -212,12 +213,14 @@ static void serve_with(const char *text, size_t step_us, size_t streams, size_t 
     store = store_open(home, &store_settings, false, &err);
     assert_fine(store, err);
     assert_int_equal(pthread_create(&serving, NULL, serve, NULL), 0);
+    running = true;
     server_ready(&server);
 }
 
 static void stop_serving(void)
 {
     void *fine;
+    running = false;
     kill(getpid(), SIGTERM);
     assert_int_equal(pthread_join(serving, &fine), 0);
     assert_non_null(fine);
@@ -276,9 +279,9 @@ struct client {
     atomic_size_t leaves_after; /* bytes; 0: it stays to the end */
     long status;
     CURLcode code;
+    atomic_bool reads;      /* a chunk came */
     double first_s, last_s; /* the first content, the last bytes */
     size_t left_at;         /* steps made when it left */
-    atomic_bool reads;      /* a chunk came */
 };
 
 static size_t take(char *bytes, size_t size, size_t count, void *self)
@@ -372,7 +375,7 @@ static void sixteen_are_answered_at_once_and_the_others_wait(void **state)
     assert_true(began_late <= 24 - 8);
     for (size_t i = 0; i < COUNT(clients); i++)
         text_release(&clients[i].text);
-    assert_int_equal(metric("tessera_chats_active"), 0);
+    wait_until_active(0); /* a client has its end before the speaker lets go of it */
     assert_int_equal(metric("tessera_chats_total"), 24);
     stop_serving();
 }
@@ -613,16 +616,27 @@ static void drafts_name_only_what_is_listed(void **state)
     stop_serving();
 }
 
+#define SPEAKS(test) cmocka_unit_test_teardown(test, stop_what_runs)
+
+/* A test that failed leaves no service behind. */
+static int stop_what_runs(void **state)
+{
+    (void)state;
+    if (running)
+        stop_serving();
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(sixteen_are_answered_at_once_and_the_others_wait),
-        TEST(the_work_for_who_left_stops_within_a_token),
-        TEST(silence_is_filled_and_a_full_queue_says_so),
-        TEST(shutdown_ends_open_streams),
-        TEST(a_reload_drops_no_chat),
-        TEST(slates_are_not_starved),
-        TEST(drafts_name_only_what_is_listed),
+        SPEAKS(sixteen_are_answered_at_once_and_the_others_wait),
+        SPEAKS(the_work_for_who_left_stops_within_a_token),
+        SPEAKS(silence_is_filled_and_a_full_queue_says_so),
+        SPEAKS(shutdown_ends_open_streams),
+        SPEAKS(a_reload_drops_no_chat),
+        SPEAKS(slates_are_not_starved),
+        SPEAKS(drafts_name_only_what_is_listed),
     };
     return cmocka_run_group_tests(tests, start, end);
 }
