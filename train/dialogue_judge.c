@@ -30,7 +30,7 @@ bool dialogue_counts_make(struct dialogue_counts *counts, const struct dialogues
                           struct err *err)
 {
     struct sequences s = {0};
-    /* all that is named together, whatever the distance; chosen on validation */
+    /* all that is named together, whatever the distance; set by hand */
     static const struct neighbour_options how = {
         .most = 200, .window = 20, .backward = 1, .from = 0.4, .to = 0.3, .shrink = 3};
     *counts = (struct dialogue_counts){0};
