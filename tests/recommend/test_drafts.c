@@ -1,8 +1,8 @@
 /*
  * Drafts beside the titles of the sample: false names are caught, clean drafts and templates pass.
  */
+#include "tests/recommend/trained.h"
 #include "tests/service/client.h"
-#include "tests/test.h"
 
 #include "base/rng.h"
 #include "data/lines.h"
@@ -13,32 +13,21 @@
 
 enum { PLANTED = 200, CLEAN = 200, RANKS = 10 };
 
-static struct store *store;
-static struct snapshot *snapshot;
 static struct titles *titles;
 
 static int start(void **state)
 {
     struct err err = {0};
-    char name[64];
-    const struct store_settings settings = {.map_mib = 1024};
-    (void)state;
-    store = store_open(SCRATCH "/trained", &settings, false, &err);
-    if (!store || !production_name(name, SCRATCH "/trained", &err))
+    if (trained_open(state) != 0)
         return -1;
-    struct version *version = version_open(SCRATCH "/trained", name, store, SIZE_MAX, &err);
-    snapshot = version ? snapshot_open(version, store, &err) : NULL;
-    titles = snapshot ? titles_open(snapshot, store, &err) : NULL;
+    titles = titles_open(snapshot, store, &err);
     return titles ? 0 : -1;
 }
 
 static int stop(void **state)
 {
-    (void)state;
     titles_free(titles);
-    snapshot_drop(snapshot);
-    store_close(store);
-    return 0;
+    return trained_close(state);
 }
 
 static void draw_list(uint32_t rows[RANKS], struct rng *rng)

@@ -3,38 +3,13 @@
  * the catalogue alone, none twice, none that was seen, shown or excluded, and as many as were asked
  * for while there are any.
  */
+#include "tests/recommend/trained.h"
 #include "tests/service/client.h"
-#include "tests/test.h"
 
 #include "base/rng.h"
 #include "recommend/talks.h"
 
 enum { LISTS = 10000, STREAMS = 16, RANKS = 10, PROMPT_MAX = 12 };
-
-static struct store *store;
-static struct snapshot *snapshot;
-
-static int start(void **state)
-{
-    struct err err = {0};
-    char name[64];
-    const struct store_settings settings = {.map_mib = 1024};
-    (void)state;
-    store = store_open(SCRATCH "/trained", &settings, false, &err);
-    if (!store || !production_name(name, SCRATCH "/trained", &err))
-        return -1;
-    struct version *version = version_open(SCRATCH "/trained", name, store, SIZE_MAX, &err);
-    snapshot = version ? snapshot_open(version, store, &err) : NULL;
-    return snapshot ? 0 : -1;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    snapshot_drop(snapshot);
-    store_close(store);
-    return 0;
-}
 
 /* A dialogue of a few items, and what it may not list: those, and a share of all rows. */
 struct asked {
@@ -125,5 +100,5 @@ static void ten_thousand_lists_break_no_rule(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(ten_thousand_lists_break_no_rule)};
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, trained_open, trained_close);
 }

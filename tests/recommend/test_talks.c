@@ -1,37 +1,12 @@
 /* Many talks at once: each gets the list that it would get alone. */
+#include "tests/recommend/trained.h"
 #include "tests/service/client.h"
-#include "tests/test.h"
 
 #include "recommend/talks.h"
 
 #include <math.h>
 
 enum { TALKS = 5, PROMPT = 6 };
-
-static struct store *store;
-static struct snapshot *snapshot;
-
-static int start(void **state)
-{
-    struct err err = {0};
-    char name[64];
-    const struct store_settings settings = {.map_mib = 1024};
-    (void)state;
-    store = store_open(SCRATCH "/trained", &settings, false, &err);
-    if (!store || !production_name(name, SCRATCH "/trained", &err))
-        return -1;
-    struct version *version = version_open(SCRATCH "/trained", name, store, SIZE_MAX, &err);
-    snapshot = version ? snapshot_open(version, store, &err) : NULL;
-    return snapshot ? 0 : -1;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    snapshot_drop(snapshot);
-    store_close(store);
-    return 0;
-}
 
 static struct talks *opened(size_t streams)
 {
@@ -306,5 +281,5 @@ int main(void)
         TEST(a_talk_that_is_removed_is_over),  TEST(words_name_listed_items_alone),
         TEST(what_cannot_be_is_refused),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, trained_open, trained_close);
 }

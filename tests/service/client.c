@@ -75,6 +75,33 @@ void home_weights(char digests[2][SHA256_TEXT], const char *home)
     }
 }
 
+void the_same_weights(char digests[2][SHA256_TEXT], const char *base, const char *args,
+                      const char *seconds, bool ends)
+{
+    char got[2][SHA256_TEXT];
+    for (int round = 0; round < 3; round++) {
+        char home[600];
+        char run[1200];
+        home_clone(home, sizeof home, base, "bytes");
+        snprintf(run, sizeof run, "%s --threads %d", args, round == 1 ? 4 : 1);
+        if (round == 2) {
+            char command[2400];
+            snprintf(command, sizeof command,
+                     "timeout -s KILL %s " TESSERA " --home %s %s >%s/log 2>&1", seconds, home, run,
+                     home);
+            bool ended = system(command) == 0;
+            assert_true(ends || !ended);
+        }
+        tessera_fine(home, run);
+        home_weights(round == 0 ? digests : got, home);
+        if (round > 0) {
+            assert_string_equal(digests[0], got[0]);
+            assert_string_equal(digests[1], got[1]);
+        }
+        scratch_drop(home);
+    }
+}
+
 struct server server_start(const char *home, const char *extra, const char *preload)
 {
     int fds[2];

@@ -27,6 +27,13 @@ void home_forget(const char *home, bool indexes);
 /* The newest version's name, and the SHA-256 of its two files of weights. */
 void home_newest(char version[64], const char *home);
 void home_weights(char digests[2][SHA256_TEXT], const char *home);
+/*
+ * Runs a training three times in clones of a home: on one thread, on four, and on one after it was
+ * killed `seconds` in.  The weights must be the same; they are left in `digests`.  ends: it may be
+ * fast enough to end before it is killed.
+ */
+void the_same_weights(char digests[2][SHA256_TEXT], const char *base, const char *args,
+                      const char *seconds, bool ends);
 
 /* extra: more arguments, or NULL.  preload: a library for LD_PRELOAD, or NULL. */
 struct server server_start(const char *home, const char *extra, const char *preload);

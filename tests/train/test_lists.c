@@ -39,30 +39,12 @@ static int stop(void **state)
 
 static void the_same_bytes_on_any_number_of_threads_and_after_a_kill(void **state)
 {
-    char want[2][SHA256_TEXT];
-    char got[2][SHA256_TEXT];
+    char weights[2][SHA256_TEXT];
+    char args[900];
     (void)state;
-    for (int round = 0; round < 3; round++) {
-        char home[600];
-        char args[900];
-        home_clone(home, sizeof home, base, "bytes");
-        snprintf(args, sizeof args,
-                 LISTS "--stage rl --algo rank_grpo --init %s --num-iterations 2 --threads %d",
-                 imitator, round == 1 ? 4 : 1);
-        if (round == 2) {
-            char command[2000];
-            snprintf(command, sizeof command,
-                     "timeout -s KILL 0.5 " TESSERA " --home %s %s >%s/log 2>&1", home, args, home);
-            assert_int_not_equal(system(command), 0);
-        }
-        tessera_fine(home, args);
-        home_weights(round == 0 ? want : got, home);
-        if (round > 0) {
-            assert_string_equal(want[0], got[0]);
-            assert_string_equal(want[1], got[1]);
-        }
-        scratch_drop(home);
-    }
+    snprintf(args, sizeof args, LISTS "--stage rl --algo rank_grpo --init %s --num-iterations 2",
+             imitator);
+    the_same_weights(weights, base, args, "0.5", false);
 }
 
 static void objectives_take_steps_on_lists(void **state)

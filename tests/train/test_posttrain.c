@@ -38,31 +38,10 @@ static int stop(void **state)
 static void the_same_bytes_on_any_number_of_threads_and_after_a_kill(void **state)
 {
     char want[2][SHA256_TEXT];
-    char got[2][SHA256_TEXT];
     char before[2][SHA256_TEXT];
     (void)state;
     home_weights(before, base);
-    for (int round = 0; round < 3; round++) {
-        char home[600];
-        char args[700];
-        home_clone(home, sizeof home, base, "bytes");
-        if (round == 2) {
-            char command[1500];
-            snprintf(command, sizeof command,
-                     "timeout -s KILL 0.6 " TESSERA " --home %s " RL
-                     " --num-iterations 2 >%s/log 2>&1",
-                     home, home);
-            assert_int_not_equal(system(command), 0);
-        }
-        snprintf(args, sizeof args, RL " --num-iterations 2 --threads %d", round == 1 ? 4 : 1);
-        tessera_fine(home, args);
-        home_weights(round == 0 ? want : got, home);
-        if (round > 0) {
-            assert_string_equal(want[0], got[0]);
-            assert_string_equal(want[1], got[1]);
-        }
-        scratch_drop(home);
-    }
+    the_same_weights(want, base, RL " --num-iterations 2", "0.6", false);
     assert_string_not_equal(before[0], want[0]);
 }
 
