@@ -279,6 +279,41 @@ static bool read_neighbours(struct item_index *index, const char *folder, struct
     return fine;
 }
 
+bool neighbours_write(const char *path, const struct sparse *neighbours, const char *fingerprint,
+                      struct err *err)
+{
+    char names[3][32];
+    struct tensor list[3];
+    int64_t *first = list_tensors(list, names, "", neighbours, err);
+    json_t *notes = json_pack("{s:s}", "semantic_ids", fingerprint);
+    bool fine = first && tensors_write(path, list, COUNT(list), notes, err);
+    json_decref(notes);
+    free(first);
+    return fine;
+}
+
+struct sparse *neighbours_read(const char *path, size_t items, const char *fingerprint,
+                               struct err *err)
+{
+    struct tensors file;
+    if (!tensors_open(&file, path, err))
+        return NULL;
+    const char *of = tensors_note(&file, "semantic_ids");
+    struct sparse *n = calloc(1, sizeof *n);
+    bool fine = n != NULL;
+    if (!n)
+        err_set(err, ERR_SYSTEM, "%s: no memory", path);
+    else if (!of || strcmp(of, fingerprint) != 0)
+        fine = err_set(err, ERR_FORMAT, "%s: expected neighbours among items %.16s, found %.16s",
+                       path, fingerprint, of ? of : "nothing");
+    fine = fine && read_list(n, &file, "", items, items, err);
+    tensors_close(&file);
+    if (fine)
+        return n;
+    sparse_free(n);
+    return NULL;
+}
+
 struct item_index *index_open(const char *folder, struct err *err)
 {
     struct item_index *index = calloc(1, sizeof *index);

@@ -53,6 +53,15 @@ bool index_write(const char *folder, const struct index_parts *parts, struct err
 struct item_index *index_open(const char *folder, struct err *err) MUST_CHECK;
 void index_close(struct item_index *index); /* NULL is fine */
 
+/*
+ * One matrix of co-occurrence lists by rows of the index with this fingerprint, as a file of its
+ * own.  What is read is the caller's, sparse_free().
+ */
+bool neighbours_write(const char *path, const struct sparse *neighbours, const char *fingerprint,
+                      struct err *err) MUST_CHECK;
+struct sparse *neighbours_read(const char *path, size_t items, const char *fingerprint,
+                               struct err *err) MUST_CHECK;
+
 /* The rows whose texts are nearest, the nearest first: enough of them to find some with events. */
 struct nearest {
     uint32_t row[4 * NEAREST_MOST];

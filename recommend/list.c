@@ -21,15 +21,20 @@ static void work_layout(struct list_work *w, const struct snapshot *s, struct ar
     w->log_p = arena_take(arena, LIST_RANKS_MAX, sizeof *w->log_p);
 }
 
+size_t list_beam_room(size_t beam)
+{
+    size_t least = beam < EXPERIENCE_BEAM ? EXPERIENCE_BEAM : beam;
+    size_t room = least + LIST_RANKS_MAX;
+    room = room < VOTES_MAX ? VOTES_MAX : room;
+    return room < DECODE_BEAM_MAX ? room : DECODE_BEAM_MAX;
+}
+
 bool list_work_open(struct list_work *w, const struct snapshot *s, size_t prompt_max, size_t beam,
                     struct err *err)
 {
     struct arena ruler = {0};
-    size_t least = beam < EXPERIENCE_BEAM ? EXPERIENCE_BEAM : beam;
-    *w = (struct list_work){
-        .rows_max = s->rows, .prompt_max = prompt_max, .beam_max = least + LIST_RANKS_MAX};
-    if (w->beam_max > DECODE_BEAM_MAX)
-        w->beam_max = DECODE_BEAM_MAX;
+    size_t least = list_beam_room(beam);
+    *w = (struct list_work){.rows_max = s->rows, .prompt_max = prompt_max, .beam_max = least};
     if (w->prompt_max > LIST_PROMPT_MAX)
         w->prompt_max = LIST_PROMPT_MAX;
     work_layout(w, s, &ruler);
@@ -58,63 +63,74 @@ void list_begin(struct list_work *w, const struct snapshot *s)
     list_skip(w->skip, s);
 }
 
-/* What a name is chosen by: log p and what experience adds; with draws of Gumbel's distribution the
- * largest is a draw from the softmax at that temperature. */
-static double worth(const struct policy *policy, struct hit hit, const struct list_draws *draws)
+/* What was considered for a rank. */
+struct choice {
+    const struct policy *policy;
+    const uint32_t *listed; /* [count] */
+    size_t count;
+    const struct list_pushes *pushes;
+    bool any;
+    double worth; /* of the best so far */
+    struct hit best;
+};
+
+/* log p, what experience adds and what votes add; with draws of Gumbel's distribution the largest
+ * is a draw from the softmax at that temperature. */
+static void consider(struct choice *c, struct hit hit, double push)
 {
-    const float *bias = policy->items.experience;
-    double score = (double)hit.score;
-    if (bias && hit.row < policy->items.count)
-        score += (double)bias[hit.row];
-    if (!draws)
-        return score;
-    return score / draws->temperature - log(-log(rng_uniform(draws->rng) + 1e-300) + 1e-300);
+    const float *bias = c->policy->items.experience;
+    const struct list_draws *draws = c->pushes->draws;
+    double worth = (double)hit.score + push;
+    if (hit.score == -INFINITY || list_holds(c->listed, c->count, hit.row))
+        return;
+    if (bias && hit.row < c->policy->items.count)
+        worth += (double)bias[hit.row];
+    if (draws)
+        worth = worth / draws->temperature - log(-log(rng_uniform(draws->rng) + 1e-300) + 1e-300);
+    if (c->any && worth <= c->worth)
+        return;
+    c->any = true;
+    c->worth = worth;
+    c->best = hit;
 }
 
-static bool choose(struct hit *next, const struct hit *hits, size_t found,
-                   const struct policy *policy, const uint32_t *listed, size_t count,
-                   const struct list_draws *draws)
+/* Rows with votes, wherever they stand in the beam. */
+static void consider_votes(struct choice *c, struct decode_work *decode, const real *z,
+                           const struct legal_tiles *legal)
 {
-    double best = -INFINITY;
-    bool any = false;
-    for (size_t i = 0; i < found; i++) {
-        if (list_holds(listed, count, hits[i].row))
-            continue;
-        double mine = worth(policy, hits[i], draws);
-        if (!any || mine > best) {
-            *next = hits[i];
-            best = mine;
-        }
-        any = true;
-    }
-    return any;
+    const struct votes *votes = c->pushes->votes;
+    float score[VOTES_MAX];
+    name_score(score, votes->row, votes->count, decode, c->policy, z, legal);
+    for (size_t i = 0; i < votes->count; i++)
+        consider(c, (struct hit){votes->row[i], score[i]}, (double)votes->push[i]);
 }
 
 bool list_draw(struct hit *next, struct hit *hits, size_t beam, struct decode_work *decode,
                const struct policy *policy, const real *z, const struct trie_mask *mask,
-               const uint32_t *listed, size_t count, const struct list_draws *draws)
+               const uint32_t *listed, size_t count, const struct list_pushes *pushes)
 {
     struct trie_mask left = *mask;
+    const struct votes *votes = pushes->votes && pushes->votes->count ? pushes->votes : NULL;
     if (policy->items.experience && beam < EXPERIENCE_BEAM)
         beam = EXPERIENCE_BEAM;
     size_t width = beam + count < decode->beam_max ? beam + count : decode->beam_max;
     left.listed_count = 0;
     for (int round = 0; round < 2; round++) {
+        struct choice choice = {policy, listed, count, pushes, .any = false};
         const struct legal_tiles legal = trie_legal(&left);
         size_t found = name_beam(hits, width, decode, policy, z, &legal);
-        if (choose(next, hits, found, policy, listed, count, draws))
+        for (size_t i = 0; i < found; i++)
+            if (!votes || votes_push(votes, hits[i].row) <= 0)
+                consider(&choice, hits[i], 0);
+        if (votes)
+            consider_votes(&choice, decode, z, &legal);
+        *next = choice.best;
+        if (choice.any)
             return true;
         left.listed = listed; /* listed names alone: one beam more, without them */
         left.listed_count = count;
     }
     return false;
-}
-
-bool list_next(struct hit *next, struct hit *hits, size_t beam, struct decode_work *decode,
-               const struct policy *policy, const real *z, const struct trie_mask *mask,
-               const uint32_t *listed, size_t count)
-{
-    return list_draw(next, hits, beam, decode, policy, z, mask, listed, count, NULL);
 }
 
 size_t list_make(uint32_t *rows, size_t n, struct list_work *w, const struct snapshot *s,
@@ -146,7 +162,7 @@ size_t list_make(uint32_t *rows, size_t n, struct list_work *w, const struct sna
         policy_forward_step(&w->policy, policy, &packed, w->input, k);
         if (!list_draw(&next, w->hits, beam, &w->decode, policy,
                        w->policy.trunk.z + (count + k) * policy->shape.dim, &mask, rows, k,
-                       w->draws))
+                       &w->pushes))
             return k;
         rows[k] = next.row;
         w->log_p[k] = next.score;

@@ -11,7 +11,8 @@
  * tiles' probability would go to its siblings, which nobody asked for (docs/QUALITY.md, Tries of
  * lists).
  *
- * Where the version has experience (experience.h), a rank is the largest of log p + bias.
+ * Where the version has experience (experience.h), or what a dialogue names votes (votes.h), a rank
+ * is the largest of log p + bias + push.
  *
  * Threads   one list_work per thread.
  * Cost      the prompt once, then a position and a beam over the trie a rank.
@@ -20,7 +21,7 @@
 #define RECOMMEND_LIST_H
 
 #include "base/rng.h"
-#include "recommend/snapshot.h"
+#include "recommend/votes.h"
 
 /* LIST_HISTORY_MAX: rows of a history before <list> in what a list is learnt from */
 enum { LIST_RANKS_MAX = 50, LIST_HISTORY_MAX = 40, LIST_PROMPT_MAX = 1024 };
@@ -33,10 +34,17 @@ static inline bool list_holds(const uint32_t *rows, size_t count, uint32_t row)
     return false;
 }
 
-/* Ranks are drawn from softmax((log p + bias) / temperature) over the names of the beam. */
+/* Ranks are drawn from softmax((log p + bias + push) / temperature) over the names of the beam and
+ * those with votes. */
 struct list_draws {
     struct rng *rng;
     double temperature; /* above 0 */
+};
+
+/* What a rank is chosen by beside log p; the caller's. */
+struct list_pushes {
+    const struct votes *votes;      /* NULL: none; their rows are in the mask */
+    const struct list_draws *draws; /* NULL: the best is taken */
 };
 
 struct list_work {
@@ -49,8 +57,11 @@ struct list_work {
     uint32_t *input; /* [prompt_max + LIST_RANKS_MAX] */
     struct hit *hits;
     float *log_p; /* [LIST_RANKS_MAX] of the ranks of the last list, without experience */
-    const struct list_draws *draws; /* the caller's; NULL, as after opening: the best is taken */
+    struct list_pushes pushes; /* as after opening: nothing */
 };
+
+/* What decode needs room for, whatever ranks are chosen by. */
+size_t list_beam_room(size_t beam);
 
 /* beam: names looked at beyond those that are listed, 1 .. DECODE_BEAM_MAX. */
 bool list_work_open(struct list_work *work, const struct snapshot *snapshot, size_t prompt_max,
@@ -76,12 +87,8 @@ size_t list_make(uint32_t *rows, size_t n, struct list_work *work, const struct 
  * name under the mask (which holds what is listed, unless a beam held nothing else).  hits [beam +
  * count, at most what decode has room for] is scratch.  False: the mask has no more.
  */
-bool list_next(struct hit *next, struct hit *hits, size_t beam, struct decode_work *decode,
-               const struct policy *policy, const real *z, const struct trie_mask *mask,
-               const uint32_t *listed, size_t count);
-/* The same, drawn; draws NULL: as list_next(). */
 bool list_draw(struct hit *next, struct hit *hits, size_t beam, struct decode_work *decode,
                const struct policy *policy, const real *z, const struct trie_mask *mask,
-               const uint32_t *listed, size_t count, const struct list_draws *draws);
+               const uint32_t *listed, size_t count, const struct list_pushes *pushes);
 
 #endif

@@ -13,11 +13,19 @@ static const char *pick(const char *const *forms, size_t count, uint64_t seed, u
 }
 #define PICK(forms, facts, which) pick(forms, COUNT(forms), (facts)->seed, which)
 
-/* "a", "a and b", "a, b and c" */
+/* As wish_say() begins what is not wanted. */
+static bool is_negative(const char *part)
+{
+    return strncmp(part, "no ", 3) == 0 || strncmp(part, "nothing ", 8) == 0;
+}
+
+/* "a", "a and b", "a, b and c", "a, no b" */
 static void add_series(struct text *text, const char *const *parts, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        text_addf(text, "%s%s", i == 0 ? "" : i + 1 == count ? " and " : ", ", parts[i]);
+    for (size_t i = 0; i < count; i++) {
+        bool joins = i + 1 == count && !is_negative(parts[i]);
+        text_addf(text, "%s%s", i == 0 ? "" : joins ? " and " : ", ", parts[i]);
+    }
 }
 
 static void say_nothing_fits(struct text *text, const struct reply_facts *f)
@@ -48,7 +56,7 @@ static void say_wishes(struct text *text, const struct reply_facts *f)
     };
     if (f->wish_count == 0)
         return;
-    text_addf(text, "%s", PICK(forms, f, 2));
+    text_addf(text, "%s", is_negative(f->wishes[0]) ? forms[1] : PICK(forms, f, 2));
     add_series(text, f->wishes, f->wish_count < WISHES_SAID ? f->wish_count : WISHES_SAID);
     text_addf(text, f->wish_count > WISHES_SAID ? ", among other things. " : ". ");
 }

@@ -2,7 +2,6 @@
 
 #include "model/choice.h"
 #include "model/streams.h"
-#include "recommend/experience.h"
 
 #include <assert.h>
 #include <math.h>
@@ -166,10 +165,7 @@ struct talks *talks_open(struct snapshot *s, const struct talks_options *options
     t->snapshot = snapshot_hold(s);
     t->policy = snapshot_policy(s);
     t->options = *options;
-    t->beam_max =
-        (options->beam < EXPERIENCE_BEAM ? EXPERIENCE_BEAM : options->beam) + LIST_RANKS_MAX;
-    if (t->beam_max > DECODE_BEAM_MAX)
-        t->beam_max = DECODE_BEAM_MAX;
+    t->beam_max = list_beam_room(options->beam);
     if (open_parts(t, err))
         return t;
     talks_close(t);
@@ -312,9 +308,10 @@ static void choose_rank(void *self, size_t piece, size_t worker)
                                    .late = &t->snapshot->late_trie,
                                    .skip = seat->skip,
                                    .allowed_before = seat->allowed_before};
-    seat->found =
-        list_next(&seat->rank, chooser->hits, t->options.beam, &chooser->decode, &t->policy,
-                  streams_z(t->streams, seat->input), &mask, seat->talk->rows, seat->talk->listed);
+    const struct list_pushes pushes = {.votes = seat->talk->votes};
+    seat->found = list_draw(&seat->rank, chooser->hits, t->options.beam, &chooser->decode,
+                            &t->policy, streams_z(t->streams, seat->input), &mask, seat->talk->rows,
+                            seat->talk->listed, &pushes);
 }
 
 static void take_rank(struct talks *t, struct seat *seat)

@@ -5,7 +5,7 @@
  *
  * Each step goes one symbol further in every talk that is listing or saying, and reads a slice of
  * the prompts of those that are still reading, which share TALK_SLICE symbols evenly: nobody waits
- * for a long prompt of somebody else.  Ranks are chosen by list_next(), as list_make() does, and
+ * for a long prompt of somebody else.  Ranks are chosen by list_draw(), as list_make() does, and
  * what a talk gives does not depend on who else is there.
  *
  * Only a policy with foreign words speaks (with others a talk ends with its list, and the words
@@ -38,11 +38,12 @@ struct talk {
     size_t prompt_count;    /* 0: nothing is listed */
     const uint64_t *skip;   /* [rows / 64 + 1] a bit per row that may not be listed, on top of what
                                list_begin() skips; NULL: none */
-    size_t n;               /* ranks wanted, 1 .. LIST_RANKS_MAX */
-    size_t words_max;       /* symbols of free text, at most TALK_WORDS_MAX; 0: none wanted */
-    uint64_t seed;          /* of the words */
-    double temperature;     /* of the words; 0: the likeliest */
-    void *self;             /* for the caller alone */
+    const struct votes *votes; /* what else ranks are chosen by; NULL: nothing */
+    size_t n;                  /* ranks wanted, 1 .. LIST_RANKS_MAX */
+    size_t words_max;          /* symbols of free text, at most TALK_WORDS_MAX; 0: none wanted */
+    uint64_t seed;             /* of the words */
+    double temperature;        /* of the words; 0: the likeliest */
+    void *self;                /* for the caller alone */
     /* ours */
     enum talk_state state;
     uint32_t rows[LIST_RANKS_MAX]; /* [listed] the best first */

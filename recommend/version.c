@@ -266,7 +266,9 @@ static bool read_fusion(struct version *version, const char *folder, struct err 
                 read_weights(&version->fusion, json_object_get(json, "history"), path, err) &&
                 read_weights(&version->search, json_object_get(json, "search"), path, err) &&
                 json_real64(&version->newcomers.name, json, "name_newcomer", -1e6, 1e6, err) &&
-                json_real64(&version->newcomers.find, json, "find_newcomer", -1e6, 1e6, err);
+                json_real64(&version->newcomers.find, json, "find_newcomer", -1e6, 1e6, err) &&
+                (!json_object_get(json, "list_votes") || /* older versions have none */
+                 json_real64(&version->list_votes, json, "list_votes", 0, 1e3, err));
     json_decref(json);
     return fine;
 }
@@ -282,13 +284,36 @@ static json_t *weights_json(const struct fusion *fusion)
 bool fusion_write(const struct version *version, const char *folder, struct err *err)
 {
     char path[PATH_SIZE];
-    json_t *json = json_pack("{s:o, s:o, s:f, s:f}", "history", weights_json(&version->fusion),
-                             "search", weights_json(&version->search), "name_newcomer",
-                             version->newcomers.name, "find_newcomer", version->newcomers.find);
+    json_t *json =
+        json_pack("{s:o, s:o, s:f, s:f, s:f}", "history", weights_json(&version->fusion), "search",
+                  weights_json(&version->search), "name_newcomer", version->newcomers.name,
+                  "find_newcomer", version->newcomers.find, "list_votes", version->list_votes);
     bool fine = path_make(path, err, "%s/fusion.json", folder) &&
                 json_write(path, json, JSON_INDENT(2), err);
     json_decref(json);
     return fine;
+}
+
+bool together_write(const struct version *version, const char *folder, struct err *err)
+{
+    char path[PATH_SIZE];
+    return !version->together ||
+           (path_make(path, err, "%s/together.safetensors", folder) &&
+            neighbours_write(path, version->together, version->index->fingerprint, err));
+}
+
+static bool read_together(struct version *version, const char *folder, struct err *err)
+{
+    char path[PATH_SIZE];
+    if (!path_make(path, err, "%s/together.safetensors", folder))
+        return false;
+    if (!path_exists(path))
+        return version->list_votes <= 0 ||
+               err_set(err, ERR_FORMAT, "%s is missing: list_votes is %g", path,
+                       version->list_votes);
+    version->together =
+        neighbours_read(path, version->index->items, version->index->fingerprint, err);
+    return version->together != NULL;
 }
 
 static bool read_version(struct version *version, const char *folder, size_t scan_items_max,
@@ -301,7 +326,8 @@ static bool read_version(struct version *version, const char *folder, size_t sca
         return false;
     version_take_experience(version, experience);
     if (!checkpoint_read(&version->policy.params, shape, folder, err) ||
-        !read_fusion(version, folder, err) || !path_make(path, err, "%s/catalogue.faiss", folder))
+        !read_fusion(version, folder, err) || !read_together(version, folder, err) ||
+        !path_make(path, err, "%s/catalogue.faiss", folder))
         return false;
     version_refresh(version);
     version->find_index = catalogue_index_open(version->policy.find_vectors, shape->items,
@@ -373,6 +399,7 @@ void version_drop(struct version *version)
     index_close(version->index);
     tokenizer_free(version->tokenizer);
     attributes_free(version->attributes);
+    sparse_free(version->together);
     free(version->experience);
     free(version->unseen);
     free(version->unseen_row);

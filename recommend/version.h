@@ -60,6 +60,8 @@ struct version {
     struct fusion fusion; /* of a history */
     struct fusion search; /* of a query */
     struct newcomers newcomers;
+    struct sparse *together;       /* owned: what dialogues name together; NULL: not taught */
+    double list_votes;             /* weight of these votes in lists (votes.h); 0: none */
     struct attributes *attributes; /* owned; NULL: it was not trained to give reasons */
     float *experience;             /* owned [items], experience.h; NULL: none */
     uint64_t *unseen;              /* owned: a bit per row without training events */
@@ -101,6 +103,9 @@ void version_refresh(struct version *version);
 
 /* Lists are written with it from now on; it becomes the version's own.  NULL: without any. */
 void version_take_experience(struct version *version, float *experience);
+
+/* together.safetensors, if it was taught dialogues. */
+bool together_write(const struct version *version, const char *folder, struct err *err) MUST_CHECK;
 
 /* fusion.json, as version_open() reads it. */
 bool fusion_write(const struct version *version, const char *folder, struct err *err) MUST_CHECK;

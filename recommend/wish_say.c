@@ -51,7 +51,9 @@ void wish_say(struct text *text, const struct wish *wish, const struct wish_book
         text_addf(text, "no %s", category_name(wish, book));
         break;
     case WISH_NOT_YEARS:
-        text_addf(text, "not ");
+        text_addf(text, wish->from == wish->to || wish->from == YEAR_FIRST || wish->to == YEAR_LAST
+                            ? "nothing "
+                            : "nothing from ");
         say_years(text, wish);
         break;
     case WISH_YEARS:

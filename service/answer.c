@@ -368,9 +368,14 @@ static bool list_by_slate(struct answer *a, const struct chat *chat, struct err 
 
 static bool begin_talk(struct answer *a, const struct chat *chat, struct err *err)
 {
+    if (!scratch_ready(&a->desk->scratch, chat->service, a->snapshot, err))
+        return false;
+    votes_count(&a->votes, &a->desk->scratch.slate.votes, a->snapshot, a->gathering.history,
+                a->gathering.count, a->gathering.skip, a->snapshot->version->list_votes);
     a->talk = (struct talk){.prompt = a->prompt,
                             .prompt_count = a->prompt_count,
                             .skip = a->gathering.skip,
+                            .votes = &a->votes,
                             .n = a->n,
                             .words_max = talks_speak(a->desk->talks) ? chat->request.words_max : 0,
                             .seed = chat->request.seed,

@@ -47,6 +47,7 @@ struct answer {
     struct desk *desk;
     struct snapshot *snapshot; /* held: items as they are now */
     struct talk talk;
+    struct votes votes; /* of what it names, for the talk */
     bool in_talk;
     uint32_t prompt[LIST_PROMPT_MAX]; /* of the talk */
     size_t prompt_count;

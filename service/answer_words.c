@@ -45,7 +45,7 @@ void write_template(struct answer *a)
     for (size_t i = 0; i < json_array_size(a->understood) && facts.wish_count < LABELS_MAX; i++) {
         const json_t *wish = json_array_get(a->understood, i);
         const char *label = json_string_value(json_object_get(wish, "label"));
-        if (label && a->wishes.wish[i].row == NO_ITEM && a->wishes.wish[i].kind != WISH_COUNT)
+        if (label && a->wishes.wish[i].kind <= WISH_NOT_YEARS)
             labels[facts.wish_count++] = label; /* an item of a wish is not on the list: unnamed */
     }
     a->source = "template";

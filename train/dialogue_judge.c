@@ -196,17 +196,22 @@ struct writer {
     size_t prompt;
     bool busy;
     uint64_t *skip; /* owned */
+    struct votes votes;
 };
 
-static void ask(struct writer *w, const struct judging *j, struct talks *talks, size_t prompt)
+static void ask(struct writer *w, struct judging *j, struct talks *talks, size_t prompt)
 {
     const struct dialogue_judging *a = j->asked;
+    const struct row_lists *named = &a->prompts->named;
     begin(w->skip, a, prompt);
     w->prompt = prompt;
     w->talk = (struct talk){.prompt = row_lists_at(&a->prompts->symbols, prompt),
                             .prompt_count = row_lists_count(&a->prompts->symbols, prompt),
                             .skip = w->skip,
+                            .votes = &w->votes,
                             .n = a->ranks};
+    votes_count(&w->votes, &j->works->tally, a->snapshot, row_lists_at(named, prompt),
+                row_lists_count(named, prompt), w->skip, a->votes);
     w->busy = talks_add(talks, &w->talk);
 }
 
@@ -356,4 +361,29 @@ void dialogue_values(double *value, const struct dialogue_judgement *j, enum dia
             metric == DIALOGUE_NDCG ? ranking_ndcg(rank, cut) : (double)(rank >= 1 && rank <= cut);
         value[j->of[l]] += gain * scale;
     }
+}
+
+/* Upwards, as long as it gets better. */
+bool dialogue_votes_fit(double *weight, const struct dialogue_judging *asked,
+                        struct thread_pool *pool, struct err *err)
+{
+    static const double tried[] = {0, 0.5, 1, 1.5, 2, 3, 4, 6};
+    double best = -1;
+    *weight = 0;
+    for (size_t i = 0; i < COUNT(tried); i++) {
+        struct dialogue_judging judging = *asked;
+        struct dialogue_judgement seen;
+        struct ranking r;
+        judging.votes = tried[i];
+        if (!dialogues_judge(&seen, &judging, pool, err))
+            return false;
+        ranking_measure(&r, seen.rank[DIALOGUE_LISTS], seen.labels);
+        dialogue_judgement_free(&seen);
+        log_info("votes.fit weight=%g ndcg20=%.4f", tried[i], r.ndcg[3]);
+        if (r.ndcg[3] <= best)
+            break;
+        best = r.ndcg[3];
+        *weight = tried[i];
+    }
+    return true;
 }

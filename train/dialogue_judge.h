@@ -5,7 +5,7 @@
  *     retrieval    nearest TF-IDF vectors to all that was said
  *     item_knn     items named together in dialogues that teach vote for one another; what was
  *                  named last votes most
- *     lists        written by the policy, many at once (recommend/talks.h)
+ *     lists        written by the policy, many at once (recommend/talks.h), with or without votes
  *
  * One example is a label of a prompt (dialogue_prompts.h): its rank, 1 .. DIALOGUE_RANKS, or 0.
  * Every method is given the same rows to choose from: those of `among`, without what the dialogue
@@ -57,6 +57,7 @@ struct dialogue_judging {
     const uint64_t *among;                /* a bit for each row that may be listed; NULL: all */
     bool unmasked;
     size_t ranks, beam, symbols;
+    double votes; /* weight of what was named in the lists (recommend/votes.h); 0: none */
 };
 
 struct dialogue_judgement {
@@ -70,6 +71,9 @@ struct dialogue_judgement {
 
 bool dialogues_judge(struct dialogue_judgement *out, const struct dialogue_judging *judging,
                      struct thread_pool *pool, struct err *err) MUST_CHECK;
+/* The weight of votes by which lists are best at NDCG@20 on these prompts; counts: NULL. */
+bool dialogue_votes_fit(double *weight, const struct dialogue_judging *judging,
+                        struct thread_pool *pool, struct err *err) MUST_CHECK;
 void dialogue_judgement_free(struct dialogue_judgement *judgement);
 
 /*

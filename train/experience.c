@@ -96,7 +96,7 @@ static void draw_piece(void *self, size_t piece, size_t worker)
         uint32_t *list = r->item + (piece * o->lists + g) * o->ranks;
         struct rng rng = rng_stream(o->seed ^ DRAWS, r->round, at * EXPERIENCE_LISTS_MAX + g);
         const struct list_draws draws = {&rng, o->temperature};
-        w->draws = &draws;
+        w->pushes.draws = &draws;
         list_begin(w, r->snapshot);
         for (size_t i = p->known_first[at]; i < p->known_first[at + 1]; i++)
             bit_set(w->skip, p->known[i]);
@@ -104,7 +104,7 @@ static void draw_piece(void *self, size_t piece, size_t worker)
                                  p->first[at + 1] - p->first[at], EXPERIENCE_BEAM);
         for (; count < o->ranks; count++)
             list[count] = NO_ITEM;
-        w->draws = NULL;
+        w->pushes.draws = NULL;
     }
 }
 

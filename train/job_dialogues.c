@@ -32,8 +32,9 @@ static const struct figure FIGURES[] = {{DIALOGUE_RECALL, 1, "R@1"},
                                         {DIALOGUE_NDCG, 20, "N@20"}};
 enum { FIGURE_COUNT = COUNT(FIGURES), N_AT_20 = FIGURE_COUNT - 1 };
 
-/* The methods, then the policy's lists when what was named may return. */
-enum { UNMASKED = DIALOGUE_METHODS, ROWS };
+/* The methods, then the policy's lists when what was named may return, and when it votes, as the
+ * version answers. */
+enum { UNMASKED = DIALOGUE_METHODS, VOTED, ROWS };
 
 struct talking {
     const struct job *job;
@@ -47,14 +48,16 @@ struct talking {
     struct dialogue_prompts prompts;
     uint64_t *among;
     size_t among_count;
-    struct dialogue_judgement seen, unmasked;
+    struct dialogue_judgement seen, unmasked, voted;
     double *value[ROWS][FIGURE_COUNT]; /* [dialogues] */
     struct report report;
 };
 
 static const char *row_name(size_t row)
 {
-    return row == UNMASKED ? "lists, unmasked" : DIALOGUE_METHOD_NAMES[row];
+    return row == UNMASKED ? "lists, unmasked"
+           : row == VOTED  ? "lists, votes"
+                           : DIALOGUE_METHOD_NAMES[row];
 }
 
 /* ---- what is judged ---- */
@@ -153,16 +156,22 @@ static bool judge_all(struct talking *t, struct err *err)
     if (!dialogues_judge(&t->seen, &judging, t->job->pool, err))
         return false;
     judging.counts = NULL;
+    judging.votes = t->snapshot->version->list_votes;
+    if (!dialogues_judge(&t->voted, &judging, t->job->pool, err))
+        return false;
+    judging.votes = 0;
     judging.unmasked = true;
     if (!dialogues_judge(&t->unmasked, &judging, t->job->pool, err))
         return false;
+    const struct dialogue_judgement *of[] = {[UNMASKED] = &t->unmasked, [VOTED] = &t->voted};
     for (size_t r = 0; r < ROWS; r++)
         for (size_t f = 0; f < FIGURE_COUNT; f++) {
             t->value[r][f] = calloc(t->seen.dialogues + 1, sizeof(double));
             if (!t->value[r][f])
                 return err_set(err, ERR_SYSTEM, "no memory for %zu dialogues", t->seen.dialogues);
-            dialogue_values(t->value[r][f], r == UNMASKED ? &t->unmasked : &t->seen,
-                            r == UNMASKED ? DIALOGUE_LISTS : r, FIGURES[f].metric, FIGURES[f].cut);
+            dialogue_values(t->value[r][f], r >= DIALOGUE_METHODS ? of[r] : &t->seen,
+                            r >= DIALOGUE_METHODS ? DIALOGUE_LISTS : r, FIGURES[f].metric,
+                            FIGURES[f].cut);
         }
     return true;
 }
@@ -191,7 +200,7 @@ static void print_row(struct talking *t, size_t row, double *scratch)
     }
     struct interval n = interval_of(t->value[row][N_AT_20], count, 1);
     printf("   [%.4f, %.4f]", n.low, n.high);
-    if (row != DIALOGUE_LISTS && row != UNMASKED) {
+    if (row != DIALOGUE_LISTS && row != UNMASKED && row != VOTED) {
         struct interval d = difference(t, row, N_AT_20, scratch);
         printf("   %+.4f [%+.4f, %+.4f]", d.mean, d.low, d.high);
         snprintf(what, sizeof what, "dialogues, %s: low end of N@20, lists minus %s", part,
@@ -230,12 +239,16 @@ static bool write_scores(const struct talking *t, const char *path, struct err *
     for (size_t r = 0; r < DIALOGUE_METHODS; r++)
         for (size_t f = 0; f < FIGURE_COUNT; f++)
             fprintf(file, "\t%s %s", row_name(r), FIGURES[f].name);
+    for (size_t f = 0; f < FIGURE_COUNT; f++)
+        fprintf(file, "\tvoted %s", FIGURES[f].name);
     fprintf(file, "\tunmasked %s\n", FIGURES[N_AT_20].name);
     for (size_t d = 0; d < t->seen.dialogues; d++) {
         fprintf(file, "%u", t->seen.key[d]);
         for (size_t r = 0; r < DIALOGUE_METHODS; r++)
             for (size_t f = 0; f < FIGURE_COUNT; f++)
                 fprintf(file, "\t%.5g", t->value[r][f][d]);
+        for (size_t f = 0; f < FIGURE_COUNT; f++)
+            fprintf(file, "\t%.5g", t->value[VOTED][f][d]);
         fprintf(file, "\t%.5g\n", t->value[UNMASKED][N_AT_20][d]);
     }
     return fclose(file) == 0 || err_set(err, ERR_FULL, "%s: cannot write", path);
@@ -299,6 +312,7 @@ bool job_evaluate_dialogues(const struct job *job, const struct evaluate_options
             free(t.value[r][f]);
     dialogue_judgement_free(&t.seen);
     dialogue_judgement_free(&t.unmasked);
+    dialogue_judgement_free(&t.voted);
     dialogue_prompts_free(&t.prompts);
     dialogue_counts_free(&t.counts);
     dialogues_free(t.dialogues);

@@ -81,7 +81,7 @@ static bool write_version(struct training *t, const char *folder, const struct j
     if (!copy_index_files(t, folder, err) || !write_tokenizer(t, folder, err) ||
         !checkpoint_write(folder, shape, &t->version->policy.params, t->version->index->fingerprint,
                           err) ||
-        !fusion_write(t->version, folder, err))
+        !fusion_write(t->version, folder, err) || !together_write(t->version, folder, err))
         return false;
     if (t->version->experience && !experience_write(folder, t->version->experience, shape->items,
                                                     t->version->index->fingerprint, err))
@@ -163,6 +163,24 @@ static bool fit_search(struct training *t, struct err *err)
     return fine;
 }
 
+enum { VOTES_RANKS = 20 };
+
+/* What a dialogue names speaks beside the policy as far as validation's dialogues like it. */
+static bool fit_votes(struct training *t, struct err *err)
+{
+    const struct dialogue_judging judging = {.dialogues = t->talking.dialogues,
+                                             .prompts = &t->talking.checks,
+                                             .snapshot = t->snapshot,
+                                             .ranks = VOTES_RANKS,
+                                             .beam = VOTES_RANKS,
+                                             .symbols = t->job->train->dialogue_symbols};
+    if (!t->talking.on || t->talking.checks.count == 0)
+        return true;
+    t->version->together = t->talking.counts.together; /* lists to imitate are made */
+    t->talking.counts.together = NULL;
+    return dialogue_votes_fit(&t->version->list_votes, &judging, t->job->pool, err);
+}
+
 bool training_publish(struct training *t, const char *name, struct err *err)
 {
     char aside[PATH_SIZE];
@@ -173,7 +191,8 @@ bool training_publish(struct training *t, const char *name, struct err *err)
     training_take_params(t, t->looks ? &t->trainer.best : &t->trainer.average);
     cases_release(&t->cases);
     if (!rows_cases(&t->cases, &t->data, t->snapshot, PART_VALIDATION, s->judge_users, err) ||
-        !fit_search(t, err) || !fit_weights(&t->version->fusion, t, &t->cases, err))
+        !fit_search(t, err) || !fit_weights(&t->version->fusion, t, &t->cases, err) ||
+        !fit_votes(t, err))
         return false;
     const struct judging_options options = {.beam = s->beam, .history_max = s->window};
     if (!judge(&seen, &t->cases, t->snapshot, &options, t->job->pool, err))

@@ -41,23 +41,30 @@ judge() { # version "settings of index" "flags of evaluate"
 of() { awk -F'\t' -v m="$1 " 'NR == 1 { for (i = 1; i <= NF; i++) if (i == 1 || index($i, m) == 1) keep[i] = 1 }
     { line = ""; for (i = 1; i <= NF; i++) if (keep[i]) { if (NR == 1) sub("^" m, "", $i); line = line (i > 1 ? "\t" : "") $i } print line }' "$2"; }
 
-# The lists of each row against each way of counting, dialogue by dialogue.
+# columns OF RIVAL GROUP NAME: those of one against those of the other, dialogue by dialogue
+columns() {
+    mine="" theirs="" n=0
+    for file in $(cat "$table/$3.$4.files"); do
+        n=$((n + 1))
+        of "$1" "$file" >"$table/.mine.$n" && of "$2" "$file" >"$table/.theirs.$n"
+        mine="$mine $table/.mine.$n" theirs="$theirs $table/.theirs.$n"
+    done
+    build/tessera compare --scores "$mine" --against "$theirs" --label "$3: $1 of $4 against $2" \
+        --json "$table/$3.$4.$1.$2.json" >"$table/$3.$4.$1.$2.md"
+    rm -f $table/.mine.* $table/.theirs.*
+}
+
+# The lists of each row, without and with votes, against each way of counting.
 against_counting() { # group
     for files in $table/"$1".*.files; do
         name=$(basename "$files" .files)
         name=${name#"$1".}
         for rival in popularity retrieval item_knn; do
-            mine="" theirs="" n=0
-            for file in $(cat "$files"); do
-                n=$((n + 1))
-                of lists "$file" >"$table/.mine.$n" && of $rival "$file" >"$table/.theirs.$n"
-                mine="$mine $table/.mine.$n" theirs="$theirs $table/.theirs.$n"
-            done
-            build/tessera compare --scores "$mine" --against "$theirs" --label "$1: $name against $rival" \
-                --json "$table/$1.$name.$rival.json" >"$table/$1.$name.$rival.md"
+            columns lists $rival "$1" "$name"
+            columns voted $rival "$1" "$name"
         done
+        columns voted lists "$1" "$name"
     done
-    rm -f $table/.mine.* $table/.theirs.*
 }
 
 curves() { # group: those of the last seed

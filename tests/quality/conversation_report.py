@@ -54,6 +54,16 @@ def scores(folder, group, method):
     return total
 
 
+def row_of(folder, group, method, kind, found, rivals, small):
+    """kind: the policy's lists alone, or voted, as they are served."""
+    name = method if kind == "lists" else f"{method}, votes"
+    row = [name] + [f"{found[f'{kind} {f}']:.4f}" for f in FIGURES]
+    row += [f"{found['unmasked N@20']:.4f}" if kind == "lists" else ""]
+    row += [interval(load(folder, group, method, f"{kind}.{c}").get("N@20")) for c in COUNTING]
+    row += [interval(load(folder, group, method, c).get(f"{kind} N@20")) if c != method else "" for c in rivals]
+    return row + ([interval(load(folder, group, method, "small").get(f"{kind} N@20"))] if small else [])
+
+
 def table(folder, group, methods):
     rivals = [c for c in METHODS[:3] if c in methods]
     small = [m for m in methods if load(folder, group, m, "small")]
@@ -64,12 +74,10 @@ def table(folder, group, methods):
     any_of = found[methods[0]]
     for name in COUNTING:
         out.append("| " + " | ".join([name] + [f"{any_of[f'{name} {f}']:.4f}" for f in FIGURES]) + " |" + " |" * (len(head) - 1 - len(FIGURES)))
-    for method in methods:
-        row = [method] + [f"{found[method][f'lists {f}']:.4f}" for f in FIGURES] + [f"{found[method]['unmasked N@20']:.4f}"]
-        row += [interval(load(folder, group, method, c).get("N@20")) for c in COUNTING]
-        row += [interval(load(folder, group, method, c).get("lists N@20")) if c != method else "" for c in rivals]
-        row += [interval(load(folder, group, method, "small").get("lists N@20"))] if small else []
-        out.append("| " + " | ".join(row) + " |")
+    for kind in ("lists", "voted"):
+        for method in methods:
+            row = row_of(folder, group, method, kind, found[method], rivals, small)
+            out.append("| " + " | ".join(row) + " |")
     return "\n".join(out)
 
 
