@@ -21,7 +21,7 @@ static bool check_categories(const json_t *list, struct err *err)
     return true;
 }
 
-bool item_check(const json_t *record, struct err *err)
+bool item_check(json_t *record, struct err *err)
 {
     static const char *const fields[] = {"id",         "title",      "text",
                                          "categories", "attributes", "available"};
@@ -34,6 +34,9 @@ bool item_check(const json_t *record, struct err *err)
         !json_list(&categories, record, "categories", err) ||
         !json_flag(&available, record, "available", err))
         return false;
+    for (size_t i = 0; i < COUNT(fields); i++)
+        if (json_is_null(json_object_get(record, fields[i])))
+            json_object_del(record, fields[i]);
     if (strlen(title) > TITLE_MAX)
         return err_set(err, ERR_INPUT, "title: expected at most %d bytes, found %zu", TITLE_MAX,
                        strlen(title));

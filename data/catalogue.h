@@ -18,8 +18,9 @@
 
 enum { TITLE_MAX = 1024, TEXT_MAX = 65536, CATEGORIES_MAX = 64 };
 
-/* Refuses wrong types, sizes over the limits and unknown fields; "id" is allowed and ignored. */
-bool item_check(const json_t *record, struct err *err) MUST_CHECK;
+/* Refuses wrong types, sizes over the limits and unknown fields, takes off what is null; "id" is
+ * allowed and ignored. */
+bool item_check(json_t *record, struct err *err) MUST_CHECK;
 
 /* Makes a record of the neutral form: fields that are not ours go into attributes.  New reference.
  */

@@ -26,7 +26,7 @@ static bool parse(struct call *call)
 
 static bool check_model(struct call *call)
 {
-    char why[400];
+    struct err err = {0};
     bool chats = false;
     const char *name = call->chat->request.model;
     struct snapshot *snapshot = model_snapshot(call->service, name, &chats);
@@ -34,13 +34,11 @@ static bool check_model(struct call *call)
     if (!any) {
         call_problem(call, 503, "not_ready", NULL, "no model version is in service yet");
     } else if (!snapshot) {
-        snprintf(why, sizeof why, "model: there is no '%.100s'; GET /v1/models lists what there is",
-                 name ? name : "");
-        call_problem(call, 404, "model_not_found", "model", why);
+        model_refuse(call, name ? name : "");
     } else if (!chats) {
-        snprintf(why, sizeof why, "model: '%.100s' does not chat; expected chat or %.64s", name,
-                 any->version->name);
-        call_problem(call, 404, "model_not_found", "model", why);
+        err_set(&err, ERR_MISSING, "model: '%.100s' does not chat; expected chat or %.64s", name,
+                any->version->name);
+        call_refuse(call, 404, "model_not_found", &err);
     }
     snapshot_drop(snapshot);
     snapshot_drop(any);

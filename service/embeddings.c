@@ -151,7 +151,6 @@ static void reply(struct call *call, struct scratch *work, struct snapshot *snap
 void answer_embeddings(struct call *call, struct scratch *work, struct snapshot *snapshot)
 {
     struct err err = {0};
-    char why[300];
     bool chats;
     const char *model = "recommend";
     (void)snapshot;
@@ -165,7 +164,5 @@ void answer_embeddings(struct call *call, struct scratch *work, struct snapshot 
         snapshot_drop(own);
         return;
     }
-    snprintf(why, sizeof why, "model: there is no '%.100s'; GET /v1/models lists what there is",
-             model);
-    call_problem(call, 404, "model_not_found", "model", why);
+    model_refuse(call, model);
 }

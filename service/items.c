@@ -118,8 +118,6 @@ void answer_item(struct call *call, struct scratch *work, struct snapshot *snaps
 
 /* ---- search by title ---- */
 
-enum { FOUND_MAX = 50 };
-
 struct search {
     char words[8][64]; /* lower case */
     size_t count;
@@ -191,15 +189,15 @@ void answer_search(struct call *call, struct scratch *work, struct snapshot *sna
 {
     struct err err = {0};
     struct store_txn txn = {0};
-    struct hit hits[FOUND_MAX];
+    struct hit hits[ITEMS_FOUND_MAX];
     char q[256] = "";
     char text[16];
     uint64_t limit = 10;
     (void)work;
     struct search search = {.snapshot = snapshot, .best = {.hits = hits}};
     if (call_argument(text, sizeof text, call, "limit", &err) &&
-        !parse_u64(&limit, text, 1, FOUND_MAX))
-        err_set(&err, ERR_INPUT, "limit: expected 1 to %d, found '%s'", FOUND_MAX, text);
+        !parse_u64(&limit, text, 1, ITEMS_FOUND_MAX))
+        err_set(&err, ERR_INPUT, "limit: expected 1 to %d, found '%s'", ITEMS_FOUND_MAX, text);
     if (!call_argument(q, sizeof q, call, "q", &err) && err.code == ERR_NONE)
         err_set(&err, ERR_INPUT, "q: expected words of a title");
     split_words(&search, q);

@@ -69,9 +69,16 @@ void answer_models(struct call *call, struct scratch *work, struct snapshot *sna
     call_reply_json(call, 200, json_pack("{s:s, s:o}", "object", "list", "data", list));
 }
 
+void model_refuse(struct call *call, const char *name)
+{
+    struct err err = {0};
+    err_set(&err, ERR_MISSING, "model: there is no '%.100s'; GET /v1/models lists what there is",
+            name);
+    call_refuse(call, 404, "model_not_found", &err);
+}
+
 void answer_model(struct call *call, struct scratch *work, struct snapshot *snapshot)
 {
-    char why[300];
     bool chats;
     const char *id = call->segment[2];
     struct snapshot *model = model_snapshot(call->service, id, &chats);
@@ -82,7 +89,5 @@ void answer_model(struct call *call, struct scratch *work, struct snapshot *snap
         snapshot_drop(model);
         return;
     }
-    snprintf(why, sizeof why, "model: there is no '%.100s'; GET /v1/models lists what there is",
-             id);
-    call_problem(call, 404, "model_not_found", "model", why);
+    model_refuse(call, id);
 }

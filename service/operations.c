@@ -66,6 +66,53 @@ static json_t *content_of(const char *schema)
     return json_pack("{s:{s:{s:s}}}", "application/json", "schema", "$ref", reference);
 }
 
+static bool is_required(const json_t *schema, const char *name)
+{
+    const json_t *required = json_object_get(schema, "required");
+    for (size_t i = 0; i < json_array_size(required); i++)
+        if (strcmp(json_string_value(json_array_get(required, i)), name) == 0)
+            return true;
+    return false;
+}
+
+/* In requests null stands for a property that is not there: what is not required may be null. */
+static void allow_nulls(json_t *schema)
+{
+    const char *name;
+    json_t *of;
+    void *next;
+    json_t *choices = json_object_get(schema, "anyOf");
+    json_t *properties = json_object_get(schema, "properties");
+    for (size_t i = 0; i < json_array_size(choices); i++)
+        allow_nulls(json_array_get(choices, i));
+    if (json_object_get(schema, "items"))
+        allow_nulls(json_object_get(schema, "items"));
+    json_object_foreach_safe(properties, next, name, of)
+    {
+        allow_nulls(of);
+        if (!is_required(schema, name))
+            json_object_set_new(properties, name,
+                                json_pack("{s:[O, {s:s}]}", "anyOf", of, "type", "null"));
+    }
+}
+
+static json_t *schemas_all(void)
+{
+    json_t *schemas =
+        json_loadb((const char *)web_schemas, (size_t)(web_schemas_end - web_schemas), 0, NULL);
+    for (size_t i = 0; i < ROUTES_COUNT; i++)
+        if (ROUTES[i].body)
+            allow_nulls(json_object_get(schemas, ROUTES[i].body));
+    allow_nulls(json_object_get(schemas, "Event")); /* a body refers to it */
+    return schemas;
+}
+
+static json_t *count_parameter(const char *name, int most)
+{
+    return json_pack("{s:s, s:s, s:{s:s, s:i, s:i}}", "name", name, "in", "query", "schema", "type",
+                     "integer", "minimum", 1, "maximum", most);
+}
+
 static json_t *operation_of(const struct route *route)
 {
     json_t *operation = json_pack("{s:s, s:{}}", "summary", route->summary, "responses");
@@ -79,23 +126,30 @@ static json_t *operation_of(const struct route *route)
     json_object_set_new(responses, status, fine);
     if (route->apply == apply_item_put)
         json_object_set(responses, "201", fine);
-    json_object_set_new(responses, "default",
-                        json_pack("{s:s, s:{s:{s:{s:s}}}}", "description", "a problem", "content",
-                                  "application/problem+json", "schema", "$ref",
-                                  "#/components/schemas/Problem"));
+    json_t *problem =
+        json_pack("{s:s, s:{s:{s:{s:s}}}}", "description", "a problem", "content",
+                  "application/problem+json", "schema", "$ref", "#/components/schemas/Problem");
+    if (route->apply == apply_events) { /* no event was accepted, or the body is none */
+        json_t *refused = json_deep_copy(problem);
+        json_t *content = content_of(route->reply);
+        json_object_update(json_object_get(refused, "content"), content);
+        json_decref(content);
+        json_object_set_new(responses, "422", refused);
+    }
+    json_object_set_new(responses, "default", problem);
     json_t *parameters = json_array();
     if (strstr(route->path, "{id}"))
-        json_array_append_new(parameters,
-                              json_pack("{s:s, s:s, s:b, s:{s:s}}", "name", "id", "in", "path",
-                                        "required", 1, "schema", "type", "string"));
+        json_array_append_new(parameters, json_pack("{s:s, s:s, s:b, s:{s:s}}", "name", "id", "in",
+                                                    "path", "required", 1, "schema", "$ref",
+                                                    "#/components/schemas/Id"));
     if (route->answer == answer_search)
         json_array_append_new(parameters,
                               json_pack("{s:s, s:s, s:b, s:{s:s}}", "name", "q", "in", "query",
                                         "required", 1, "schema", "type", "string"));
-    if (route->answer == answer_similar || route->answer == answer_search)
-        json_array_append_new(parameters, json_pack("{s:s, s:s, s:{s:s}}", "name",
-                                                    route->answer == answer_similar ? "n" : "limit",
-                                                    "in", "query", "schema", "type", "integer"));
+    if (route->answer == answer_similar)
+        json_array_append_new(parameters, count_parameter("n", SLATE_MAX));
+    if (route->answer == answer_search)
+        json_array_append_new(parameters, count_parameter("limit", ITEMS_FOUND_MAX));
     json_object_set_new(operation, "parameters", parameters);
     if (route->body)
         json_object_set_new(
@@ -123,8 +177,7 @@ void answer_openapi(struct call *call, struct scratch *work, struct snapshot *sn
         }
         json_object_set_new(path, method, operation_of(&ROUTES[i]));
     }
-    json_t *schemas =
-        json_loadb((const char *)web_schemas, (size_t)(web_schemas_end - web_schemas), 0, NULL);
+    json_t *schemas = schemas_all();
     json_t *components =
         json_pack("{s:o?, s:{s:{s:s, s:s}, s:{s:s, s:s, s:s}}}", "schemas", schemas,
                   "securitySchemes", "bearer", "type", "http", "scheme", "bearer", "header", "type",

@@ -8,6 +8,9 @@
 
 #include "service/service.h"
 
+/* ITEMS_FOUND_MAX: items that a search for a title gives at most */
+enum { ITEMS_FOUND_MAX = 50 };
+
 enum route_kind {
     ROUTE_AT_ONCE, /* answered by the listener; must not wait */
     ROUTE_MODEL,   /* answered by a worker */
@@ -62,6 +65,7 @@ enum MHD_Result chat_begin_call(struct call *call);
 
 /* A share of the version that a model's name means (NULL: the one that chats), or NULL. */
 struct snapshot *model_snapshot(struct service *service, const char *name, bool *chats);
+void model_refuse(struct call *call, const char *name); /* 404: nothing has this name */
 
 /* The item a write changed, for the next snapshot; false: none. */
 bool call_changed_item(const struct call *call, uint32_t *number);

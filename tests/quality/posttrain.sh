@@ -47,7 +47,7 @@ reasons() { # group data
     stage="--stage reason --rl-check-every 200 --judge_users 5000"
     later="--stage rl --rl-reasons true --learn-kept true --rl-steps 100 --rl-check-every 25 --rl-prompts 32 --judge_users 5000"
     rows "$1" "$2" reason "$NAMES" "$stage" "--reasons 10000 --json REASONS --reason-ranks RANKS" "start:" \
-        "continue:$later --algo srpo --rl-weight 0" "srpo:$later --algo srpo" "grpo:$later --algo grpo"
+        "continue:$later --algo srpo --rl-weight 0" "srpo:$later --algo srpo"
     controls="start continue grpo gspo"
 }
 if wants beauty-names && have_beauty beauty-names; then

@@ -410,6 +410,10 @@ static void what_is_not_offered_is_refused_by_name(void **state)
         {"{\"messages\":[" USER("x") "],\"undo\":[\"zz\"]}", "undo[0]", "invalid", 422},
         {"{\"messages\":[" USER("x") "],\"mode\":\"loud\"}", "mode", "invalid", 422},
         {"{\"messages\":[" USER("x") "],\"model\":\"gpt-4o\"}", "model", "model_not_found", 404},
+        /* a name that is cut inside a character */
+        {"{\"messages\":[" USER("x") "],\"model\":\"ああああああああああああああああああああ"
+                                     "ああああああああああああああああああああ\"}",
+         "model", "model_not_found", 404},
         {"{\"messages\":[" USER("x") "],\"model\":7}", "model", "invalid", 422},
         {"{\"messages\":[" USER("x") "]", NULL, "malformed", 400},
         {"{\"messages\":[" USER("\xff") "]}", NULL, "malformed", 400},
