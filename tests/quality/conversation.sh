@@ -5,7 +5,7 @@
 #   ./run conversation               all groups
 #   ./run conversation dialogues     the small backbone, seeds 1 2 3: start, imitation, continue (the control of
 #                                    Rank-GRPO: imitation goes on for as many updates), rank_grpo
-#   ./run conversation backbone      SmolLM2-135M (./run backbone brings it), seed 1
+#   ./run conversation backbone      SmolLM2-135M (./run backbone brings it), seed 1: imitation, rank_grpo
 #   ./run conversation report        only what is there
 #   SEEDS=1 METHODS="imitation" ./run conversation dialogues    fewer of them
 #
@@ -29,6 +29,8 @@ RANK_GRPO="--stage rl --algo rank_grpo $LATER"
 # SmolLM2: what a step may cost on a CPU, and the share of the test dialogues that is judged
 BACKBONE_FIRST=${BACKBONE_FIRST---epochs 1 --batch 16 --task_share 0.25 --dropout 0.05 --warmup-steps 50}
 BACKBONE_LATER=${BACKBONE_LATER---batch 8 --dropout 0.05 --dialogue_share 1 --dialogue-steps 100 --task_share 0.25}
+BACKBONE_RL=${BACKBONE_RL---rl-prompts 8 --rl-steps 60 --rl-check-every 20}
+BACKBONE_METHODS=${BACKBONE_METHODS:-imitation rank_grpo}
 SHARE=${SHARE:-0.25}
 
 judge() { # version "settings of index" "flags of evaluate"
@@ -120,15 +122,15 @@ small_twins() { # group "flags of evaluate"
 if wants backbone; then
     BACKBONE=${BACKBONE:-build/backbone/smollm2.gguf}
     if [ -e "$BACKBONE" ]; then
-        all_seeds=$SEEDS
-        SEEDS=1
+        all_seeds=$SEEDS all_methods=$METHODS
+        SEEDS=1 METHODS=$BACKBONE_METHODS
         small=$IMITATION small_continue=$CONTINUE small_rank_grpo=$RANK_GRPO
         first_training="--backbone $BACKBONE $BACKBONE_FIRST"
-        IMITATION="$IMITATION $BACKBONE_LATER" CONTINUE="$CONTINUE $BACKBONE_LATER" RANK_GRPO="$RANK_GRPO $BACKBONE_LATER"
+        IMITATION="$IMITATION $BACKBONE_LATER" CONTINUE="$CONTINUE $BACKBONE_LATER" RANK_GRPO="$RANK_GRPO $BACKBONE_LATER $BACKBONE_RL"
         group backbone "$INDEX" "$JUDGING --judge-share $SHARE"
         first_training="" IMITATION=$small CONTINUE=$small_continue RANK_GRPO=$small_rank_grpo
         small_twins backbone "$JUDGING --judge-share $SHARE"
-        SEEDS=$all_seeds
+        SEEDS=$all_seeds METHODS=$all_methods
     else
         echo "$BACKBONE is not there (./run backbone brings it): backbone left out"
     fi
