@@ -69,11 +69,17 @@ if wants sample-lists; then
     lists="--list-items 20"
     later="--rl-steps 100 --rl-check-every 25 --learn-kept true"
     list_rl() { echo "$1:--stage rl $later --algo $2 $lists"; }
-    rows sample-lists sample scores "$LISTS" "--stage lists $lists --rl-steps 50 --rl-learning-rate 0.001 --rl-check-every 25" \
-        "--lists --scores SCORES" "start:" "continue:--stage lists $lists $later" \
-        "$(list_rl rank_grpo rank_grpo)" "$(list_rl grpo grpo)" "$(list_rl gspo gspo)" \
+    learnt="--stage lists $lists --rl-steps 50 --rl-learning-rate 0.001 --rl-check-every 25"
+    rows sample-lists sample scores "$LISTS" "$learnt" "--lists --scores SCORES" "start:" \
+        "continue:--stage lists $lists $later" "$(list_rl rank_grpo rank_grpo)" "$(list_rl grpo grpo)" \
+        "$(list_rl gspo gspo)"
+    all_seeds=$SEEDS
+    SEEDS=1 # two updates for a sampling: at one, all ratios are 1
+    rows sample-lists-twice sample scores "$LISTS" "$learnt" "--lists --scores SCORES" "start:" \
+        "continue:--stage lists $lists $later" "$(list_rl rank_grpo rank_grpo)" \
         "$(list_rl rank_grpo_2 'rank_grpo --num-iterations 2')" "$(list_rl grpo_2 'grpo --num-iterations 2')" \
         "$(list_rl gspo_2 'gspo --num-iterations 2')"
+    SEEDS=$all_seeds
 fi
 if wants sample-reasons; then
     reasons sample-reasons sample

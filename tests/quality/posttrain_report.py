@@ -153,7 +153,7 @@ def main():
         rollouts = signal(folder, group)
         if rollouts:
             parts.append(f"What the rollouts did, from the first to the last tenth of a run:\n\n{rollouts}\n")
-            parts.append(draw(folder, docs, group, "rank_grpo" if group.endswith("lists") else "srpo"))
+            parts.append(draw(folder, docs, group, "rank_grpo" if "lists" in group else "srpo"))
         fill(os.path.join(docs, "QUALITY.md"), f"posttrain {group}", "\n".join(p for p in parts if p))
 
 main()
