@@ -62,7 +62,7 @@ def means(folder, group, method, methods):
 
 def table(folder, group):
     methods = methods_of(folder, group)
-    kind = group.rsplit("-", 1)[1]
+    kind = group.split("-")[1]  # beauty-names, sample-lists-twice
     figures = FIGURES[kind]
     main = figures[2]
     controls = [c for c in CONTROLS if c in methods]
