@@ -20,7 +20,8 @@ static void print_claims(struct report *report, const struct chain_judgement *j,
         printf(" %s %.3f of %zu", CLAIM_NAMES[k], precision, j->said[k]);
         snprintf(what, sizeof what, "reasons, %s: precision before dropping, %s", how,
                  CLAIM_NAMES[k]);
-        report_add(report, what, precision, "");
+        if (j->said[k]) /* else there is nothing to be right about */
+            report_add(report, what, precision, "");
         said += j->said[k];
         held += j->held[k];
     }
