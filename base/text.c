@@ -207,3 +207,17 @@ bool parse_f64(double *value, const char *text)
     *value = found;
     return true;
 }
+
+size_t numbers_find(const uint32_t *numbers, size_t count, uint32_t number)
+{
+    size_t low = 0;
+    size_t high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (numbers[middle] < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < count && numbers[low] == number ? low : SIZE_MAX;
+}

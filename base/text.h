@@ -37,6 +37,8 @@ void hex_encode(char *digits, const unsigned char *bytes, size_t size);
 
 /* Where a name stands among rising ones, or SIZE_MAX. */
 size_t names_find(char *const *names, size_t count, const char *name);
+/* The same of numbers: rows, or users. */
+size_t numbers_find(const uint32_t *numbers, size_t count, uint32_t number);
 
 /* A whole decimal number within [least, most]; false leaves *value alone. */
 bool parse_u64(uint64_t *value, const char *text, uint64_t least, uint64_t most);

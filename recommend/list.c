@@ -33,8 +33,8 @@ bool list_work_open(struct list_work *w, const struct snapshot *s, size_t prompt
                     struct err *err)
 {
     struct arena ruler = {0};
-    size_t least = list_beam_room(beam);
-    *w = (struct list_work){.rows_max = s->rows, .prompt_max = prompt_max, .beam_max = least};
+    *w = (struct list_work){
+        .rows_max = s->rows, .prompt_max = prompt_max, .beam_max = list_beam_room(beam)};
     if (w->prompt_max > LIST_PROMPT_MAX)
         w->prompt_max = LIST_PROMPT_MAX;
     work_layout(w, s, &ruler);
@@ -64,7 +64,7 @@ void list_begin(struct list_work *w, const struct snapshot *s)
 }
 
 /* What was considered for a rank. */
-struct choice {
+struct rank_choice {
     const struct policy *policy;
     const uint32_t *listed; /* [count] */
     size_t count;
@@ -76,7 +76,7 @@ struct choice {
 
 /* log p, what experience adds and what votes add; with draws of Gumbel's distribution the largest
  * is a draw from the softmax at that temperature. */
-static void consider(struct choice *c, struct hit hit, double push)
+static void consider(struct rank_choice *c, struct hit hit, double push)
 {
     const float *bias = c->policy->items.experience;
     const struct list_draws *draws = c->pushes->draws;
@@ -95,7 +95,7 @@ static void consider(struct choice *c, struct hit hit, double push)
 }
 
 /* Rows with votes, wherever they stand in the beam. */
-static void consider_votes(struct choice *c, struct decode_work *decode, const real *z,
+static void consider_votes(struct rank_choice *c, struct decode_work *decode, const real *z,
                            const struct legal_tiles *legal)
 {
     const struct votes *votes = c->pushes->votes;
@@ -110,13 +110,13 @@ bool list_draw(struct hit *next, struct hit *hits, size_t beam, struct decode_wo
                const uint32_t *listed, size_t count, const struct list_pushes *pushes)
 {
     struct trie_mask left = *mask;
-    const struct votes *votes = pushes->votes && pushes->votes->count ? pushes->votes : NULL;
+    const struct votes *votes = pushes->votes;
     if (policy->items.experience && beam < EXPERIENCE_BEAM)
         beam = EXPERIENCE_BEAM;
     size_t width = beam + count < decode->beam_max ? beam + count : decode->beam_max;
     left.listed_count = 0;
     for (int round = 0; round < 2; round++) {
-        struct choice choice = {policy, listed, count, pushes, .any = false};
+        struct rank_choice choice = {policy, listed, count, pushes, .any = false};
         const struct legal_tiles legal = trie_legal(&left);
         size_t found = name_beam(hits, width, decode, policy, z, &legal);
         for (size_t i = 0; i < found; i++)
@@ -124,9 +124,10 @@ bool list_draw(struct hit *next, struct hit *hits, size_t beam, struct decode_wo
                 consider(&choice, hits[i], 0);
         if (votes)
             consider_votes(&choice, decode, z, &legal);
-        *next = choice.best;
-        if (choice.any)
+        if (choice.any) {
+            *next = choice.best;
             return true;
+        }
         left.listed = listed; /* listed names alone: one beam more, without them */
         left.listed_count = count;
     }

@@ -1,5 +1,7 @@
 #include "recommend/votes.h"
 
+#include "base/text.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -22,7 +24,7 @@ void votes_count(struct votes *votes, struct tally *tally, const struct snapshot
         return;
     const struct neighbour_lists lists = {v->together->first, v->together->column,
                                           v->together->value, v->together->rows};
-    knn_votes(tally, &lists, named, count, VOTES_NAMED, VOTES_RECENCY);
+    knn_votes(tally, &lists, named, count, KNN_HISTORY, VOTES_RECENCY);
     for (size_t i = 0; i < tally->count; i++) {
         uint32_t row = tally->touched[i];
         if (!bit_get(skip, row) && !bit_get(v->unseen, row)) {
@@ -42,14 +44,6 @@ void votes_count(struct votes *votes, struct tally *tally, const struct snapshot
 
 float votes_push(const struct votes *votes, uint32_t row)
 {
-    size_t from = 0;
-    size_t to = votes->count;
-    while (from < to) {
-        size_t middle = from + (to - from) / 2;
-        if (votes->row[middle] < row)
-            from = middle + 1;
-        else
-            to = middle;
-    }
-    return from < votes->count && votes->row[from] == row ? votes->push[from] : 0;
+    size_t at = numbers_find(votes->row, votes->count, row);
+    return at == SIZE_MAX ? 0 : votes->push[at];
 }

@@ -10,14 +10,14 @@
  * alone.
  *
  * Threads   none of its own; a tally belongs to one thread.
- * Cost      the votes of VOTES_NAMED rows, once a list; at each rank a walk over VOTES_MAX names.
+ * Cost      the votes of KNN_HISTORY rows, once a list; at each rank a walk over VOTES_MAX names.
  */
 #ifndef RECOMMEND_VOTES_H
 #define RECOMMEND_VOTES_H
 
 #include "recommend/snapshot.h"
 
-enum { VOTES_MAX = 100, VOTES_NAMED = 20 };
+enum { VOTES_MAX = 100 };
 #define VOTES_FLOOR 0.05
 #define VOTES_RECENCY 0.9F
 

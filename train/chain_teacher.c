@@ -159,20 +159,6 @@ struct loading {
     const struct attributes *attributes;
 };
 
-static size_t user_of(const struct histories *h, uint32_t number)
-{
-    size_t low = 0;
-    size_t high = h->users;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (h->user[middle] < number)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < h->users && h->user[low] == number ? low : SIZE_MAX;
-}
-
 static bool take_answer(void *self, enum text_owner owner, uint32_t number, uint64_t of,
                         const json_t *lines, struct err *err)
 {
@@ -183,7 +169,8 @@ static bool take_answer(void *self, enum text_owner owner, uint32_t number, uint
     (void)err;
     if (owner != TEXT_OF_CHAIN)
         return true;
-    size_t user = user_of(l->data->histories, number);
+    const struct histories *h = l->data->histories;
+    size_t user = numbers_find(h->user, h->users, number);
     if (user == SIZE_MAX || !chain_question_make(&q, l->data, user) || q.of != of) {
         l->out->stale++;
         return true;

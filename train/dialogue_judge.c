@@ -12,7 +12,6 @@ const char *const DIALOGUE_METHOD_NAMES[DIALOGUE_METHODS] = {"popularity", "retr
 
 /* WRITERS: lists that are written at once */
 enum { PROMPTS_A_PIECE = 8, QUERY_BYTES = 4096, WRITERS = 32 };
-#define VOTE_RECENCY 0.9F
 
 /* ---- counts ---- */
 
@@ -79,7 +78,7 @@ size_t dialogue_knn(uint32_t *list, size_t most, const struct dialogue_counts *c
     const struct sparse *t = counts->together;
     const struct neighbour_lists lists = {t->first, t->column, t->value, t->rows};
     struct topk best = {.hits = hits, .max = most < DIALOGUE_RANKS ? most : DIALOGUE_RANKS};
-    knn_votes(tally, &lists, named, named_count, KNN_HISTORY, VOTE_RECENCY);
+    knn_votes(tally, &lists, named, named_count, KNN_HISTORY, VOTES_RECENCY);
     for (size_t i = 0; i < tally->count; i++)
         if (!bit_get(skip, tally->touched[i]))
             topk_push(&best, (struct hit){tally->touched[i], tally->score[tally->touched[i]]});

@@ -157,13 +157,15 @@ static bool judge_all(struct talking *t, struct err *err)
         return false;
     judging.counts = NULL;
     judging.votes = t->snapshot->version->list_votes;
-    if (!dialogues_judge(&t->voted, &judging, t->job->pool, err))
+    bool votes = judging.votes > 0; /* else they are the policy's lists */
+    if (votes && !dialogues_judge(&t->voted, &judging, t->job->pool, err))
         return false;
     judging.votes = 0;
     judging.unmasked = true;
     if (!dialogues_judge(&t->unmasked, &judging, t->job->pool, err))
         return false;
-    const struct dialogue_judgement *of[] = {[UNMASKED] = &t->unmasked, [VOTED] = &t->voted};
+    const struct dialogue_judgement *of[] = {
+        [UNMASKED] = &t->unmasked, [VOTED] = votes ? &t->voted : &t->seen};
     for (size_t r = 0; r < ROWS; r++)
         for (size_t f = 0; f < FIGURE_COUNT; f++) {
             t->value[r][f] = calloc(t->seen.dialogues + 1, sizeof(double));

@@ -171,18 +171,22 @@ static bool look_at_names(struct training *t, double *value, struct err *err)
 
 enum { LOOK_RANKS = 20 };
 
+struct dialogue_judging training_dialogues(const struct training *t)
+{
+    return (struct dialogue_judging){.dialogues = t->talking.dialogues,
+                                     .prompts = &t->talking.checks,
+                                     .snapshot = t->snapshot,
+                                     .ranks = LOOK_RANKS,
+                                     .beam = LOOK_RANKS,
+                                     .symbols = t->job->train->dialogue_symbols};
+}
+
 /* Mean NDCG@20 of lists over what validation's dialogues name. */
 static bool look_at_dialogues(struct training *t, double *value, struct err *err)
 {
-    const struct train_settings *s = t->job->train;
     struct dialogue_judgement seen;
     struct ranking r;
-    const struct dialogue_judging judging = {.dialogues = t->talking.dialogues,
-                                             .prompts = &t->talking.checks,
-                                             .snapshot = t->snapshot,
-                                             .ranks = LOOK_RANKS,
-                                             .beam = LOOK_RANKS,
-                                             .symbols = s->dialogue_symbols};
+    const struct dialogue_judging judging = training_dialogues(t);
     if (!dialogues_judge(&seen, &judging, t->job->pool, err))
         return false;
     ranking_measure(&r, seen.rank[DIALOGUE_LISTS], seen.labels);

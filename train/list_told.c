@@ -39,20 +39,6 @@ struct loading {
     uint64_t seed;
 };
 
-static size_t user_of(const struct histories *h, uint32_t number)
-{
-    size_t low = 0;
-    size_t high = h->users;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (h->user[middle] < number)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < h->users && h->user[low] == number ? low : SIZE_MAX;
-}
-
 static bool take_answer(void *self, enum text_owner owner, uint32_t number, uint64_t of,
                         const json_t *lines, struct err *err)
 {
@@ -60,7 +46,8 @@ static bool take_answer(void *self, enum text_owner owner, uint32_t number, uint
     struct list_question q;
     if (owner != TEXT_OF_LIST)
         return true;
-    size_t user = user_of(l->data->histories, number);
+    const struct histories *h = l->data->histories;
+    size_t user = numbers_find(h->user, h->users, number);
     if (user == SIZE_MAX || !list_question_make(&q, l->data, user, l->seed) || q.of != of) {
         l->out->stale++;
         return true;

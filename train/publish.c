@@ -163,17 +163,10 @@ static bool fit_search(struct training *t, struct err *err)
     return fine;
 }
 
-enum { VOTES_RANKS = 20 };
-
 /* What a dialogue names speaks beside the policy as far as validation's dialogues like it. */
 static bool fit_votes(struct training *t, struct err *err)
 {
-    const struct dialogue_judging judging = {.dialogues = t->talking.dialogues,
-                                             .prompts = &t->talking.checks,
-                                             .snapshot = t->snapshot,
-                                             .ranks = VOTES_RANKS,
-                                             .beam = VOTES_RANKS,
-                                             .symbols = t->job->train->dialogue_symbols};
+    const struct dialogue_judging judging = training_dialogues(t);
     if (!t->talking.on || t->talking.checks.count == 0)
         return true;
     t->version->together = t->talking.counts.together; /* lists to imitate are made */

@@ -91,6 +91,8 @@ void start_close(struct training *training);
 void training_take_params(struct training *training, const struct params *params);
 /* Looks at validation and notes whether it is the best so far; the params are the average's. */
 bool training_look(struct training *training, double *value, struct err *err) MUST_CHECK;
+/* How lists are looked at while dialogues are learnt: validation's, the policy's alone. */
+struct dialogue_judging training_dialogues(const struct training *training);
 /* Mean NDCG@10. */
 double training_ndcg(const uint32_t *rank, size_t count);
 

@@ -9,21 +9,12 @@
 # id is 256 bytes in NFC or a dimension is the policy's no schema can say).
 set -eu
 cd "$(dirname "$0")/../.."
+. tests/peers/served.sh
 home=${1:-build/demo}
-[ -e "$home/production/recommend" ] || { echo "$home: expected a home with a version in production (./run demo makes one)"; exit 2; }
-tools=build/clients
-mkdir -p $tools
-[ -x $tools/venv/bin/python ] || python3 -m venv $tools/venv
+a_home "$home"
 [ -x $tools/venv/bin/schemathesis ] || $tools/venv/bin/pip install -q schemathesis
 rm -rf $tools/home
 cp -r "$home" $tools/home
-port=$((20000 + $$ % 20000))
-build/tessera --home $tools/home serve --port $port 2>$tools/serve.log &
-server=$!
-trap 'kill $server 2>/dev/null; wait $server 2>/dev/null || true; rm -rf $tools/home' EXIT
-for _ in $(seq 100); do
-    curl -sf "http://127.0.0.1:$port/readyz" >/dev/null && break
-    sleep 0.1
-done
-$tools/venv/bin/schemathesis run "http://127.0.0.1:$port/openapi.json" --max-examples "${2:-100}" --seed 1 \
+serve $tools/home
+$tools/venv/bin/schemathesis run "$url/openapi.json" --max-examples "${2:-100}" --seed 1 \
     --exclude-checks ignored_auth,positive_data_acceptance

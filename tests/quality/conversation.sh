@@ -45,13 +45,14 @@ of() { awk -F'\t' -v m="$1 " 'NR == 1 { for (i = 1; i <= NF; i++) if (i == 1 || 
 
 # columns OF RIVAL GROUP NAME: those of one against those of the other, dialogue by dialogue
 columns() {
+    [ "$1" = lists ] && of_name=$4 || of_name="$4, votes"
     mine="" theirs="" n=0
     for file in $(cat "$table/$3.$4.files"); do
         n=$((n + 1))
         of "$1" "$file" >"$table/.mine.$n" && of "$2" "$file" >"$table/.theirs.$n"
         mine="$mine $table/.mine.$n" theirs="$theirs $table/.theirs.$n"
     done
-    build/tessera compare --scores "$mine" --against "$theirs" --label "$3: $1 of $4 against $2" \
+    build/tessera compare --scores "$mine" --against "$theirs" --label "$3: $of_name against $2" \
         --json "$table/$3.$4.$1.$2.json" >"$table/$3.$4.$1.$2.md"
     rm -f $table/.mine.* $table/.theirs.*
 }

@@ -55,7 +55,7 @@ static void pushes_are_the_formula(void **state)
     votes_count(&votes, &tally, snapshot, named(0), NAMED, skip, 2);
     assert_int_equal(tally.count, 0);
     assert_true(votes.count > 10);
-    knn_votes(&tally, &snapshot->version->neighbours, named(0), NAMED, VOTES_NAMED, VOTES_RECENCY);
+    knn_votes(&tally, &snapshot->version->neighbours, named(0), NAMED, KNN_HISTORY, VOTES_RECENCY);
     for (size_t i = 0; i < tally.count; i++)
         if (!bit_get(skip, tally.touched[i]))
             most = fmaxf(most, tally.score[tally.touched[i]]);
