@@ -2,6 +2,7 @@
 
 #include "data/catalogue.h"
 #include "recommend/folding.h"
+#include "recommend/list.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -311,14 +312,6 @@ struct looking {
     size_t among_count;
 };
 
-static bool is_among(const struct looking *l, uint32_t row)
-{
-    for (size_t i = 0; i < l->among_count; i++)
-        if (l->among[i] == row)
-            return true;
-    return false;
-}
-
 static void take_hit(struct title_hit *best, const struct looking *l, const char *from,
                      const char *to, uint32_t row)
 {
@@ -340,7 +333,7 @@ static void consider_among(struct title_hit *best, const struct looking *l, stru
     if (word_ends(from, to) && word_begins(to, l->end))
         return;
     for (size_t k = group.low; k < group.high; k++)
-        if (is_among(l, l->titles->row[k])) {
+        if (list_holds(l->among, l->among_count, l->titles->row[k])) {
             take_hit(best, l, from, after, l->titles->row[k]);
             return;
         }

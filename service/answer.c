@@ -189,14 +189,6 @@ static void read_undo(struct reading *r, const json_t *undo)
             wish_id_read(&r->undo[r->undo_count], json_string_value(json_array_get(undo, i)));
 }
 
-static bool is_among(const uint32_t *rows, size_t count, uint32_t row)
-{
-    for (size_t i = 0; i < count; i++)
-        if (rows[i] == row)
-            return true;
-    return false;
-}
-
 /* What the user names is what the list is made of, but for what is disliked; none is listed. */
 static void read_named(struct reading *r)
 {
@@ -212,7 +204,7 @@ static void read_named(struct reading *r)
     for (size_t i = 0; i < named; i++) {
         note_shown(r, rows[i]);
         if (rows[i] < a->snapshot->rows && by[i] == SPEAKER_USER &&
-            !is_among(unlike, unlikes, rows[i]) && !is_among(like, likes, rows[i]))
+            !list_holds(unlike, unlikes, rows[i]) && !list_holds(like, likes, rows[i]))
             gather_remember(&a->gathering, rows[i]);
     }
     for (size_t i = 0; i < likes; i++)

@@ -2,6 +2,7 @@
 
 #include "base/topk.h"
 #include "index/text_vectors.h"
+#include "recommend/list.h"
 
 #include <cblas.h>
 #include <math.h>
@@ -294,14 +295,6 @@ static void learn_block(struct running *r, struct part *part, size_t first, size
     }
 }
 
-static bool stands(const uint32_t *list, size_t count, uint32_t row)
-{
-    size_t i = 0;
-    while (i < count && list[i] != row)
-        i++;
-    return i < count;
-}
-
 static void fill_block(struct running *r, struct part *part, size_t first, size_t count)
 {
     make_scores(r, part, first, count);
@@ -314,7 +307,7 @@ static void fill_block(struct running *r, struct part *part, size_t first, size_
         adjust(r, scores, first + i);
         size_t found = best_of(part->hits, r->ranks, scores, r->t->items);
         for (size_t k = 0, at = given; k < found && at < r->ranks; k++)
-            if (!stands(list, given, part->hits[k].row))
+            if (!list_holds(list, given, part->hits[k].row))
                 list[at++] = part->hits[k].row;
     }
 }
