@@ -19,13 +19,25 @@ static bool is_negative(const char *part)
     return strncmp(part, "no ", 3) == 0 || strncmp(part, "nothing ", 8) == 0;
 }
 
-/* "a", "a and b", "a, b and c", "a, no b" */
+/* "a", "a and b", "a, b and c", "a and b, no c", "no a, no b" */
 static void add_series(struct text *text, const char *const *parts, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        bool joins = i + 1 == count && !is_negative(parts[i]);
+        bool joins = !is_negative(parts[i]) && (i + 1 == count || is_negative(parts[i + 1]));
         text_addf(text, "%s%s", i == 0 ? "" : joins ? " and " : ", ", parts[i]);
     }
+}
+
+/* What is wanted, then what is not: "no horror and comedy" would say something else. */
+static void add_wishes(struct text *text, const struct reply_facts *f)
+{
+    const char *said[WISHES_SAID];
+    size_t count = 0;
+    for (int negative = 0; negative <= 1; negative++)
+        for (size_t i = 0; i < f->wish_count && count < WISHES_SAID; i++)
+            if (is_negative(f->wishes[i]) == negative)
+                said[count++] = f->wishes[i];
+    add_series(text, said, count);
 }
 
 static void say_nothing_fits(struct text *text, const struct reply_facts *f)
@@ -43,8 +55,16 @@ static void say_nothing_fits(struct text *text, const struct reply_facts *f)
         return;
     }
     text_addf(text, "%s", PICK(wishes, f, 1));
-    add_series(text, f->wishes, f->wish_count < WISHES_SAID ? f->wish_count : WISHES_SAID);
+    add_wishes(text, f);
     text_addf(text, ". Take one of them back, and I will look again.");
+}
+
+static bool all_negative(const struct reply_facts *f)
+{
+    for (size_t i = 0; i < f->wish_count; i++)
+        if (!is_negative(f->wishes[i]))
+            return false;
+    return true;
 }
 
 static void say_wishes(struct text *text, const struct reply_facts *f)
@@ -56,8 +76,8 @@ static void say_wishes(struct text *text, const struct reply_facts *f)
     };
     if (f->wish_count == 0)
         return;
-    text_addf(text, "%s", is_negative(f->wishes[0]) ? forms[1] : PICK(forms, f, 2));
-    add_series(text, f->wishes, f->wish_count < WISHES_SAID ? f->wish_count : WISHES_SAID);
+    text_addf(text, "%s", all_negative(f) ? forms[1] : PICK(forms, f, 2));
+    add_wishes(text, f);
     text_addf(text, f->wish_count > WISHES_SAID ? ", among other things. " : ". ");
 }
 

@@ -17,7 +17,7 @@ struct reply_facts {
     const char *const *names; /* [count] of the list, the best first, as people read them */
     size_t count;
     size_t wanted;             /* ranks that were asked for; more than count: said so */
-    const char *const *wishes; /* [wish_count] as wish_say() puts them: "Comedy", "not Horror" */
+    const char *const *wishes; /* [wish_count] as wish_say() puts them: "Comedy", "no Horror" */
     size_t wish_count;
     uint64_t seed;
 };

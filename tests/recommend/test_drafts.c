@@ -208,7 +208,7 @@ static void talk_without_names_passes(void **state)
 /* 1,000 replies of templates: one to three sentences, no name but those of the list. */
 static void templates_name_what_is_listed(void **state)
 {
-    static const char *const wishes[] = {"Comedy", "not Horror", "1990 to 1999",
+    static const char *const wishes[] = {"no Horror", "Comedy", "nothing from 1990 to 1999",
                                          "like Alien (1979)", "only Drama"};
     struct rng rng = rng_stream(9, 1, 1);
     struct text text;
@@ -236,6 +236,21 @@ static void templates_name_what_is_listed(void **state)
         for (size_t k = 0; k < facts.count && k < 3; k++)
             assert_non_null(strstr(text.bytes, names[k]));
     }
+    text_release(&text);
+}
+
+/* "no horror and comedy" would be no comedy either. */
+static void what_is_wanted_is_said_first(void **state)
+{
+    static const char *const wishes[] = {"no Horror", "Comedy", "nothing before 1980", "Drama"};
+    static const char *const names[] = {"The Godfather (1972)"};
+    const struct reply_facts facts = {
+        .names = names, .count = 1, .wanted = 1, .wishes = wishes, .wish_count = COUNT(wishes)};
+    struct text text;
+    (void)state;
+    text_init(&text, 4096);
+    reply_write(&text, &facts);
+    assert_non_null(strstr(text.bytes, "Comedy and Drama, no Horror, nothing before 1980. "));
     text_release(&text);
 }
 
@@ -276,7 +291,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(planted_names_are_caught),        TEST(clean_drafts_pass),
         TEST(talk_without_names_passes),       TEST(templates_name_what_is_listed),
-        TEST(names_are_told_apart_from_words),
+        TEST(names_are_told_apart_from_words), TEST(what_is_wanted_is_said_first),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
