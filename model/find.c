@@ -60,6 +60,7 @@ static void softmax_row(struct policy_work *w, const struct reading *r, real *ro
 {
     const struct find_set *find = r->options->find;
     size_t target = find_place(find, w->want[at]);
+    assert(target < find->count); /* what is wanted has events */
     real scale = r->options->scale * r->options->find_weight * w->weight[at];
     real smoothing = r->options->smoothing;
     if (find->log_inclusion) {

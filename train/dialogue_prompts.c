@@ -1,5 +1,6 @@
 #include "train/dialogue_prompts.h"
 
+#include "recommend/list.h"
 #include "train/rows.h"
 
 #include <stdlib.h>
@@ -87,16 +88,30 @@ static bool add_symbols(struct making *m, size_t begin, size_t turn)
     return m->err->code == ERR_NONE;
 }
 
-/* What is said at the turn, for a policy that speaks. */
-static bool add_reply(struct making *m, size_t turn)
+static bool names_others(const uint32_t *symbols, size_t count, const uint32_t *listed,
+                         size_t listed_count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!is_token(symbols[i]) && !list_holds(listed, listed_count, symbols[i]))
+            return true;
+    return false;
+}
+
+/*
+ * What is said at the turn, for a policy that speaks: nothing if it names what cannot be on the
+ * list, or is so long that its beginning is not there.
+ */
+static bool add_reply(struct making *m, size_t turn, const uint32_t *listed, size_t listed_count)
 {
     struct row_lists *l = &m->out->replies;
-    uint32_t symbols[REPLY_SYMBOLS + 1];
+    uint32_t symbols[REPLY_SYMBOLS + 2];
     if (m->snapshot->version->policy.marks == TOKENIZER_MARKS_AT)
         return lists_add(l, m->out->count, symbols, 0);
     dialogues_messages(m->messages, m->dialogues, turn, turn + 1);
-    size_t count = dialogue_symbols(symbols, REPLY_SYMBOLS + 1, m->snapshot, m->titles, m->messages,
-                                    1, m->err);
+    size_t count =
+        dialogue_symbols(symbols, COUNT(symbols), m->snapshot, m->titles, m->messages, 1, m->err);
+    if (count == COUNT(symbols) || names_others(symbols, count, listed, listed_count))
+        count = 0;
     return m->err->code == ERR_NONE &&
            lists_add(l, m->out->count, symbols + 1, count ? count - 1 : 0);
 }
@@ -118,8 +133,8 @@ static bool add_prompt(struct making *m, size_t dialogue, size_t turn)
     size_t relevant = newly_named(m->rows, liked, m, named, turn, end, false, true);
     p->liked[p->count] = (uint32_t)liked;
     fine = fine && lists_add(&p->relevant, p->count, m->rows, relevant) &&
-           lists_add(&p->named, p->count, m->named, named) && add_reply(m, turn) &&
-           add_symbols(m, begin, turn);
+           lists_add(&p->named, p->count, m->named, named) &&
+           add_reply(m, turn, m->rows, relevant) && add_symbols(m, begin, turn);
     p->count += fine;
     return fine;
 }

@@ -10,7 +10,8 @@
  *                what the user likes comes first (`liked` of them): what is imitated and paid for
  *     named      all that was named before: what may not be listed again
  *     replies    the turn itself as symbols, without <reply>, at most REPLY_SYMBOLS; only for
- *                policies that speak (foreign words), else none
+ *                policies that speak (foreign words), and only if all that it names is relevant,
+ *                else none
  *
  * Only items that may be named are relevant: with training events, mentions counted.  Labels are
  * all that the version has.
