@@ -58,7 +58,7 @@ const struct setting TRAIN_SETTINGS[] = {
     SETTING(SIZE, train_settings, window, "50", 2, 1024,
             "positions of a sequence; longer ones are cut into windows"),
     SETTING(SIZE, train_settings, warmup_steps, "100", 0, 100000,
-            "steps until the learning rate is full"),
+            "steps until the learning rate is full, at most a quarter of all"),
     SETTING(REAL, train_settings, learning_rate, "0.001", 1e-8, 1,
             "of AdamW; falls to a tenth along a cosine"),
     SETTING(REAL, train_settings, weight_decay, "0.05", 0, 10,

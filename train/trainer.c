@@ -496,8 +496,9 @@ static double rate_at(const struct trainer *t)
     const struct train_settings *s = t->settings;
     double total = (double)t->steps;
     double step = (double)t->step + 1;
-    if (step < (double)s->warmup_steps)
-        return s->learning_rate * step / (double)s->warmup_steps;
+    double warmup = fmin((double)s->warmup_steps, total / 4); /* a short stage is not all of it */
+    if (step < warmup)
+        return s->learning_rate * step / warmup;
     return s->learning_rate *
            (0.1 + 0.9 * 0.5 * (1 + cos(3.14159265358979 * fmin(1, step / total))));
 }

@@ -28,8 +28,8 @@ RANK_GRPO="--stage rl --algo rank_grpo $LATER"
 
 # SmolLM2: what a step may cost on a CPU, and the share of the test dialogues that is judged
 BACKBONE_FIRST=${BACKBONE_FIRST---epochs 1 --batch 16 --task_share 0.25 --dropout 0.05 --warmup-steps 50}
-BACKBONE_LATER=${BACKBONE_LATER---batch 8 --dropout 0.05 --dialogue_share 1 --dialogue-steps 100 --task_share 0.25 --check_users 60}
-BACKBONE_RL=${BACKBONE_RL---rl-prompts 8 --rl-steps 60 --rl-check-every 20}
+BACKBONE_LATER=${BACKBONE_LATER---batch 8 --dropout 0.05 --warmup-steps 10 --dialogue_share 1 --dialogue-steps 200 --dialogue-learning-rate 0.0003 --rl-check-every 100 --task_share 0.25 --check_users 60}
+BACKBONE_RL=${BACKBONE_RL---rl-prompts 8 --rl-steps 40 --rl-check-every 20}
 BACKBONE_METHODS=${BACKBONE_METHODS:-imitation rank_grpo}
 SHARE=${SHARE:-0.25}
 
