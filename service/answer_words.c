@@ -6,11 +6,12 @@
 #include "recommend/drafts.h"
 #include "recommend/reply.h"
 
+#include <ctype.h>
 #include <string.h>
 
 enum { TITLE_BYTES = 200 }; /* of what was said before that a name may have begun in */
 
-enum { LABELS_MAX = 8 };
+enum { LABELS_MAX = 8, SENTENCE_WORDS = 3 };
 
 /* What was not understood is said aloud, whoever speaks. */
 static void add_notes(struct answer *a)
@@ -185,6 +186,18 @@ static bool take_sentence(struct answer *a, size_t size)
     return true;
 }
 
+/* Fewer words than a sentence has: nothing that anybody would say about a list. */
+static bool is_thin(const char *text)
+{
+    size_t words = 0;
+    for (bool in = false; *text; text++) {
+        bool letter = isalnum((unsigned char)*text) || (unsigned char)*text >= 0x80;
+        words += letter && !in;
+        in = letter || (in && *text == '\'');
+    }
+    return words < SENTENCE_WORDS;
+}
+
 void answer_hear(struct chat *chat)
 {
     struct answer *a = chat->answer;
@@ -209,7 +222,8 @@ void answer_hear(struct chat *chat)
     } else if (over) {
         a->words_ready = true;
         a->finish = a->talk.said_count >= a->talk.words_max ? "length" : "stop";
-        if (a->words.size == 0) {
+        if (before == 0 && (a->words.size == 0 || is_thin(a->words.bytes))) {
+            text_reset(&a->words);
             a->source = "template";
             a->tokens = 0;
             write_template(a);

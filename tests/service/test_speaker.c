@@ -582,7 +582,8 @@ static const char *content_of(const json_t *reply)
     return out;
 }
 
-/* A draft that names what is not listed is made once more; then a template speaks. */
+/* A draft that names what is not listed is made once more; then a template speaks, as it does for
+ * one that says nothing. */
 static void drafts_name_only_what_is_listed(void **state)
 {
     (void)state;
@@ -613,6 +614,13 @@ static void drafts_name_only_what_is_listed(void **state)
     json_t *half = expect(&server, 200, "POST", CHAT, WHOLE);
     assert_string_equal(content_of(half), "a good one.|model");
     json_decref(half);
+    for (const char *const *thin = (const char *const[]){"", " : ", "I", "not it", NULL}; *thin;
+         thin++) {
+        atomic_store(&play.text[0], *thin);
+        json_t *none = expect(&server, 200, "POST", CHAT, WHOLE);
+        assert_non_null(strstr(content_of(none), "|template"));
+        json_decref(none);
+    }
     stop_serving();
 }
 
