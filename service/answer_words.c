@@ -11,7 +11,7 @@
 
 enum { TITLE_BYTES = 200 }; /* of what was said before that a name may have begun in */
 
-enum { LABELS_MAX = 8, SENTENCE_WORDS = 3 };
+enum { LABELS_MAX = 8, SENTENCE_WORDS = 3, REPEATED = 8 };
 
 /* What was not understood is said aloud, whoever speaks. */
 static void add_notes(struct answer *a)
@@ -198,6 +198,19 @@ static bool is_thin(const char *text)
     return words < SENTENCE_WORDS;
 }
 
+/* The newest symbols are one or two, over and over: it will not find out of that. */
+static bool repeats(const struct answer *a)
+{
+    size_t count = a->talk.said_count;
+    if (count < REPEATED)
+        return false;
+    const uint32_t *newest = a->talk.said + count - REPEATED;
+    for (size_t i = 2; i < REPEATED; i++)
+        if (newest[i] != newest[0] && newest[i] != newest[1])
+            return false;
+    return true;
+}
+
 void answer_hear(struct chat *chat)
 {
     struct answer *a = chat->answer;
@@ -207,6 +220,10 @@ void answer_hear(struct chat *chat)
     size_t heard = a->heard;
     hear(a);
     atomic_fetch_add(&chat->service->metrics.chat_tokens, a->heard - heard);
+    if (repeats(a)) {
+        refuse_draft(chat);
+        return;
+    }
     bool over = a->talk.state == TALK_DONE;
     while (over && a->sentence.size && strchr(" \n", a->sentence.bytes[a->sentence.size - 1]))
         a->sentence.bytes[--a->sentence.size] = 0;

@@ -94,7 +94,7 @@ def client(work, lock, done):
 
 def unlisted(text, listed, names):
     """Titles of the catalogue in a text that are neither on the list nor part of a name that is."""
-    rest = text
+    rest = re.sub(r'I cannot act on "[^"]*"(, "[^"]*")*', "", text)  # what the user said, quoted
     for title in sorted((entry["item"]["title"] for entry in listed), key=len, reverse=True):
         rest = rest.replace(title, "\0")
     return [name for name in names if name in rest and re.search(r"(?<!\w)" + re.escape(name) + r"(?!\w)", rest)]

@@ -614,8 +614,9 @@ static void drafts_name_only_what_is_listed(void **state)
     json_t *half = expect(&server, 200, "POST", CHAT, WHOLE);
     assert_string_equal(content_of(half), "a good one.|model");
     json_decref(half);
-    for (const char *const *thin = (const char *const[]){"", " : ", "I", "not it", NULL}; *thin;
-         thin++) {
+    for (const char *const *thin =
+             (const char *const[]){"", " : ", "I", "not it", "see it hahahahaha", NULL};
+         *thin; thin++) {
         atomic_store(&play.text[0], *thin);
         json_t *none = expect(&server, 200, "POST", CHAT, WHOLE);
         assert_non_null(strstr(content_of(none), "|template"));
