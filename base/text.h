@@ -40,6 +40,15 @@ size_t names_find(char *const *names, size_t count, const char *name);
 /* The same of numbers: rows, or users. */
 size_t numbers_find(const uint32_t *numbers, size_t count, uint32_t number);
 
+/* Whether a number is among some in any order: for lists of some fifty. */
+static inline bool numbers_hold(const uint32_t *numbers, size_t count, uint32_t number)
+{
+    for (size_t i = 0; i < count; i++)
+        if (numbers[i] == number)
+            return true;
+    return false;
+}
+
 /* A whole decimal number within [least, most]; false leaves *value alone. */
 bool parse_u64(uint64_t *value, const char *text, uint64_t least, uint64_t most);
 bool parse_f64(double *value, const char *text);

@@ -119,18 +119,12 @@ static void offer_tenths(struct chain_writer *w)
 
 static bool offered(const struct chain_writer *w, uint32_t row)
 {
-    for (size_t i = 0; i < w->choices; i++)
-        if (w->choice[i] == row)
-            return true;
-    return false;
+    return numbers_hold(w->choice, w->choices, row);
 }
 
 static bool is_dropped(const struct chain *c, uint32_t row)
 {
-    for (size_t i = 0; i < c->drop_count; i++)
-        if (c->drop[i] == row)
-            return true;
-    return false;
+    return numbers_hold(c->drop, c->drop_count, row);
 }
 
 /* The first `most` places in the order of what the answer rests on. */

@@ -201,9 +201,8 @@ struct listing {
 
 static void note(struct listing *l, uint32_t row, enum speaker speaker)
 {
-    for (size_t i = 0; i < l->count; i++)
-        if (l->rows[i] == row)
-            return;
+    if (numbers_hold(l->rows, l->count, row))
+        return;
     if (l->count == l->most) { /* the oldest goes */
         l->count--;
         memmove(l->rows, l->rows + 1, l->count * sizeof *l->rows);

@@ -117,6 +117,17 @@ static bool next_word(const char **word, size_t *size, const char **at, const ch
     return *size > 0;
 }
 
+size_t draft_words(const char *bytes, size_t size)
+{
+    const char *end = size ? bytes + size : bytes;
+    const char *word;
+    size_t length;
+    size_t words = 0;
+    for (const char *at = bytes; next_word(&word, &length, &at, end);)
+        words += strspn(word, "'") < length; /* a quote mark alone is no word */
+    return words;
+}
+
 /* Common words, none of them a capital one but the first, which may begin a sentence. */
 static bool is_running_text(const char *from, const char *to)
 {
@@ -218,19 +229,11 @@ static void add_false(struct looking *l, size_t from, size_t to, uint32_t row)
         l->names[l->count++] = (struct false_name){from, to, row};
 }
 
-static bool holds(const uint32_t *rows, size_t count, uint32_t row)
-{
-    for (size_t i = 0; i < count; i++)
-        if (rows[i] == row)
-            return true;
-    return false;
-}
-
 static void look_for_titles(struct looking *l, const uint32_t *rows, size_t count)
 {
     for (size_t i = 0; i < l->hit_count; i++) {
         const struct title_hit *hit = &l->hits[i];
-        if (holds(rows, count, hit->row) ||
+        if (numbers_hold(rows, count, hit->row) ||
             within(l->listed, l->listed_count, hit->from, hit->to) ||
             (!hit->cased && is_running_text(l->draft + hit->from, l->draft + hit->to)))
             continue;

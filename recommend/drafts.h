@@ -36,6 +36,9 @@ enum { DRAFT_HITS_MAX = 64 };
 size_t draft_false_names(struct false_name *names, size_t most, const struct titles *titles,
                          const char *draft, const uint32_t *rows, size_t count);
 
+/* How many words a text has; bytes[size] is 0, or size is 0. */
+size_t draft_words(const char *bytes, size_t size);
+
 static inline bool draft_is_clean(const struct titles *titles, const char *draft,
                                   const uint32_t *rows, size_t count)
 {

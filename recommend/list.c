@@ -81,7 +81,7 @@ static void consider(struct rank_choice *c, struct hit hit, double push)
     const float *bias = c->policy->items.experience;
     const struct list_draws *draws = c->pushes->draws;
     double worth = (double)hit.score + push;
-    if (hit.score == -INFINITY || list_holds(c->listed, c->count, hit.row))
+    if (hit.score == -INFINITY || numbers_hold(c->listed, c->count, hit.row))
         return;
     if (bias && hit.row < c->policy->items.count)
         worth += (double)bias[hit.row];

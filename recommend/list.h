@@ -26,14 +26,6 @@
 /* LIST_HISTORY_MAX: rows of a history before <list> in what a list is learnt from */
 enum { LIST_RANKS_MAX = 50, LIST_HISTORY_MAX = 40, LIST_PROMPT_MAX = 1024 };
 
-static inline bool list_holds(const uint32_t *rows, size_t count, uint32_t row)
-{
-    for (size_t i = 0; i < count; i++)
-        if (rows[i] == row)
-            return true;
-    return false;
-}
-
 /* Ranks are drawn from softmax((log p + bias + push) / temperature) over the names of the beam and
  * those with votes. */
 struct list_draws {

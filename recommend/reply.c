@@ -19,25 +19,26 @@ static bool is_negative(const char *part)
     return strncmp(part, "no ", 3) == 0 || strncmp(part, "nothing ", 8) == 0;
 }
 
-/* "a", "a and b", "a, b and c", "a and b, no c", "no a, no b" */
+/* "a", "a and b", "a, b and c" */
 static void add_series(struct text *text, const char *const *parts, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        bool joins = !is_negative(parts[i]) && (i + 1 == count || is_negative(parts[i + 1]));
-        text_addf(text, "%s%s", i == 0 ? "" : joins ? " and " : ", ", parts[i]);
-    }
+    for (size_t i = 0; i < count; i++)
+        text_addf(text, "%s%s", i == 0 ? "" : i + 1 == count ? " and " : ", ", parts[i]);
 }
 
-/* What is wanted, then what is not: "no horror and comedy" would say something else. */
+/* "a and b, no c, no d": what is wanted, then what is not; "no horror and comedy" would say
+ * something else. */
 static void add_wishes(struct text *text, const struct reply_facts *f)
 {
-    const char *said[WISHES_SAID];
-    size_t count = 0;
-    for (int negative = 0; negative <= 1; negative++)
-        for (size_t i = 0; i < f->wish_count && count < WISHES_SAID; i++)
-            if (is_negative(f->wishes[i]) == negative)
-                said[count++] = f->wishes[i];
-    add_series(text, said, count);
+    const char *wanted[WISHES_SAID];
+    size_t said = 0;
+    for (size_t i = 0; i < f->wish_count && said < WISHES_SAID; i++)
+        if (!is_negative(f->wishes[i]))
+            wanted[said++] = f->wishes[i];
+    add_series(text, wanted, said);
+    for (size_t i = 0; i < f->wish_count && said < WISHES_SAID; i++)
+        if (is_negative(f->wishes[i]))
+            text_addf(text, "%s%s", said++ ? ", " : "", f->wishes[i]);
 }
 
 static void say_nothing_fits(struct text *text, const struct reply_facts *f)

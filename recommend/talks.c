@@ -340,7 +340,7 @@ static size_t not_said(uint32_t *rows, const struct talk *talk)
 {
     size_t count = 0;
     for (size_t i = 0; i < talk->listed; i++)
-        if (!list_holds(talk->said, talk->said_count, talk->rows[i]))
+        if (!numbers_hold(talk->said, talk->said_count, talk->rows[i]))
             rows[count++] = talk->rows[i];
     return count;
 }

@@ -2,7 +2,6 @@
 
 #include "data/catalogue.h"
 #include "recommend/folding.h"
-#include "recommend/list.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -333,7 +332,7 @@ static void consider_among(struct title_hit *best, const struct looking *l, stru
     if (word_ends(from, to) && word_begins(to, l->end))
         return;
     for (size_t k = group.low; k < group.high; k++)
-        if (list_holds(l->among, l->among_count, l->titles->row[k])) {
+        if (numbers_hold(l->among, l->among_count, l->titles->row[k])) {
             take_hit(best, l, from, after, l->titles->row[k]);
             return;
         }

@@ -85,10 +85,7 @@ static bool in_quotes(const struct wish_work *w, const struct title_hit *hit)
 
 static bool is_shown(const struct wish_work *w, uint32_t row)
 {
-    for (size_t i = 0; i < w->shown_count; i++)
-        if (w->shown[i] == row)
-            return true;
-    return false;
+    return numbers_hold(w->shown, w->shown_count, row);
 }
 
 static bool is_meant(const struct wish_work *w, const struct title_hit *hit, size_t first,

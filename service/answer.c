@@ -204,7 +204,7 @@ static void read_named(struct reading *r)
     for (size_t i = 0; i < named; i++) {
         note_shown(r, rows[i]);
         if (rows[i] < a->snapshot->rows && by[i] == SPEAKER_USER &&
-            !list_holds(unlike, unlikes, rows[i]) && !list_holds(like, likes, rows[i]))
+            !numbers_hold(unlike, unlikes, rows[i]) && !numbers_hold(like, likes, rows[i]))
             gather_remember(&a->gathering, rows[i]);
     }
     for (size_t i = 0; i < likes; i++)

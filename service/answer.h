@@ -87,9 +87,8 @@ bool answer_list(struct chat *chat, struct conversations *conversations,
  * answer_words.c.
  */
 void answer_hear(struct chat *chat);
-void write_template(struct answer *answer);
-/* Cuts the words at the first text of `stop` in them, from where one may begin; true: it was. */
-bool cut_at_stops(struct answer *answer, const struct chat_request *request, size_t from);
+/* A template's words about the list, cut where the request says. */
+void write_template(struct answer *answer, const struct chat_request *request);
 
 /* How a client is told: chat_reply.c.  A chat that does not stream is told everything at its end.
  */

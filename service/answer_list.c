@@ -93,8 +93,7 @@ bool answer_list(struct chat *chat, struct conversations *conversations, struct 
         a->source = "model";
         return true;
     }
-    write_template(a);
-    cut_at_stops(a, &chat->request, 0);
+    write_template(a, &chat->request);
     a->words_ready = true;
     return true;
 }

@@ -6,12 +6,15 @@
 #include "recommend/drafts.h"
 #include "recommend/reply.h"
 
-#include <ctype.h>
 #include <string.h>
 
 enum { TITLE_BYTES = 200 }; /* of what was said before that a name may have begun in */
 
-enum { LABELS_MAX = 8, SENTENCE_WORDS = 3, REPEATED = 8 };
+enum { LABELS_MAX = 8 };
+
+/* What no one would say about a list is a template's turn: fewer words than a sentence has, or so
+ * many symbols that are one or two, over and over. */
+enum { SENTENCE_WORDS = 3, REPEATED = 8 };
 
 /* What was not understood is said aloud, whoever speaks. */
 static void add_notes(struct answer *a)
@@ -31,8 +34,25 @@ static const char *name_of(const struct answer *a, size_t rank)
     return *name ? name : id ? id : "";
 }
 
+/* Cuts the words at the first stop in them, from where one may begin; true: it was. */
+static bool cut_at_stops(struct answer *a, const struct chat_request *r, size_t from)
+{
+    bool cut = false;
+    for (size_t i = 0; i < r->stop_count && a->words.size; i++) {
+        size_t size = strlen(r->stops[i]);
+        size_t at = from > size ? from - size : 0;
+        char *found = strstr(a->words.bytes + (at > a->said ? at : a->said), r->stops[i]);
+        if (found) {
+            *found = 0;
+            a->words.size = (size_t)(found - a->words.bytes);
+            cut = true;
+        }
+    }
+    return cut;
+}
+
 /* Labels of the wishes stand in the array that clients get. */
-void write_template(struct answer *a)
+void write_template(struct answer *a, const struct chat_request *r)
 {
     const char *names[SLATE_MAX];
     const char *labels[LABELS_MAX];
@@ -50,24 +70,11 @@ void write_template(struct answer *a)
             labels[facts.wish_count++] = label; /* an item of a wish is not on the list: unnamed */
     }
     a->source = "template";
+    a->tokens = 0;
+    text_reset(&a->words);
     reply_write(&a->words, &facts);
     add_notes(a);
-}
-
-bool cut_at_stops(struct answer *a, const struct chat_request *r, size_t from)
-{
-    bool cut = false;
-    for (size_t i = 0; i < r->stop_count && a->words.size; i++) {
-        size_t size = strlen(r->stops[i]);
-        size_t at = from > size ? from - size : 0;
-        char *found = strstr(a->words.bytes + (at > a->said ? at : a->said), r->stops[i]);
-        if (found) {
-            *found = 0;
-            a->words.size = (size_t)(found - a->words.bytes);
-            cut = true;
-        }
-    }
-    return cut;
+    cut_at_stops(a, r, 0);
 }
 
 /* ---- the model's own words ---- */
@@ -158,9 +165,7 @@ static void refuse_draft(struct chat *chat)
         add_notes(a);
         return;
     }
-    a->tokens = 0;
-    write_template(a);
-    cut_at_stops(a, &chat->request, 0);
+    write_template(a, &chat->request);
 }
 
 /* The first bytes of the sentence become words; false: they name what is not on the list. */
@@ -186,19 +191,7 @@ static bool take_sentence(struct answer *a, size_t size)
     return true;
 }
 
-/* Fewer words than a sentence has: nothing that anybody would say about a list. */
-static bool is_thin(const char *text)
-{
-    size_t words = 0;
-    for (bool in = false; *text; text++) {
-        bool letter = isalnum((unsigned char)*text) || (unsigned char)*text >= 0x80;
-        words += letter && !in;
-        in = letter || (in && *text == '\'');
-    }
-    return words < SENTENCE_WORDS;
-}
-
-/* The newest symbols are one or two, over and over: it will not find out of that. */
+/* It will not find out of that by itself. */
 static bool repeats(const struct answer *a)
 {
     size_t count = a->talk.said_count;
@@ -239,14 +232,9 @@ void answer_hear(struct chat *chat)
     } else if (over) {
         a->words_ready = true;
         a->finish = a->talk.said_count >= a->talk.words_max ? "length" : "stop";
-        if (before == 0 && (a->words.size == 0 || is_thin(a->words.bytes))) {
-            text_reset(&a->words);
-            a->source = "template";
-            a->tokens = 0;
-            write_template(a);
-            cut_at_stops(a, &chat->request, 0);
-        } else {
+        if (before == 0 && draft_words(a->words.bytes, a->words.size) < SENTENCE_WORDS)
+            write_template(a, &chat->request);
+        else
             add_notes(a);
-        }
     }
 }

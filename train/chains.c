@@ -341,10 +341,7 @@ static void build_intent(struct moment *m)
 
 static bool is_dropped(const struct moment *m, uint32_t row)
 {
-    for (size_t i = 0; i < m->e->chain.drop_count; i++)
-        if (m->e->chain.drop[i] == row)
-            return true;
-    return false;
+    return numbers_hold(m->e->chain.drop, m->e->chain.drop_count, row);
 }
 
 /* True, of the history, and no pair that is among the `kept` already. */

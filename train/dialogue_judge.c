@@ -64,7 +64,7 @@ static size_t fill_popular(uint32_t *list, size_t count, size_t most,
 {
     for (size_t i = 0; i < items && count < most; i++) {
         uint32_t row = counts->popular[i];
-        if (counts->named[row] && !bit_get(skip, row) && !list_holds(list, count, row))
+        if (counts->named[row] && !bit_get(skip, row) && !numbers_hold(list, count, row))
             list[count++] = row;
     }
     return count;

@@ -94,7 +94,7 @@ size_t dialogue_list(uint32_t *list, const struct dialogue_lists *x, size_t at, 
         if (count < x->ranks)
             list[count++] = relevant->row[i];
     for (size_t k = 0; k < x->ranks && teacher[k] != NO_ITEM && count < x->ranks; k++)
-        if (!list_holds(list, count, teacher[k]))
+        if (!numbers_hold(list, count, teacher[k]))
             list[count++] = teacher[k];
     return count;
 }

@@ -1,6 +1,5 @@
 #include "train/dialogue_prompts.h"
 
-#include "recommend/list.h"
 #include "train/rows.h"
 
 #include <stdlib.h>
@@ -92,7 +91,7 @@ static bool names_others(const uint32_t *symbols, size_t count, const uint32_t *
                          size_t listed_count)
 {
     for (size_t i = 0; i < count; i++)
-        if (!is_token(symbols[i]) && !list_holds(listed, listed_count, symbols[i]))
+        if (!is_token(symbols[i]) && !numbers_hold(listed, listed_count, symbols[i]))
             return true;
     return false;
 }

@@ -32,7 +32,7 @@ bool experience_compare(double *advantage, double *seen, const uint32_t *item, s
         double mean = 0;
         double square = 0;
         for (size_t g = 0; g < lists; g++) {
-            reward[g] = list_holds(relevant, relevant_count, item[g * ranks + k]);
+            reward[g] = numbers_hold(relevant, relevant_count, item[g * ranks + k]);
             mean += reward[g] / (double)lists;
         }
         for (size_t g = 0; g < lists; g++)
@@ -119,7 +119,7 @@ static void learn(float *bias, struct rounding *r, struct experience_report *rep
         report->silent += !experience_compare(r->advantage, r->seen, item, o->lists, o->ranks,
                                               p->relevant + first[0], first[1] - first[0]);
         for (size_t k = 0; k < o->lists * o->ranks; k++)
-            rights += list_holds(p->relevant + first[0], first[1] - first[0], item[k]);
+            rights += numbers_hold(p->relevant + first[0], first[1] - first[0], item[k]);
     }
     for (size_t v = 0; v < r->snapshot->version->index->items; v++) {
         if (r->seen[v] == 0)

@@ -1,8 +1,8 @@
 #include "train/list_teacher.h"
 
+#include "base/text.h"
 #include "base/topk.h"
 #include "index/text_vectors.h"
-#include "recommend/list.h"
 
 #include <cblas.h>
 #include <math.h>
@@ -307,7 +307,7 @@ static void fill_block(struct running *r, struct part *part, size_t first, size_
         adjust(r, scores, first + i);
         size_t found = best_of(part->hits, r->ranks, scores, r->t->items);
         for (size_t k = 0, at = given; k < found && at < r->ranks; k++)
-            if (!list_holds(list, given, part->hits[k].row))
+            if (!numbers_hold(list, given, part->hits[k].row))
                 list[at++] = part->hits[k].row;
     }
 }

@@ -137,7 +137,7 @@ static void draw_rank(struct rl *rl, struct rl_part *p, size_t rank, const real 
         for (size_t i = 0; i < left; i++) {
             uint32_t r = p->redrawn[i];
             item[r] = p->drawn[i];
-            if (tries < DRAW_TRIES && list_holds(p->listed + r * rl->ranks, rank, item[r]))
+            if (tries < DRAW_TRIES && numbers_hold(p->listed + r * rl->ranks, rank, item[r]))
                 p->redrawn[listed++] = r;
         }
         left = listed;

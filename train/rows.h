@@ -47,12 +47,8 @@ void rows_release(struct row_data *data);
 static inline size_t row_append(uint32_t *out, size_t count, const uint32_t *before,
                                 size_t before_count, uint32_t row)
 {
-    for (size_t i = 0; i < before_count; i++)
-        if (before[i] == row)
-            return count;
-    for (size_t i = 0; i < count; i++)
-        if (out[i] == row)
-            return count;
+    if (numbers_hold(before, before_count, row) || numbers_hold(out, count, row))
+        return count;
     out[count] = row;
     return count + 1;
 }

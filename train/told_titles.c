@@ -52,7 +52,7 @@ bool told_titles_read(uint32_t *list, struct told_titles *t, const json_t *lines
         t->known += row != NO_ITEM;
         if (line && row == NO_ITEM)
             row = extra_of(t, line, err);
-        if (row != NO_ITEM && !list_holds(list, count, row))
+        if (row != NO_ITEM && !numbers_hold(list, count, row))
             list[count++] = row;
     }
     return err->code == ERR_NONE;

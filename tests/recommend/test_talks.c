@@ -110,7 +110,7 @@ static void a_list_holds_what_it_may(void **state)
         assert_int_equal(talk.listed, left < LIST_RANKS_MAX ? left : LIST_RANKS_MAX);
         for (size_t k = 0; k < talk.listed; k++) {
             assert_false(bit_get(skip, talk.rows[k]) || bit_get(all, talk.rows[k]));
-            assert_false(list_holds(talk.rows, k, talk.rows[k]));
+            assert_false(numbers_hold(talk.rows, k, talk.rows[k]));
         }
         memset(skip, 0, words * sizeof *skip);
     }
@@ -189,8 +189,8 @@ static void check_words(const struct talk *talk, uint32_t marks)
         bool after_mark = i > 0 && talk->said[i - 1] == TOKEN + marks + MARK_ITEM;
         assert_int_equal(!is_token(talk->said[i]), after_mark);
         if (after_mark) {
-            assert_true(list_holds(talk->rows, talk->listed, talk->said[i]));
-            assert_false(list_holds(talk->said, i, talk->said[i]));
+            assert_true(numbers_hold(talk->rows, talk->listed, talk->said[i]));
+            assert_false(numbers_hold(talk->said, i, talk->said[i]));
             names++;
         } else {
             uint32_t mark = talk->said[i] - TOKEN - marks;

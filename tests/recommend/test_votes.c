@@ -138,7 +138,7 @@ static void ranks_are_the_largest_sum(void **state)
         if (at >= 10)
             assert_int_equal(pushed[0], most_pushed(&votes));
         for (size_t k = 0; k < RANKS; k++)
-            assert_false(list_holds(pushed, k, pushed[k]));
+            assert_false(numbers_hold(pushed, k, pushed[k]));
     }
     assert_true(changed > 10);
     list_work_close(&w);
