@@ -1,10 +1,11 @@
 """Chats as many clients have them at once: URL FOLDER REPLIES STREAMS PID.
 
-FOLDER holds items.jsonl and conversations.jsonl; each reply is asked for by the beginning of a training
+FOLDER holds items.jsonl and conversations.jsonl; each reply is asked for by the first half of a training
 dialogue of ReDial, up to a message of who seeks.  PID is the service, whose memory is looked at.
 Replies are written to FOLDER/replies.txt, for eyes.
 """
 import http.client
+import itertools
 import json
 import re
 import sys
@@ -34,10 +35,11 @@ def beginnings():
                     messages[-1]["content"] += "\n" + turn["text"]
                 else:
                     messages.append({"role": role, "content": turn["text"]})
+            messages = messages[: len(messages) // 2 + 1]
             while messages and messages[-1]["role"] != "user":
                 messages.pop()
             if messages:
-                yield messages[: 1 + 2 * (len(messages) // 4)] if messages[0]["role"] == "user" else messages
+                yield messages
 
 
 def titles():
@@ -107,10 +109,7 @@ def spread(name, values):
 
 
 names = titles()
-work = []
-for messages in beginnings():
-    if len(work) < replies:
-        work.append(messages)
+work = list(itertools.islice(beginnings(), replies))
 one = [ask(messages) for messages in work[:10]]
 spread("alone, to the list", [got["list"] for got in one])
 spread("alone, to the first word", [got["first"] for got in one])

@@ -279,11 +279,15 @@ json_t *expect(const struct server *server, long status, const char *method, con
     return reply.json;
 }
 
+const char *text_at(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    return text ? text : "";
+}
+
 const char *slate_item(const json_t *slate, size_t rank)
 {
-    const char *id = json_string_value(
-        json_object_get(json_array_get(json_object_get(slate, "items"), rank), "item_id"));
-    return id ? id : "";
+    return text_at(json_array_get(json_object_get(slate, "items"), rank), "item_id");
 }
 
 bool slate_has(const json_t *slate, const char *id)

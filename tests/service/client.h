@@ -62,6 +62,8 @@ void reply_drop(struct reply *reply);
 json_t *expect(const struct server *server, long status, const char *method, const char *path,
                const char *body);
 
+/* The text of a field, or "". */
+const char *text_at(const json_t *object, const char *name);
 /* The id at a rank of a slate, or "". */
 const char *slate_item(const json_t *slate, size_t rank);
 bool slate_has(const json_t *slate, const char *id);

@@ -1,230 +1,26 @@
 /*
- * Many chats at once, in a service within this process whose conversation is a stand-in: it lists
- * the first rows that are allowed and says a text of the test's, a letter a step, as slowly as the
- * test wants.  (It takes the place of recommend/talks.c when this program is linked.)
- *
- * So the test sees who is answered, when, and when the work for somebody who left ends.
+ * Many chats at once, in a service within this process whose conversation is a stand-in (played.h):
+ * who is answered, when, and when the work for somebody who left ends.
  */
-#include "tests/service/client.h"
+#include "tests/service/played.h"
 
-#include "base/settings.h"
 #include "base/text.h"
-#include "data/store.h"
-#include "recommend/talks.h"
-#include "service/service.h"
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <netinet/in.h>
-#include <signal.h>
+#include <pthread.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #define CHAT "/v1/chat/completions"
 
-/* ---- the stand-in ---- */
-
-static struct {
-    _Atomic(const char *) text[2]; /* what is said; the second by those with another seed than 0 */
-    atomic_size_t step_us;         /* a step takes */
-    atomic_bool burns;             /* as work, not as sleep */
-    atomic_size_t steps;           /* made so far */
-    atomic_size_t most;            /* talks at once */
-    atomic_size_t removed;         /* talks that ended before they were done */
-    atomic_size_t removed_at;      /* the last of them: steps */
-} play;
-
-enum { PLAY_STREAMS = 64 };
-
-struct talks {
-    struct snapshot *snapshot;
-    size_t streams;
-    struct talk *talk[PLAY_STREAMS];
-    size_t at[PLAY_STREAMS]; /* letters said */
-};
-
-struct talks *talks_open(struct snapshot *snapshot, const struct talks_options *options,
-                         struct err *err)
-{
-    struct talks *talks = calloc(1, sizeof *talks);
-    (void)err;
-    assert_non_null(talks);
-    talks->snapshot = snapshot_hold(snapshot);
-    talks->streams = options->streams;
-    return talks;
-}
-
-void talks_close(struct talks *talks)
-{
-    if (talks)
-        snapshot_drop(talks->snapshot);
-    free(talks);
-}
-
-bool talks_speak(const struct talks *talks)
-{
-    return talks != NULL;
-}
-
-bool talks_add(struct talks *talks, struct talk *talk)
-{
-    for (size_t i = 0; i < talks->streams; i++)
-        if (!talks->talk[i]) {
-            talks->talk[i] = talk;
-            talks->at[i] = 0;
-            talk->state = TALK_READING;
-            talk->listed = talk->said_count = 0;
-            return true;
-        }
-    return false;
-}
-
-void talks_remove(struct talks *talks, struct talk *talk)
-{
-    for (size_t i = 0; i < talks->streams; i++)
-        if (talks->talk[i] == talk) {
-            talks->talk[i] = NULL;
-            atomic_fetch_add(&play.removed, 1);
-            atomic_store(&play.removed_at, atomic_load(&play.steps));
-        }
-}
-
-static void list_all(struct talk *talk, const struct snapshot *s)
-{
-    for (uint32_t row = 0; row < s->version->index->items && talk->listed < talk->n; row++)
-        if (!bit_get(talk->skip, row)) {
-            talk->log_p[talk->listed] = -1;
-            talk->rows[talk->listed++] = row;
-        }
-}
-
-/* One letter; `#` is the first item of the list. */
-static void say_one(struct talks *talks, size_t i)
-{
-    struct talk *talk = talks->talk[i];
-    const char *first = atomic_load(&play.text[0]);
-    const char *second = atomic_load(&play.text[1]);
-    const char *text = talk->seed != 0 && second ? second : first;
-    char letter = text[talks->at[i]];
-    if (!letter || talk->said_count + 2 > TALK_WORDS_MAX || talk->said_count >= talk->words_max) {
-        talk->state = TALK_DONE;
-        talks->talk[i] = NULL;
-        return;
-    }
-    talks->at[i]++;
-    if (letter == '#') {
-        talk->said[talk->said_count++] = TOKEN + talks->snapshot->version->policy.marks + MARK_ITEM;
-        talk->said[talk->said_count++] = talk->rows[0];
-    } else {
-        talk->said[talk->said_count++] = TOKEN + (unsigned char)letter;
-    }
-}
-
-static void take_time(void)
-{
-    struct timespec pause = {0, (long)atomic_load(&play.step_us) * 1000};
-    double until_s = clock_s() + (double)atomic_load(&play.step_us) * 1e-6;
-    if (!atomic_load(&play.burns))
-        nanosleep(&pause, NULL);
-    while (clock_s() < until_s)
-        ;
-}
-
-size_t talks_step(struct talks *talks)
-{
-    size_t active = 0;
-    take_time();
-    atomic_fetch_add(&play.steps, 1);
-    for (size_t i = 0; i < talks->streams; i++) {
-        struct talk *talk = talks->talk[i];
-        if (!talk)
-            continue;
-        active++;
-        if (talk->state == TALK_READING) {
-            talk->state = TALK_LISTING;
-        } else if (talk->state == TALK_LISTING) {
-            list_all(talk, talks->snapshot);
-            talk->state = TALK_SAYING;
-        } else {
-            say_one(talks, i);
-        }
-    }
-    if (active > atomic_load(&play.most))
-        atomic_store(&play.most, active);
-    return active;
-}
-
-/* ---- the service in this process ---- */
-
 static char home[512];
 static char versions[2][64];
-static struct serve_settings settings;
-static struct event_settings events;
-static struct server server; /* its port */
-static struct store *store;
-static pthread_t serving;
-static bool running;
 static size_t grace_ms = 20000;
 
-static unsigned free_port(void)
+static void serve_text(const char *text, size_t step_us, size_t streams, size_t waiting)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    socklen_t size = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    close(fd);
-    return ntohs(address.sin_port);
-}
-
-static void *serve(void *self)
-{
-    struct err err = {0};
-    const struct serve_job job = {home, store, &settings, &events};
-    (void)self;
-    bool fine = job_serve(&job, &err);
-    if (!fine)
-        fprintf(stderr, "%s\n", err.text);
-    return fine ? store : NULL;
-}
-
-static void serve_with(const char *text, size_t step_us, size_t streams, size_t waiting)
-{
-    struct err err = {0};
-    struct store_settings store_settings = {0};
-    const struct settings tables[] = {{SERVE_SETTINGS, SERVE_SETTINGS_COUNT, &settings},
-                                      {EVENT_SETTINGS, EVENT_SETTINGS_COUNT, &events},
-                                      {STORE_SETTINGS, STORE_SETTINGS_COUNT, &store_settings}};
-    settings_start(tables, COUNT(tables));
-    atomic_store(&play.text[0], text);
-    atomic_store(&play.text[1], NULL);
-    atomic_store(&play.step_us, step_us);
-    atomic_store(&play.burns, false);
-    atomic_store(&play.most, 0);
-    atomic_store(&play.removed, 0);
-    server.port = free_port();
-    settings.port = server.port;
-    settings.chat_streams = streams;
-    settings.chat_queue_max = waiting;
-    settings.chat_beat_ms = 100;
-    settings.watch_ms = 20;
-    settings.chat_grace_ms = grace_ms;
-    store = store_open(home, &store_settings, false, &err);
-    assert_fine(store, err);
-    assert_int_equal(pthread_create(&serving, NULL, serve, NULL), 0);
-    running = true;
-    server_ready(&server);
-}
-
-static void stop_serving(void)
-{
-    void *fine;
-    running = false;
-    kill(getpid(), SIGTERM);
-    assert_int_equal(pthread_join(serving, &fine), 0);
-    assert_non_null(fine);
-    store_close(store);
+    serve_with(home, text, step_us, streams, waiting, grace_ms);
 }
 
 static int start(void **state)
@@ -241,33 +37,6 @@ static int end(void **state)
     (void)state;
     scratch_drop(home);
     return 0;
-}
-
-static unsigned long metric(const char *name)
-{
-    char line[100];
-    struct text text;
-    char url[100];
-    unsigned long value = 0;
-    CURL *curl = curl_easy_init();
-    snprintf(url, sizeof url, "http://127.0.0.1:%u/metrics", server.port);
-    FILE *out = tmpfile();
-    curl_easy_setopt(curl, CURLOPT_URL, url);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, out);
-    assert_int_equal(curl_easy_perform(curl), CURLE_OK);
-    curl_easy_cleanup(curl);
-    text_init(&text, 1 << 20);
-    rewind(out);
-    snprintf(line, sizeof line, "\n%s ", name);
-    for (int c; (c = fgetc(out)) != EOF;)
-        text_add(&text, &(char){(char)c}, 1);
-    fclose(out);
-    const char *at = strstr(text.bytes, line);
-    if (at)
-        value = strtoul(at + strlen(line), NULL, 10);
-    text_release(&text);
-    return value;
 }
 
 /* ---- clients, a thread each ---- */
@@ -358,7 +127,7 @@ static void sixteen_are_answered_at_once_and_the_others_wait(void **state)
     size_t began_late = 0;
     double ended_first = 1e300;
     (void)state;
-    serve_with("one two three four five six seven eight nine. ", 5000, 16, 64);
+    serve_text("one two three four five six seven eight nine. ", 5000, 16, 64);
     for (size_t i = 0; i < COUNT(clients); i++)
         client_start(&clients[i], STREAM);
     for (size_t i = 0; i < COUNT(clients); i++) {
@@ -386,7 +155,7 @@ static void the_work_for_who_left_stops_within_a_token(void **state)
     struct client client;
     struct client waits;
     (void)state;
-    serve_with("a very long story that nobody hears to its end because everybody leaves before. ",
+    serve_text("a very long story that nobody hears to its end because everybody leaves before. ",
                20000, 1, 8);
     for (int streams = 0; streams < 2; streams++) {
         client_start(&client, STREAM);
@@ -432,7 +201,7 @@ static void silence_is_filled_and_a_full_queue_says_so(void **state)
     struct client first;
     struct client second;
     (void)state;
-    serve_with("well. ", 200000, 1, 1);
+    serve_text("well. ", 200000, 1, 1);
     client_start(&first, STREAM);
     wait_until_active(1);
     client_start(&second, STREAM);
@@ -458,7 +227,7 @@ static void shutdown_ends_open_streams(void **state)
 {
     struct client clients[3];
     (void)state;
-    serve_with("only a few more words. ", 10000, 2, 8);
+    serve_text("only a few more words. ", 10000, 2, 8);
     for (size_t i = 0; i < COUNT(clients); i++) {
         client_start(&clients[i], STREAM);
         wait_until_active(i < 2 ? i + 1 : 2);
@@ -474,7 +243,7 @@ static void shutdown_ends_open_streams(void **state)
     for (size_t i = 0; i < COUNT(clients); i++)
         text_release(&clients[i].text);
     grace_ms = 1000;
-    serve_with("never, as it takes ever so long. ", 100000, 2, 8); /* three seconds; one is given */
+    serve_text("never, as it takes ever so long. ", 100000, 2, 8); /* three seconds; one is given */
     client_start(&clients[0], STREAM);
     wait_until_active(1);
     stop_serving();
@@ -510,7 +279,7 @@ static void a_reload_drops_no_chat(void **state)
     char wanted[120];
     (void)state;
     point_chat_to(versions[0]);
-    serve_with("it goes on and on, over many versions. ", 25000, 16, 8);
+    serve_text("it goes on and on, over many versions. ", 25000, 16, 8);
     wait_for_version(versions[0]);
     for (size_t i = 0; i < COUNT(clients); i += 4) { /* four on each: 0, 1, 0 again */
         const char *version = versions[i / 4 % 2];
@@ -544,7 +313,7 @@ static void slates_are_not_starved(void **state)
     double slowest_s = 0;
     double sum_s = 0;
     (void)state;
-    serve_with("a long story, told by sixteen at once, that keeps a core busy all the time. ",
+    serve_text("a long story, told by sixteen at once, that keeps a core busy all the time. ",
                20000, 16, 64);
     atomic_store(&play.burns, true);
     for (size_t i = 0; i < COUNT(clients); i++)
@@ -587,7 +356,7 @@ static const char *content_of(const json_t *reply)
 static void drafts_name_only_what_is_listed(void **state)
 {
     (void)state;
-    serve_with("you will love # tonight. it is fine! ", 100, 4, 8);
+    serve_text("you will love # tonight. it is fine! ", 100, 4, 8);
     json_t *fine = expect(&server, 200, "POST", CHAT, WHOLE);
     const json_t *message =
         json_object_get(json_array_get(json_object_get(fine, "choices"), 0), "message");
@@ -631,7 +400,7 @@ static void drafts_name_only_what_is_listed(void **state)
 static int stop_what_runs(void **state)
 {
     (void)state;
-    if (running)
+    if (is_serving())
         stop_serving();
     return 0;
 }
