@@ -15,8 +15,11 @@ serve() {
     build/tessera --home "$1" serve --port $port 2>$tools/serve.log &
     server=$!
     trap 'kill $server 2>/dev/null; wait $server 2>/dev/null || true' EXIT
-    for _ in $(seq 100); do
-        curl -sf "$url/readyz" >/dev/null && break
+    for _ in $(seq 600); do
+        ! curl -sf "$url/readyz" >/dev/null || return 0
+        kill -0 $server 2>/dev/null || break
         sleep 0.1
     done
+    echo "$1: the service is not ready after a minute:" && tail -3 $tools/serve.log
+    exit 1
 }
