@@ -3,10 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Folds of the dialogues: a teacher's list counts all of them but its own. */
+enum { TEACHER_FOLDS = 10 };
+
 struct teaching {
     struct dialogue_lists *out;
     const struct dialogues *dialogues;
-    const struct dialogue_counts *counts;
+    struct dialogue_counts counts; /* without the fold at hand */
+    unsigned char *part;           /* [dialogues] the same */
     const struct snapshot *snapshot;
     struct tally tally;
     uint64_t *skip;
@@ -18,7 +22,8 @@ static bool teaching_open(struct teaching *t, struct err *err)
     t->tally.score = calloc(s->rows + 1, sizeof *t->tally.score);
     t->tally.touched = calloc(s->rows + 1, sizeof *t->tally.touched);
     t->skip = calloc(s->rows / 64 + 1, sizeof *t->skip);
-    return (t->tally.score && t->tally.touched && t->skip) ||
+    t->part = calloc(t->dialogues->count + 1, sizeof *t->part);
+    return (t->tally.score && t->tally.touched && t->skip && t->part) ||
            err_set(err, ERR_SYSTEM, "no memory for lists of dialogues");
 }
 
@@ -27,6 +32,7 @@ static void teaching_close(struct teaching *t)
     free(t->tally.score);
     free(t->tally.touched);
     free(t->skip);
+    free(t->part);
 }
 
 /* What the dialogue says nobody liked, before or after the prompt. */
@@ -50,17 +56,33 @@ static void teach(struct teaching *t, size_t at)
     for (size_t i = named->first[at]; i < named->first[at + 1]; i++)
         bit_set(t->skip, named->row[i]);
     skip_disliked(t, x->prompts.dialogue[at]);
-    size_t count = dialogue_knn(list, x->ranks, t->counts, row_lists_at(named, at),
+    size_t count = dialogue_knn(list, x->ranks, &t->counts, row_lists_at(named, at),
                                 row_lists_count(named, at), t->skip, items, &t->tally);
     for (; count < x->ranks; count++)
         list[count] = NO_ITEM;
 }
 
-bool dialogue_lists_make(struct dialogue_lists *x, const struct dialogues *dialogues,
-                         const struct dialogue_counts *counts, const struct snapshot *snapshot,
-                         const struct titles *titles, size_t ranks, size_t symbols, struct err *err)
+/* The lists of the dialogues of a fold. */
+static bool teach_fold(struct teaching *t, size_t fold, struct err *err)
 {
-    struct teaching t = {.out = x, .dialogues = dialogues, .counts = counts, .snapshot = snapshot};
+    const struct dialogue_prompts *prompts = &t->out->prompts;
+    struct dialogues others = *t->dialogues;
+    for (size_t c = 0; c < others.count; c++)
+        t->part[c] = c % TEACHER_FOLDS == fold ? DIALOGUE_PARTS : t->dialogues->part[c];
+    others.part = t->part;
+    bool fine = dialogue_counts_make(&t->counts, &others, t->snapshot->version->index->items, err);
+    for (size_t p = 0; fine && p < prompts->count; p++)
+        if (prompts->dialogue[p] % TEACHER_FOLDS == fold)
+            teach(t, p);
+    dialogue_counts_free(&t->counts);
+    return fine;
+}
+
+bool dialogue_lists_make(struct dialogue_lists *x, const struct dialogues *dialogues,
+                         const struct snapshot *snapshot, const struct titles *titles, size_t ranks,
+                         size_t symbols, struct err *err)
+{
+    struct teaching t = {.out = x, .dialogues = dialogues, .snapshot = snapshot};
     *x = (struct dialogue_lists){.ranks = ranks};
     bool fine = dialogue_prompts_make(&x->prompts, dialogues, DIALOGUES_TRAIN, symbols, snapshot,
                                       titles, err);
@@ -72,8 +94,8 @@ bool dialogue_lists_make(struct dialogue_lists *x, const struct dialogues *dialo
     if (fine && !x->teacher)
         fine = err_set(err, ERR_SYSTEM, "no memory for %zu lists", x->prompts.count);
     fine = fine && teaching_open(&t, err);
-    for (size_t p = 0; fine && p < x->prompts.count; p++)
-        teach(&t, p);
+    for (size_t fold = 0; fine && fold < TEACHER_FOLDS; fold++)
+        fine = teach_fold(&t, fold, err);
     teaching_close(&t);
     return fine;
 }

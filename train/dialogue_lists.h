@@ -2,7 +2,9 @@
  * dialogue_lists.h: the lists that stage dialogue imitates.
  *
  * For each prompt of a dialogue that teaches (dialogue_prompts.h) there is a teacher's list, by
- * default the item_knn list of what was named (dialogue_judge.h).  A share of the draws,
+ * default the item_knn list of what was named (dialogue_judge.h), counted without a tenth of the
+ * dialogues, the prompt's own among them: a dialogue that votes for itself teaches its own answer,
+ * which is no example of what to list where the answer is not known.  A share of the draws,
  * list_truth, puts what the assistant really went on to name first, what was liked before what was
  * not said to be; what was disliked is in no list.
  */
@@ -20,9 +22,8 @@ struct dialogue_lists {
 };
 
 bool dialogue_lists_make(struct dialogue_lists *lists, const struct dialogues *dialogues,
-                         const struct dialogue_counts *counts, const struct snapshot *snapshot,
-                         const struct titles *titles, size_t ranks, size_t symbols,
-                         struct err *err) MUST_CHECK;
+                         const struct snapshot *snapshot, const struct titles *titles, size_t ranks,
+                         size_t symbols, struct err *err) MUST_CHECK;
 void dialogue_lists_free(struct dialogue_lists *lists);
 
 /* One of the lists of prompt `at`, list [ranks]; returns how many rows.  truth: see above. */

@@ -249,8 +249,8 @@ static bool open_talking(struct training *t, struct err *err)
     dialogues_name(k->dialogues, t->snapshot);
     keep_checks(k->dialogues, s->check_users);
     bool fine = dialogue_counts_make(&k->counts, k->dialogues, t->version->index->items, err) &&
-                dialogue_lists_make(&k->lists, k->dialogues, &k->counts, t->snapshot, k->titles,
-                                    s->list_items, s->dialogue_symbols, err) &&
+                dialogue_lists_make(&k->lists, k->dialogues, t->snapshot, k->titles, s->list_items,
+                                    s->dialogue_symbols, err) &&
                 (strcmp(s->list_teacher, "rra") != 0 ||
                  dialogue_lists_teach(&k->lists, k->dialogues, &k->counts, t->snapshot, k->titles,
                                       t->job->store, t->job->pool, err)) &&
