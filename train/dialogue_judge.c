@@ -368,8 +368,9 @@ bool dialogue_votes_fit(double *weight, const struct dialogue_judging *asked,
 {
     static const double tried[] = {0, 0.5, 1, 1.5, 2, 3, 4, 6};
     double best = -1;
+    size_t worse = 0; /* in a row: one alone may be chance */
     *weight = 0;
-    for (size_t i = 0; i < COUNT(tried); i++) {
+    for (size_t i = 0; i < COUNT(tried) && worse < 2; i++) {
         struct dialogue_judging judging = *asked;
         struct dialogue_judgement seen;
         struct ranking r;
@@ -379,8 +380,9 @@ bool dialogue_votes_fit(double *weight, const struct dialogue_judging *asked,
         ranking_measure(&r, seen.rank[DIALOGUE_LISTS], seen.labels);
         dialogue_judgement_free(&seen);
         log_info("votes.fit weight=%g ndcg20=%.4f", tried[i], r.ndcg[3]);
-        if (r.ndcg[3] <= best)
-            break;
+        worse = r.ndcg[3] > best ? 0 : worse + 1;
+        if (worse)
+            continue;
         best = r.ndcg[3];
         *weight = tried[i];
     }

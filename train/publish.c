@@ -166,8 +166,9 @@ static bool fit_search(struct training *t, struct err *err)
 /* What a dialogue names speaks beside the policy as far as validation's dialogues like it. */
 static bool fit_votes(struct training *t, struct err *err)
 {
-    const struct dialogue_judging judging = training_dialogues(t);
-    if (!t->talking.on || t->talking.checks.count == 0)
+    struct dialogue_judging judging = training_dialogues(t);
+    judging.prompts = &t->talking.judged;
+    if (!t->talking.on || t->talking.judged.count == 0)
         return true;
     t->version->together = t->talking.counts.together; /* lists to imitate are made */
     t->talking.counts.together = NULL;

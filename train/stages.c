@@ -224,16 +224,25 @@ static bool open_chains(struct training *t, struct err *err)
     return true;
 }
 
-/* Of the dialogues that choose so many are looked at, the first by their keys. */
-static void keep_checks(struct dialogues *d, size_t most)
+/* The prompts of so many of the dialogues that choose, the first by their keys. */
+static bool open_checks(struct dialogue_prompts *prompts, size_t most, struct training *t,
+                        struct err *err)
 {
+    struct talking *k = &t->talking;
+    struct dialogues chosen = *k->dialogues;
     size_t left = most;
-    for (size_t c = 0; c < d->count; c++)
-        if (d->part[c] == DIALOGUES_VALIDATION) {
-            if (!left)
-                d->part[c] = DIALOGUE_PARTS;
-            left -= left > 0;
-        }
+    chosen.part = malloc(chosen.count + 1);
+    for (size_t c = 0; chosen.part && c < chosen.count; c++) {
+        bool chooses = k->dialogues->part[c] == DIALOGUES_VALIDATION;
+        chosen.part[c] = chooses && !left ? DIALOGUE_PARTS : k->dialogues->part[c];
+        left -= chooses && left;
+    }
+    bool fine = chosen.part ? dialogue_prompts_make(prompts, &chosen, DIALOGUES_VALIDATION,
+                                                    t->job->train->dialogue_symbols, t->snapshot,
+                                                    k->titles, err)
+                            : err_set(err, ERR_SYSTEM, "no memory for %zu dialogues", chosen.count);
+    free(chosen.part);
+    return fine;
 }
 
 static bool open_talking(struct training *t, struct err *err)
@@ -247,17 +256,17 @@ static bool open_talking(struct training *t, struct err *err)
     if (!k->dialogues)
         return false;
     dialogues_name(k->dialogues, t->snapshot);
-    keep_checks(k->dialogues, s->check_users);
     bool fine = dialogue_counts_make(&k->counts, k->dialogues, t->version->index->items, err) &&
                 dialogue_lists_make(&k->lists, k->dialogues, t->snapshot, k->titles, s->list_items,
                                     s->dialogue_symbols, err) &&
                 (strcmp(s->list_teacher, "rra") != 0 ||
                  dialogue_lists_teach(&k->lists, k->dialogues, &k->counts, t->snapshot, k->titles,
                                       t->job->store, t->job->pool, err)) &&
-                dialogue_prompts_make(&k->checks, k->dialogues, DIALOGUES_VALIDATION,
-                                      s->dialogue_symbols, t->snapshot, k->titles, err);
+                open_checks(&k->checks, s->check_users, t, err) &&
+                open_checks(&k->judged, s->judge_users, t, err);
     if (fine)
-        log_info("train.dialogues prompts=%zu checks=%zu", k->lists.prompts.count, k->checks.count);
+        log_info("train.dialogues prompts=%zu checks=%zu judged=%zu", k->lists.prompts.count,
+                 k->checks.count, k->judged.count);
     t->tasks.dialogues = &k->lists;
     t->tasks.dialogues_a_step = (size_t)ceil(s->dialogue_share * (double)s->batch);
     t->tasks.list_truth = s->list_truth;
@@ -267,6 +276,7 @@ static bool open_talking(struct training *t, struct err *err)
 void talking_release(struct talking *k)
 {
     dialogue_prompts_free(&k->checks);
+    dialogue_prompts_free(&k->judged);
     dialogue_lists_free(&k->lists);
     dialogue_counts_free(&k->counts);
     dialogues_free(k->dialogues);

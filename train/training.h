@@ -20,6 +20,7 @@ struct talking {
     struct dialogue_counts counts;
     struct dialogue_lists lists;    /* to imitate */
     struct dialogue_prompts checks; /* validation, by which a stage is looked at */
+    struct dialogue_prompts judged; /* the same of judge_users, by which votes are fitted */
 };
 
 struct training {

@@ -58,7 +58,15 @@ static void it_answers_dialogues_and_users_keep_theirs(void **state)
     struct err err = {0};
     (void)state;
     home_clone(home, sizeof home, base, "chat");
-    tessera_fine(home, TALK "--promote false");
+    assert_int_equal(tessera(why, sizeof why, home, TALK "--promote false"), 0);
+    /* looks see check_users of the dialogues that choose, the fit of votes judge_users */
+    size_t checks = 0;
+    size_t judged = 0;
+    const char *said = strstr(why, " checks=");
+    assert_non_null(said);
+    assert_int_equal(sscanf(said, " checks=%zu judged=%zu", &checks, &judged), 2);
+    assert_true(checks >= 20 && judged > 3 * checks);
+    assert_non_null(strstr(why, "votes.fit weight=0.5"));
     home_newest(made, home);
     assert_string_not_equal(made, first);
     assert_false(version_link(why, home, "production/chat", &err));
