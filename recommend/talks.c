@@ -356,9 +356,10 @@ static uint32_t draw_token(struct talks *t, struct seat *seat, float *logits)
     uint32_t end = t->policy.marks + MARK_END;
     bool names = talk->said_count + 2 <= talk->words_max && not_said(rows, talk) > 0;
     uint32_t best = end;
+    if (talk->said_count == 0)
+        logits[end] = -INFINITY; /* before all others are compared with it */
     for (uint32_t token = 0; token < vocab; token++) {
-        bool may = t->kinds[token] != WORD_NONE || (token == item && names) ||
-                   (token == end && talk->said_count > 0);
+        bool may = t->kinds[token] != WORD_NONE || (token == item && names) || token == end;
         logits[token] = may ? logits[token] : -INFINITY;
         if (logits[token] > logits[best])
             best = token;

@@ -103,10 +103,26 @@ struct reading {
     size_t undo_count;
 };
 
+/* If there were too many, the first are forgotten. */
 static void note_shown(struct reading *r, uint32_t row)
 {
-    if (row < r->a->snapshot->rows && r->shown_count < COUNT(r->shown))
-        r->shown[r->shown_count++] = row;
+    if (row >= r->a->snapshot->rows)
+        return;
+    if (r->shown_count == COUNT(r->shown))
+        memmove(r->shown, r->shown + 1, --r->shown_count * sizeof *r->shown);
+    r->shown[r->shown_count++] = row;
+}
+
+/* A row that was shown stands in a list once, and only if the desk has a name for it. */
+static size_t list_row(uint32_t rows[WISH_SHOWN_MAX], size_t count, struct reading *r, uint32_t row)
+{
+    if (row == NO_ITEM)
+        return count;
+    note_shown(r, row);
+    if (count < WISH_SHOWN_MAX && row < titles_rows(r->a->desk->titles) &&
+        !numbers_hold(rows, count, row))
+        rows[count++] = row;
+    return count;
 }
 
 /* The list of an assistant's message: the items it carries, else those that its text names. */
@@ -114,18 +130,17 @@ static size_t list_of(uint32_t rows[WISH_SHOWN_MAX], struct reading *r, const st
                       const json_t *items)
 {
     size_t count = 0;
-    for (size_t i = 0; i < json_array_size(items) && count < WISH_SHOWN_MAX; i++) {
+    for (size_t i = 0; i < json_array_size(items); i++) {
         struct err unknown = {0};
         const char *id = json_string_value(json_object_get(json_array_get(items, i), "item_id"));
         uint32_t row = id ? gather_row(&r->a->gathering, id, &unknown) : NO_ITEM;
-        if (row != NO_ITEM)
-            rows[count++] = row;
+        count = list_row(rows, count, r, row);
     }
     if (count == 0) {
         struct title_hit hits[MESSAGE_HITS_MAX];
         size_t found = message_hits(hits, MESSAGE_HITS_MAX, r->a->desk->titles, m);
-        for (size_t i = 0; i < found && count < WISH_SHOWN_MAX; i++)
-            rows[count++] = hits[i].row;
+        for (size_t i = 0; i < found; i++)
+            count = list_row(rows, count, r, hits[i].row);
     }
     return count;
 }
@@ -145,8 +160,6 @@ static void read_turns(struct reading *r)
                               from->text, NULL, 0};
         if (m->speaker == SPEAKER_ASSISTANT) {
             listed = list_of(list, r, m, from->recommendations);
-            for (size_t k = 0; k < listed; k++)
-                note_shown(r, list[k]);
             continue;
         }
         if (r->turn_count == WISH_TURNS_MAX) { /* the newest are read */
@@ -162,7 +175,8 @@ static void read_turns(struct reading *r)
         r->turns[i].shown = r->lists[i];
 }
 
-/* By the conversation's id; its newest list stands before the newest message that has none. */
+/* By the conversation's id: its newest list stands before the newest message, whatever the text of
+ * the message before it names. */
 static void read_conversation(struct reading *r, struct conversations *conversations)
 {
     uint32_t numbers[SHOWN_MAX];
@@ -170,15 +184,19 @@ static void read_conversation(struct reading *r, struct conversations *conversat
     size_t count =
         conversations_shown(numbers, &newest, conversations, &r->chat->conversation, clock_s());
     struct wish_turn *last = r->turn_count ? &r->turns[r->turn_count - 1] : NULL;
-    bool bare = last && last->shown_count == 0;
+    uint32_t list[WISH_SHOWN_MAX];
+    size_t listed = 0;
     for (size_t i = 0; i < count; i++) {
         uint32_t row = known_row(r->a, numbers[i]);
-        if (row == NO_ITEM)
-            continue;
-        note_shown(r, row);
-        if (bare && i + newest >= count && last->shown_count < WISH_SHOWN_MAX)
-            r->lists[r->turn_count - 1][last->shown_count++] = row;
+        if (i + newest >= count)
+            listed = list_row(list, listed, r, row);
+        else if (row != NO_ITEM)
+            note_shown(r, row);
     }
+    if (!last || listed == 0)
+        return;
+    memcpy(r->lists[r->turn_count - 1], list, listed * sizeof *list);
+    last->shown_count = listed;
 }
 
 /* They were checked when the request was read. */
@@ -419,6 +437,7 @@ bool answer_begin(struct chat *chat, struct desk *desk, struct snapshot *snapsho
 {
     struct answer *a = calloc(1, sizeof *a);
     struct store_txn txn;
+    bool talks = taught || talks_speak(desk->talks);
     chat->answer = a;
     if (!a)
         return err_set(err, ERR_SYSTEM, "no memory for an answer");
@@ -438,14 +457,15 @@ bool answer_begin(struct chat *chat, struct desk *desk, struct snapshot *snapsho
         return err_set(err, ERR_SYSTEM, "no memory for a list");
     memcpy(a->gathering.skip, snapshot->hidden,
            (snapshot->rows / 64 + 1) * sizeof *a->gathering.skip);
+    if (talks) /* what a talk cannot list is nothing that wishes leave */
+        snapshot_mask_newcomers(a->gathering.skip, snapshot);
     a->gathering.snapshot = snapshot;
     a->gathering.txn = &txn;
     a->gathering.scratch = &desk->scratch;
     bool fine = gather(chat, conversations, err);
     store_abort(&txn);
     a->gathering.txn = NULL;
-    return fine && ((taught || talks_speak(desk->talks)) ? begin_talk(a, chat, err)
-                                                         : list_by_slate(a, chat, err));
+    return fine && (talks ? begin_talk(a, chat, err) : list_by_slate(a, chat, err));
 }
 
 /* ---- step by step ---- */
@@ -478,6 +498,15 @@ static size_t next_piece(const struct answer *a)
     return space + strcspn(at + space, " \n\t");
 }
 
+/* Bytes that can be said: at the end of words that go on a stop may have begun. */
+static size_t sayable(const struct answer *a, const struct chat_request *r)
+{
+    size_t begun = 0;
+    for (size_t i = 0; i < r->stop_count && !a->words_ready; i++)
+        begun = strlen(r->stops[i]) > begun + 1 ? strlen(r->stops[i]) - 1 : begun;
+    return a->words.size > begun ? a->words.size - begun : 0;
+}
+
 /* One piece a step; false when all was said. */
 static bool say(struct chat *chat)
 {
@@ -488,8 +517,8 @@ static bool say(struct chat *chat)
         a->words.size = a->said;
         a->words.bytes[a->said] = 0;
     }
-    if (a->said < a->words.size) {
-        size_t size = next_piece(a);
+    size_t size = a->said < a->words.size ? next_piece(a) : 0;
+    if (size && a->said + size <= sayable(a, &chat->request)) {
         reply_words(chat, a->words.bytes + a->said, size);
         a->said += size;
         a->tokens += counts;

@@ -64,6 +64,8 @@ struct answer {
     bool words_ready; /* nothing more comes into words */
     size_t tokens, prompt_tokens;
     size_t heard;         /* symbols of the talk's words that were taken */
+    size_t run;           /* the first of them after the newest name */
+    size_t run_taken;     /* bytes of the text from there on that were taken */
     struct text sentence; /* of those, what is not to be said yet */
     bool redrafted;
     const char *source, *finish; /* "template" or "model"; "stop" or "length" */

@@ -10,20 +10,11 @@
 
 enum { TITLE_BYTES = 200 }; /* of what was said before that a name may have begun in */
 
-enum { LABELS_MAX = 8 };
+enum { LABELS_MAX = 8, RUN_BYTES = 1 << 20 };
 
 /* What no one would say about a list is a template's turn: fewer words than a sentence has, or so
  * many symbols that are one or two, over and over. */
 enum { SENTENCE_WORDS = 3, REPEATED = 8 };
-
-/* What was not understood is said aloud, whoever speaks. */
-static void add_notes(struct answer *a)
-{
-    if (a->notes.size && a->words.size)
-        text_add(&a->words, " ", 1);
-    if (a->notes.size)
-        text_add(&a->words, a->notes.bytes, a->notes.size);
-}
 
 static const char *name_of(const struct answer *a, size_t rank)
 {
@@ -51,6 +42,16 @@ static bool cut_at_stops(struct answer *a, const struct chat_request *r, size_t 
     return cut;
 }
 
+/* What was not understood is said aloud, whoever speaks, up to a stop that begins at `from`. */
+static void add_notes(struct answer *a, const struct chat_request *r, size_t from)
+{
+    if (a->notes.size && a->words.size)
+        text_add(&a->words, " ", 1);
+    if (a->notes.size)
+        text_add(&a->words, a->notes.bytes, a->notes.size);
+    cut_at_stops(a, r, from);
+}
+
 /* Labels of the wishes stand in the array that clients get. */
 void write_template(struct answer *a, const struct chat_request *r)
 {
@@ -73,8 +74,7 @@ void write_template(struct answer *a, const struct chat_request *r)
     a->tokens = 0;
     text_reset(&a->words);
     reply_write(&a->words, &facts);
-    add_notes(a);
-    cut_at_stops(a, r, 0);
+    add_notes(a, r, 0);
 }
 
 /* ---- the model's own words ---- */
@@ -88,31 +88,52 @@ static bool names_others(const struct answer *a, const char *text)
     return !draft_is_clean(a->desk->titles, text, rows, a->slate.count);
 }
 
+/*
+ * The tokens since the newest name, read together: a letter may lie in several of them, and only
+ * the first of all begins a text.  What they add comes to the sentence; a letter that may go on
+ * (U+FFFD at the end) waits until the run is over.
+ */
+static void hear_run(struct answer *a, bool over)
+{
+    static const char broken[] = "\xef\xbf\xbd";
+    uint32_t tokens[TALK_WORDS_MAX];
+    struct text run;
+    size_t count = a->heard - a->run;
+    for (size_t i = 0; i < count; i++)
+        tokens[i] = a->talk.said[a->run + i] - TOKEN;
+    text_init(&run, RUN_BYTES);
+    tokenizer_decode(&run, a->desk->snapshot->version->tokenizer, tokens, count);
+    while (!over && run.size >= 3 && memcmp(run.bytes + run.size - 3, broken, 3) == 0)
+        run.size -= 3;
+    if (run.size > a->run_taken) {
+        text_add(&a->sentence, run.bytes + a->run_taken, run.size - a->run_taken);
+        a->run_taken = run.size;
+    }
+    text_release(&run);
+}
+
 /* Symbols [heard, said_count) of the talk as text, names as people write them. */
 static void hear(struct answer *a)
 {
     const struct snapshot *s = a->desk->snapshot;
     uint32_t mark = TOKEN + s->version->policy.marks + MARK_ITEM;
-    uint32_t tokens[TALK_WORDS_MAX];
-    size_t count = 0;
     for (; a->heard < a->talk.said_count; a->heard++) {
         uint32_t symbol = a->talk.said[a->heard];
         if (symbol == mark && a->heard + 1 == a->talk.said_count)
             break; /* which item comes with the next step */
         a->tokens++;
-        if (symbol != mark && is_token(symbol)) {
-            tokens[count++] = symbol - TOKEN;
+        if (symbol != mark && is_token(symbol))
             continue;
-        }
-        tokenizer_decode(&a->sentence, s->version->tokenizer, tokens, count);
-        count = 0;
+        hear_run(a, true);
+        a->run = a->heard + 1;
+        a->run_taken = 0;
         if (!is_token(symbol)) {
             bool space = a->sentence.size && a->sentence.bytes[a->sentence.size - 1] == ' ';
             text_addf(&a->sentence, "%s%s", space || !a->sentence.size ? "" : " ",
                       titles_name(a->desk->titles, symbol));
         }
     }
-    tokenizer_decode(&a->sentence, s->version->tokenizer, tokens, count);
+    hear_run(a, a->talk.state == TALK_DONE);
 }
 
 /* Bytes of the sentences that are whole: something follows their end. */
@@ -136,7 +157,7 @@ static bool draft_again(struct answer *a)
     if (a->redrafted || a->words.size)
         return false;
     a->redrafted = true;
-    a->heard = 0;
+    a->heard = a->run = a->run_taken = 0;
     text_reset(&a->sentence);
     talks_remove(a->desk->talks, &a->talk);
     a->talk.seed = a->talk.seed * 6364136223846793005u + 1442695040888963407u;
@@ -162,7 +183,7 @@ static void refuse_draft(struct chat *chat)
         return;
     stop_talk(a);
     if (a->words.size) { /* the sentences before it were fine */
-        add_notes(a);
+        add_notes(a, &chat->request, a->words.size);
         return;
     }
     write_template(a, &chat->request);
@@ -235,6 +256,6 @@ void answer_hear(struct chat *chat)
         if (before == 0 && draft_words(a->words.bytes, a->words.size) < SENTENCE_WORDS)
             write_template(a, &chat->request);
         else
-            add_notes(a);
+            add_notes(a, &chat->request, a->words.size);
     }
 }

@@ -18,7 +18,7 @@ struct call *call_new(struct service *service, const char *uri)
     call->begin_s = clock_s();
     call->uri = strdup(uri);
     call->content_type = "application/json";
-    text_init(&call->reply, 64u << 20);
+    text_init(&call->reply, REPLY_BYTES);
     id_make(call->request_id, sizeof call->request_id, "req_");
     if (call->uri)
         return call;

@@ -18,7 +18,7 @@
 #include <jansson.h>
 #include <microhttpd.h>
 
-enum { SEGMENTS_MAX = 6, URI_MAX = 8192, ITEM_CHANGES_MAX = 1 };
+enum { SEGMENTS_MAX = 6, URI_MAX = 8192, ITEM_CHANGES_MAX = 1, REPLY_BYTES = 64 << 20 };
 
 struct service;
 struct route;

@@ -16,7 +16,7 @@
  * Threads   `speech` has its own lock, taken last; the rest of a chat belongs to the listener until
  *           it waits, to the speaker from then on.
  * Memory    bounded: chat_queue_max chats wait, chat_streams are answered, each has one text of at
- *           most SPEECH_BYTES.
+ *           most SPEECH_BYTES that are not read yet, beside its largest frame, its list.
  */
 #ifndef SERVICE_CHAT_H
 #define SERVICE_CHAT_H
@@ -54,6 +54,7 @@ struct chat_request {
     const char *model, *user, *conversation; /* NULL: not given */
     const json_t *exclude, *undo;            /* arrays of texts, or NULL */
     bool stream, usage, reasons;
+    json_t *body;     /* held: who asked may leave before who answers */
     json_t *made;     /* owned: lists that were given as one text */
     const char *code; /* of a refusal: why, for machines */
 };
@@ -63,7 +64,7 @@ struct chat_request {
  * knows are ignored, as every OpenAI-compatible server does; those that would change the answer and
  * are not offered are refused.
  */
-bool chat_request_parse(struct chat_request *out, const json_t *body,
+bool chat_request_parse(struct chat_request *out, json_t *body,
                         const struct serve_settings *settings, struct err *err) MUST_CHECK;
 void chat_request_release(struct chat_request *request);
 
@@ -74,6 +75,7 @@ struct speech {
     int socket;
     struct text out; /* [sent, size) is yet to be read */
     size_t sent;
+    size_t largest; /* bytes of the largest frame */
     bool suspended; /* its reader sleeps */
     bool ended;     /* nothing comes after `out` */
     bool gone;      /* nobody reads any more */

@@ -20,7 +20,7 @@ static const char *model_of(const struct chat *chat)
 static void add_frame(struct chat *chat, const char *choices, const char *usage)
 {
     struct text frame;
-    text_init(&frame, SPEECH_BYTES);
+    text_init(&frame, REPLY_BYTES);
     text_addf(&frame, "data: {\"id\":\"%s\",\"object\":\"chat.completion.chunk\",\"created\":%lld,",
               chat->id, (long long)chat->created_s);
     text_addf(&frame, "\"model\":");
@@ -30,7 +30,10 @@ static void add_frame(struct chat *chat, const char *choices, const char *usage)
     if (chat->request.usage)
         text_addf(&frame, ",\"usage\":%s", usage ? usage : "null");
     text_addf(&frame, "}\n\n");
-    speech_add(chat, frame.bytes, frame.size);
+    if (frame.full)
+        chat_fail(chat, 500, "internal", "the reply is larger than the service can send");
+    else
+        speech_add(chat, frame.bytes, frame.size);
     text_release(&frame);
 }
 
@@ -38,14 +41,17 @@ static void add_frame(struct chat *chat, const char *choices, const char *usage)
 static void add_delta(struct chat *chat, const char *delta, const char *finish)
 {
     struct text choices;
-    text_init(&choices, SPEECH_BYTES);
+    text_init(&choices, REPLY_BYTES);
     text_addf(&choices, "[{\"index\":0,\"delta\":%s,\"logprobs\":null,\"finish_reason\":", delta);
     if (finish)
         text_add_json(&choices, finish);
     else
         text_addf(&choices, "null");
     text_addf(&choices, "}]");
-    add_frame(chat, choices.bytes, NULL);
+    if (choices.full)
+        chat_fail(chat, 500, "internal", "the reply is larger than the service can send");
+    else
+        add_frame(chat, choices.bytes, NULL);
     text_release(&choices);
 }
 

@@ -385,10 +385,11 @@ static bool read_manner(struct chat_request *r, const json_t *body,
     return true;
 }
 
-bool chat_request_parse(struct chat_request *r, const json_t *body,
-                        const struct serve_settings *settings, struct err *err)
+bool chat_request_parse(struct chat_request *r, json_t *body, const struct serve_settings *settings,
+                        struct err *err)
 {
-    *r = (struct chat_request){.n = 10, .made = json_array(), .code = "invalid"};
+    *r = (struct chat_request){
+        .n = 10, .body = json_incref(body), .made = json_array(), .code = "invalid"};
     return refuse_unsupported(r, body, err) &&
            read_text(&r->model, r, body, "", "model", 256, err) && read_messages(r, body, err) &&
            read_manner(r, body, settings, err) && read_stops(r, body, err) &&
@@ -401,5 +402,6 @@ void chat_request_release(struct chat_request *r)
         free(r->messages[i].text);
     free(r->messages);
     json_decref(r->made);
+    json_decref(r->body);
     *r = (struct chat_request){0};
 }

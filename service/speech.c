@@ -17,7 +17,7 @@ struct chat *chat_new(struct call *call)
     if (!chat)
         return NULL;
     pthread_mutex_init(&chat->speech.lock, NULL);
-    text_init(&chat->speech.out, SPEECH_BYTES);
+    text_init(&chat->speech.out, REPLY_BYTES);
     atomic_init(&chat->holders, 1);
     chat->service = call->service;
     atomic_fetch_add(&chat->service->chats.alive, 1);
@@ -110,13 +110,28 @@ static void wake(struct speech *speech)
         MHD_resume_connection(speech->connection);
 }
 
+/* Under the lock: what was read makes room. */
+static void forget_read(struct speech *speech)
+{
+    struct text *out = &speech->out;
+    if (speech->sent < SPEECH_BYTES)
+        return;
+    out->size -= speech->sent;
+    memmove(out->bytes, out->bytes + speech->sent, out->size + 1);
+    speech->sent = 0;
+}
+
 void speech_add(struct chat *chat, const char *bytes, size_t size)
 {
     struct speech *speech = &chat->speech;
     pthread_mutex_lock(&speech->lock);
     if (speech->connection && !speech->gone && !speech->ended) {
+        forget_read(speech);
         text_add(&speech->out, bytes, size);
-        speech->gone = speech->out.full; /* it reads far too slowly: nobody waits for it */
+        speech->largest = size > speech->largest ? size : speech->largest;
+        size_t unread = speech->out.size - speech->sent;
+        /* it reads far too slowly: nobody waits for it */
+        speech->gone = speech->out.full || unread > SPEECH_BYTES + speech->largest;
         speech->spoke_s = clock_s();
         wake(speech);
     }

@@ -197,7 +197,11 @@ function undo(wish) {
   if (running) return;
   talk.undone.push(wish.id);
   talk.messages.pop(); // the last answer is given again without it
-  $("turns").lastElementChild.remove();
+  let last; // notes may stand below it
+  do {
+    last = $("turns").lastElementChild;
+    last.remove();
+  } while (!last.classList.contains("answer"));
   return answer();
 }
 
@@ -257,6 +261,7 @@ async function answer() {
   running = new AbortController();
   $("send").disabled = true;
   $("stop").hidden = false;
+  const mine = talk; // another may begin while this one is answered
   let said = "";
   let listed = [];
   try {
@@ -264,8 +269,8 @@ async function answer() {
     const key = sessionStorage.getItem("tessera.key");
     if (key) headers.Authorization = "Bearer " + key;
     const reply = await fetch("/v1/chat/completions", {method: "POST", headers, signal: running.signal, body: JSON.stringify({
-      model: "chat", stream: true, messages: talk.messages, undo: talk.undone, exclude: talk.seen,
-      metadata: {conversation_id: talk.id, user_id: user, n: "5"}})});
+      model: "chat", stream: true, messages: mine.messages, undo: mine.undone, exclude: mine.seen,
+      metadata: {conversation_id: mine.id, user_id: user, n: "5"}})});
     if (!reply.ok) throw new Error((await reply.json()).detail || reply.statusText);
     for await (const frame of frames(reply)) {
       if (frame.error) throw new Error(frame.error.message);
@@ -281,10 +286,10 @@ async function answer() {
       $("turns").scrollTop = box.offsetTop - 60; // what was asked stays in sight
     }
   } catch (error) {
-    note(error.name === "AbortError" ? "Stopped." : "The service says: " + error.message);
+    if (talk === mine) note(error.name === "AbortError" ? "Stopped." : "The service says: " + error.message);
   }
   words.classList.remove("writing");
-  talk.messages.push({role: "assistant", content: [said, ...listed.map((entry) => titleOf(entry.item))].filter(Boolean).join("\n")});
+  mine.messages.push({role: "assistant", content: [said, ...listed.map((entry) => titleOf(entry.item))].filter(Boolean).join("\n")});
   running = null;
   $("send").disabled = false;
   $("stop").hidden = true;

@@ -351,6 +351,38 @@ static void wishes_are_told_and_can_be_undone(void **state)
     json_decref(count);
 }
 
+/* "The fourth" of a list whose first names the words about it say, too, and which a client sends
+ * back as text; by the conversation's id even if the text names only some. */
+static void ranks_are_those_of_the_list_that_was_shown(void **state)
+{
+    char name[5][200];
+    char body[4000];
+    (void)state;
+    for (int with_id = 0; with_id < 2; with_id++) {
+        json_t *first = expect(
+            &server, 200, "POST", CHAT,
+            ASK("Like Alien (1979)", ",\"metadata\":{\"conversation_id\":\"ranks\",\"n\":\"5\"}"));
+        for (size_t i = 0; i < 5; i++)
+            name_at(name[i], sizeof name[i], first, i);
+        size_t end = (size_t)snprintf(
+            body, sizeof body,
+            "{\"messages\":[" USER("Like Alien (1979)") ",{\"role\":\"assistant\",\"content\":\""
+                                                        "How about %s, %s or %s?",
+            name[0], name[1], name[2]);
+        for (size_t i = 0; !with_id && i < 5; i++)
+            end += (size_t)snprintf(body + end, sizeof body - end, "\\n%s", name[i]);
+        snprintf(body + end, sizeof body - end, "\"}," USER("more like the fourth") "]%s}",
+                 with_id ? ",\"metadata\":{\"conversation_id\":\"ranks\"}" : "");
+        json_t *reply = expect(&server, 200, "POST", CHAT, body);
+        const json_t *wishes = json_object_get(message_of(reply), "understood");
+        const json_t *newest = json_array_get(wishes, json_array_size(wishes) - 1);
+        assert_string_equal(text_at(newest, "kind"), "like");
+        assert_string_equal(text_at(newest, "value"), name[3]);
+        json_decref(first);
+        json_decref(reply);
+    }
+}
+
 /* Each is refused with the field's name; none with a status that clients try again by themselves.
  */
 static void what_is_not_offered_is_refused_by_name(void **state)
@@ -529,6 +561,7 @@ int main(void)
         TEST(a_user_brings_a_history),
         TEST(the_text_ends_where_it_is_told_to),
         TEST(wishes_are_told_and_can_be_undone),
+        TEST(ranks_are_those_of_the_list_that_was_shown),
         TEST(what_is_not_offered_is_refused_by_name),
         TEST(what_clients_send_beside_it_does_no_harm),
         TEST(long_dialogues_are_read_from_their_end),

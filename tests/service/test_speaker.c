@@ -5,6 +5,7 @@
 #include "tests/service/played.h"
 
 #include "base/text.h"
+#include "service/chat.h"
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
@@ -394,6 +395,89 @@ static void drafts_name_only_what_is_listed(void **state)
     stop_serving();
 }
 
+/* A stop may begin in a sentence that is said and end in one that is not made yet, or lie in what
+ * was not understood and is said aloud. */
+static void a_stop_is_never_said(void **state)
+{
+    struct client client;
+    (void)state;
+    serve_text("it is a good one. and then it goes on for long. ", 2000, 4, 8);
+    client_start(&client, "{\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}],"
+                          "\"stream\":true,\"stop\":[\"one. and then\"]}");
+    client_join(&client);
+    assert_true(was_answered(&client));
+    assert_non_null(strstr(client.text.bytes, "\" good"));
+    assert_null(strstr(client.text.bytes, "\" one."));
+    text_release(&client.text);
+    json_t *whole = expect(&server, 200, "POST", CHAT,
+                           "{\"messages\":[{\"role\":\"user\",\"content\":\"with Tom Hanks\"}],"
+                           "\"stop\":[\"Hanks\"]}");
+    assert_non_null(strstr(content_of(whole), "it goes on for long. "));
+    assert_null(strstr(content_of(whole), "Hanks"));
+    json_decref(whole);
+    stop_serving();
+}
+
+/* A list of more than what an unread stream may hold comes as one frame, and the words after it. */
+static void a_large_list_comes_whole(void **state)
+{
+    enum { LARGE = 20, TEXT = 60000 };
+    struct client client;
+    char *body = malloc(TEXT + 100);
+    char path[100];
+    (void)state;
+    serve_text("all of it fits well. ", 100, 4, 8);
+    json_t *list = expect(&server, 200, "POST", CHAT,
+                          "{\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}],"
+                          "\"metadata\":{\"n\":\"20\"}}");
+    const json_t *message =
+        json_object_get(json_array_get(json_object_get(list, "choices"), 0), "message");
+    const json_t *items = json_object_get(message, "recommendations");
+    assert_non_null(body);
+    assert_int_equal(json_array_size(items), LARGE);
+    for (size_t i = 0; i < LARGE; i++) {
+        size_t end = (size_t)sprintf(body, "{\"title\":\"Large\",\"text\":\"");
+        memset(body + end, 'x', TEXT);
+        strcpy(body + end + TEXT, "\"}");
+        snprintf(path, sizeof path, "/v1/items/%s", text_at(json_array_get(items, i), "item_id"));
+        json_decref(expect(&server, 200, "PUT", path, body));
+    }
+    client_start(&client, "{\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}],"
+                          "\"metadata\":{\"n\":\"20\"},\"stream\":true}");
+    client_join(&client);
+    assert_true(was_answered(&client));
+    assert_true(client.text.size > LARGE * TEXT);
+    for (char *at = strstr(client.text.bytes, "data: {"); at; at = strstr(at + 1, "data: {")) {
+        char *over = strstr(at, "\n\n");
+        assert_non_null(over);
+        json_t *frame = json_loadb(at + 6, (size_t)(over - at) - 6, 0, NULL);
+        assert_non_null(frame);
+        json_decref(frame);
+    }
+    text_release(&client.text);
+    json_decref(list);
+    free(body);
+    stop_serving();
+}
+
+/* The speaker still reads the body when the call that brought it is gone. */
+static void a_request_outlives_its_call(void **state)
+{
+    static const struct serve_settings settings = {.chat_words = 100};
+    struct chat_request request;
+    struct err err = {0};
+    json_t *body = json_loads("{\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}],"
+                              "\"model\":\"chat\",\"stop\":\"enough\"}",
+                              0, NULL);
+    (void)state;
+    assert_fine(chat_request_parse(&request, body, &settings, &err), err);
+    assert_true(body->refcount > 1);
+    json_decref(body);
+    assert_string_equal(request.model, "chat");
+    assert_string_equal(request.stops[0], "enough");
+    chat_request_release(&request);
+}
+
 #define SPEAKS(test) cmocka_unit_test_teardown(test, stop_what_runs)
 
 /* A test that failed leaves no service behind. */
@@ -415,6 +499,9 @@ int main(void)
         SPEAKS(a_reload_drops_no_chat),
         SPEAKS(slates_are_not_starved),
         SPEAKS(drafts_name_only_what_is_listed),
+        SPEAKS(a_stop_is_never_said),
+        SPEAKS(a_large_list_comes_whole),
+        SPEAKS(a_request_outlives_its_call),
     };
     return cmocka_run_group_tests(tests, start, end);
 }
