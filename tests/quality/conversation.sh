@@ -22,9 +22,9 @@ INDEX="--count-dialogues true"
 JUDGING="--dialogues true --among data/sample/redial_items.txt --beam 5 --scores SCORES"
 IMITATION="--stage dialogue --batch 32 --dialogue_share 1.2 --dialogue-steps 2000 --rl-check-every 200 --patience 100 --check_users 500 --judge_users 500"
 LATER_STEPS=${LATER_STEPS:-100}
-LATER="--rl-source dialogues --list-items 20 --rl-steps $LATER_STEPS --rl-check-every 25 --check_users 500 --judge_users 500"
+LATER="--batch 32 --dialogue_share 1.2 --rl-source dialogues --list-items 20 --rl-steps $LATER_STEPS --rl-check-every 25 --check_users 500 --judge_users 500"
 CONTINUE="--stage continue $LATER"
-RANK_GRPO="--stage rl --algo rank_grpo --rl-temperature 0.5 $LATER"
+RANK_GRPO="--stage rl --algo rank_grpo --rl-temperature 0.5 --rl-weight 5 $LATER"
 
 # SmolLM2: what a step may cost on a CPU, and the share of the test dialogues that is judged
 BACKBONE_FIRST=${BACKBONE_FIRST---epochs 1 --batch 16 --task_share 0.25 --dropout 0.05 --warmup-steps 50}

@@ -90,6 +90,17 @@ def published():
     )
 
 
+def asked(folder, group):
+    """What docs/targets.json asks of this group."""
+    rows = {}
+    for name in sorted(os.listdir(folder)):
+        if name.startswith(f"{group}.") and name.endswith(".json"):
+            for row in json.load(open(os.path.join(folder, name), encoding="utf-8")):
+                if row.get("target") is not None:
+                    rows[row["what"]] = f"| {row['what']} | {row['figure']:+.4f} | above 0 | {str(row['met']).lower()} |"
+    return "\n".join(["| asked | measured | | met |", "|---|---|---|---|"] + list(rows.values())) + "\n" if rows else ""
+
+
 def curve(folder, group, method):
     path = os.path.join(folder, f"{group}.{method}.training.tsv")
     if not os.path.exists(path):
@@ -115,7 +126,7 @@ def main():
         if not methods:
             continue
         seeds = len(runs(folder, group, methods[-1]))
-        parts = [f"### {group}: ReDial's test split ({seeds} seed{'s' if seeds > 1 else ''})\n\n{table(folder, group, methods)}\n", published()]
+        parts = [f"### {group}: ReDial's test split ({seeds} seed{'s' if seeds > 1 else ''})\n\n{table(folder, group, methods)}\n", asked(folder, group), published()]
         curves = {f"{m}: validation N@20": curve(folder, group, m) for m in methods if m != "start"}
         if any(len(points) > 1 for points in curves.values()):
             svg(os.path.join(docs, f"learning-conversation-{group}.svg"), curves, "step")
