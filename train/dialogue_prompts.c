@@ -105,7 +105,7 @@ static bool add_reply(struct making *m, size_t turn, const uint32_t *listed, siz
     struct row_lists *l = &m->out->replies;
     uint32_t symbols[REPLY_SYMBOLS + 2];
     if (m->snapshot->version->policy.marks == TOKENIZER_MARKS_AT)
-        return lists_add(l, m->out->count, symbols, 0);
+        return lists_add(l, m->out->count, listed, 0);
     dialogues_messages(m->messages, m->dialogues, turn, turn + 1);
     size_t count =
         dialogue_symbols(symbols, COUNT(symbols), m->snapshot, m->titles, m->messages, 1, m->err);
