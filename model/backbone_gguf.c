@@ -111,9 +111,19 @@ static bool find_family(const char **family, const struct backbone *b, struct er
 /* What would change the computation and is not in our trunk. */
 static bool check_options(const struct keys *k)
 {
+    static const char *const scales[] = {"rope.scaling.factor", "rope.scale_linear",
+                                         "rope.scaling.attn_factor"};
     char key[64];
     char scaling[NAME_SIZE] = "none";
     size_t experts = 0;
+    for (size_t i = 0; i < COUNT(scales); i++) { /* linear, where no type is said */
+        double factor = 1;
+        if (!real_key(&factor, k, scales[i], 0, 1e9))
+            return false;
+        if (factor != 1 && factor != 0)
+            return err_set(k->err, ERR_FORMAT, "%s: %s.%s: expected 1, found %g", k->b->path,
+                           k->family, scales[i], factor);
+    }
     snprintf(key, sizeof key, "%s.rope.scaling.type", k->family);
     if (!size_key(&experts, k, "expert_count", false) ||
         !gguf_string(scaling, sizeof scaling, &k->b->gguf, key, k->err))

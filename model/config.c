@@ -27,8 +27,8 @@ json_t *config_json(const struct shape *s)
         (json_int_t)s->heads, "num_key_value_heads", (json_int_t)s->kv_heads, "intermediate_size",
         (json_int_t)s->ffn, "vocab_size", (json_int_t)s->vocab, "tie_word_embeddings", !s->untied,
         "rope_theta", s->rope_base, "rms_norm_eps", s->norm_eps, "hidden_act", "silu");
-    if (s->head_size)
-        json_object_set_new(config, "head_dim", json_integer((json_int_t)s->head_size));
+    if (s->head_size || s->qk_norm) /* Qwen3's is 128 where nothing is said */
+        json_object_set_new(config, "head_dim", json_integer((json_int_t)shape_head(s)));
     const struct rope_scaling *r = &s->rope_scaling;
     if (r->factor > 0)
         json_object_set_new(config, "rope_scaling",

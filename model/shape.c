@@ -39,13 +39,16 @@ bool shape_check(const struct shape *s, const char *where, struct err *err)
     if (s->layers < 1 || s->layers > 256)
         return err_set(err, ERR_FORMAT, "%s: layers: expected 1 to 256, found %zu", where,
                        s->layers);
-    if (s->head_size > 1024 || s->head_size % 2 || s->heads < 1 || s->heads > 1024)
+    if (s->head_size % 2 || s->heads < 1 || s->heads > 1024)
         return err_set(err, ERR_FORMAT,
-                       "%s: expected 1 to 1024 heads of an even size up to 1024, found %zu of %zu",
-                       where, s->heads, s->head_size);
+                       "%s: expected 1 to 1024 heads of an even size, found %zu of %zu", where,
+                       s->heads, s->head_size);
     if (!s->head_size && s->dim % (2 * s->heads))
         return err_set(err, ERR_FORMAT, "%s: heads: %zu must divide dim %zu into even sizes", where,
                        s->heads, s->dim);
+    if (shape_head(s) > HEAD_MAX)
+        return err_set(err, ERR_FORMAT, "%s: heads: expected heads of at most %d, found %zu", where,
+                       HEAD_MAX, shape_head(s));
     if (s->kv_heads < 1 || s->heads % s->kv_heads)
         return err_set(err, ERR_FORMAT, "%s: kv_heads: %zu must divide heads %zu", where,
                        s->kv_heads, s->heads);

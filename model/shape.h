@@ -8,6 +8,8 @@
 
 #include <stdint.h>
 
+enum { HEAD_MAX = 1024 };
+
 struct shape {
     size_t dim;        /* width of the residual stream; a multiple of 16 */
     size_t layers;     /* 1.. */
@@ -36,7 +38,7 @@ struct shape {
     } rope_scaling;
 };
 
-size_t shape_head(const struct shape *shape); /* values in a head */
+size_t shape_head(const struct shape *shape); /* values in a head, at most HEAD_MAX */
 double shape_own_scale(const struct shape *shape);
 /* Radians a position, of pair `pair` of a head's pairs [0, shape_head / 2). */
 double shape_turn(const struct shape *shape, size_t pair);

@@ -158,7 +158,7 @@ static void put_key(const struct streams *s, void *keys, const float *k, size_t 
 {
     void *panel = value_at(s, keys, position / PANEL * PANEL * s->head);
     size_t lane = position % PANEL;
-    uint16_t rounded[1024];
+    uint16_t rounded[HEAD_MAX];
     if (!s->half) {
         for (size_t c = 0; c < s->head; c++)
             ((float *)panel)[panel_at_f32(lane, c)] = k[c];
@@ -171,7 +171,7 @@ static void put_key(const struct streams *s, void *keys, const float *k, size_t 
 
 static void put_value(const struct streams *s, void *values, const float *v, size_t position)
 {
-    uint16_t rounded[1024];
+    uint16_t rounded[HEAD_MAX];
     if (s->half)
         s->panels->to_bf16(rounded, v, s->head);
     for (size_t c = 0; c < s->head; c++) {

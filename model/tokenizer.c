@@ -137,6 +137,11 @@ size_t tokenizer_encode(uint32_t *tokens, size_t most, const struct tokenizer *t
     return words_each(text, encode_word, &e, err) ? e.count : 0;
 }
 
+const char *tokenizer_within(const struct tokenizer *t, const char *text)
+{
+    return *text == ' ' && t->foreign && foreign_prepends(t->foreign) ? text + 1 : text;
+}
+
 static void add_bytes(struct text *text, const struct tokenizer *t, uint32_t token)
 {
     if (token < TOKENIZER_MARKS_AT) {
@@ -149,11 +154,11 @@ static void add_bytes(struct text *text, const struct tokenizer *t, uint32_t tok
 }
 
 void tokenizer_decode(struct text *text, const struct tokenizer *t, const uint32_t *tokens,
-                      size_t count)
+                      size_t count, bool begins)
 {
     size_t from = text->size;
     if (t->foreign) {
-        foreign_decode(text, t->foreign, tokens, count);
+        foreign_decode(text, t->foreign, tokens, count, begins);
         return;
     }
     for (size_t i = 0; i < count; i++)

@@ -92,13 +92,16 @@ uint32_t tokenizer_marks(const struct tokenizer *tokenizer); /* the first mark's
 /* Writes at most `most` tokens of the text and returns how many; the rest of it is left out. */
 size_t tokenizer_encode(uint32_t *tokens, size_t most, const struct tokenizer *tokenizer,
                         const char *text, struct err *err);
+/* For words within a sentence, with a space before them: without it, where the tokenizer puts one
+ * before every text itself (Llama 2's Prepend). */
+const char *tokenizer_within(const struct tokenizer *tokenizer, const char *text);
 /*
  * Adds the text of the tokens; marks and special tokens are left out; broken bytes are repaired
  * (ours '?', foreign U+FFFD): tokens that end within a character end in one.  A foreign tokenizer
- * may drop the first space: who streams decodes from the first token on, and holds back the last
- * U+FFFD.
+ * drops the first space of what `begins` a text: who streams decodes from the first token on, and
+ * holds back the last U+FFFD.
  */
 void tokenizer_decode(struct text *text, const struct tokenizer *tokenizer, const uint32_t *tokens,
-                      size_t count);
+                      size_t count, bool begins);
 
 #endif

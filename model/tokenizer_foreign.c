@@ -420,24 +420,33 @@ static void add_spaced(struct text *out, const struct foreign *f, const char *by
 static size_t add_fallback(struct text *out, const struct foreign *f, const uint32_t *tokens,
                            size_t count)
 {
-    char bytes[64];
+    size_t from = out->size;
     size_t used = 0;
-    for (int byte; used < count && used < sizeof bytes; used++) {
-        byte = tokens[used] < f->vocab.ids ? fallback_byte(&f->vocab, tokens[used]) : -1;
-        if (byte < 0)
+    for (int value; used < count; used++) {
+        value = tokens[used] < f->vocab.ids ? fallback_byte(&f->vocab, tokens[used]) : -1;
+        if (value < 0)
             break;
-        bytes[used] = (char)byte;
+        char byte = (char)value;
+        text_add(out, &byte, 1);
     }
-    bool valid = utf8_valid(bytes, used);
-    if (valid)
-        text_add(out, bytes, used);
-    for (size_t i = 0; i < used && !valid; i++)
+    if (used == 0 || utf8_valid(out->bytes + from, out->size - from))
+        return used;
+    out->size = from;
+    for (size_t i = 0; i < used; i++)
         text_add(out, "\xef\xbf\xbd", 3);
     return used;
 }
 
+bool foreign_prepends(const struct foreign *f)
+{
+    for (size_t i = 0; i < f->pieces.normal_count; i++)
+        if (f->pieces.normals[i].kind == NORMAL_PREPEND)
+            return true;
+    return false;
+}
+
 void foreign_decode(struct text *text, const struct foreign *f, const uint32_t *tokens,
-                    size_t count)
+                    size_t count, bool begins)
 {
     const struct vocab *v = &f->vocab;
     struct text raw;
@@ -458,7 +467,7 @@ void foreign_decode(struct text *text, const struct foreign *f, const uint32_t *
             add_spaced(&raw, f, v->bytes + v->at[token], v->length[token]);
     }
     size_t from = 0;
-    while (from < f->strip && from < raw.size && raw.bytes[from] == ' ')
+    while (begins && from < f->strip && from < raw.size && raw.bytes[from] == ' ')
         from++;
     if (raw.size > from)
         mend(text, raw.bytes + from, raw.size - from);

@@ -53,8 +53,11 @@ bool foreign_finish(struct foreign *foreign, size_t marks_at, struct err *err) M
 
 size_t foreign_encode(uint32_t *tokens, size_t most, const struct foreign *foreign,
                       const char *text, struct err *err);
+/* begins: the tokens are the first of a text, which may lose its first space. */
 void foreign_decode(struct text *text, const struct foreign *foreign, const uint32_t *tokens,
-                    size_t count);
+                    size_t count, bool begins);
+/* Whether a space is put before every text. */
+bool foreign_prepends(const struct foreign *foreign);
 
 /* tokenizer_json.c.  marks: they stand in the file, as foreign_write() puts them there. */
 struct foreign *foreign_from_json(const json_t *file, bool marks, size_t marks_at,

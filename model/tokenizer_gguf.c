@@ -157,7 +157,7 @@ static bool read_tokens(struct reading *r)
         if ((added.special || type == TYPE_USER) && !foreign_add(r->foreign, &added, r->err))
             return false;
     }
-    return true;
+    return vocab_check(v, r->err);
 }
 
 static bool read_merges(struct reading *r)

@@ -364,12 +364,13 @@ static bool is_ascii(const char *bytes, size_t size)
 
 const char *pieces_normal(size_t *out, struct piecing *g, const char *bytes, size_t size)
 {
+    size_t written = 0; /* texts so far: bytes may lie in the last of them */
     for (size_t i = 0; i < g->pieces->normal_count && size; i++) {
         const struct normal *n = &g->pieces->normals[i];
-        struct text *text = &g->normal[i % 2];
         bool fine = true;
         if (n->kind == NORMAL_COMPOSED && is_ascii(bytes, size))
             continue;
+        struct text *text = &g->normal[written++ % 2];
         text_reset(text);
         if (n->kind == NORMAL_COMPOSED)
             fine = compose(text, n->options, bytes, size, g->err);

@@ -172,6 +172,35 @@ bool vocab_add(struct vocab *v, size_t id, const char *spelled, size_t size, str
     return true;
 }
 
+static int compare_tokens(const void *a, const void *b, void *self)
+{
+    const struct vocab *v = self;
+    uint32_t x = *(const uint32_t *)a;
+    uint32_t y = *(const uint32_t *)b;
+    size_t size = v->length[x] < v->length[y] ? v->length[x] : v->length[y];
+    int order = memcmp(v->bytes + v->at[x], v->bytes + v->at[y], size);
+    return order ? order : (v->length[x] > v->length[y]) - (v->length[x] < v->length[y]);
+}
+
+bool vocab_check(struct vocab *v, struct err *err)
+{
+    uint32_t *plain = malloc((v->ids + 1) * sizeof *plain);
+    size_t count = 0;
+    bool fine = plain || err_set(err, ERR_SYSTEM, "no memory for %zu tokens", v->ids);
+    for (size_t id = 0; fine && id < v->ids; id++)
+        if (v->flags[id] & TOKEN_PLAIN)
+            plain[count++] = (uint32_t)id;
+    if (fine && count)
+        qsort_r(plain, count, sizeof *plain, compare_tokens, v);
+    for (size_t i = 1; fine && i < count; i++)
+        if (compare_tokens(&plain[i - 1], &plain[i], v) == 0)
+            fine = err_set(err, ERR_FORMAT, "token %.*s stands there twice, as %u and %u",
+                           shown(v->length[plain[i]]), v->bytes + v->at[plain[i]], plain[i - 1],
+                           plain[i]);
+    free(plain);
+    return fine;
+}
+
 static struct vocab_merge *merge_of(const struct vocab *v, uint32_t left, uint32_t right)
 {
     size_t at = rng_mix((uint64_t)left << 32 | right) & (v->merge_slots - 1);

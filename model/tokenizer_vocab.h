@@ -56,6 +56,8 @@ void vocab_release(struct vocab *vocab);
 /* `spelled` as in the file; a number or a text that is taken is refused. */
 bool vocab_add(struct vocab *vocab, size_t id, const char *spelled, size_t size,
                struct err *err) MUST_CHECK;
+/* After the last of them: no plain token stands there twice. */
+bool vocab_check(struct vocab *vocab, struct err *err) MUST_CHECK;
 /* Of two spelled tokens, to the token of both together.  A pair that comes again counts anew. */
 bool vocab_merge_add(struct vocab *vocab, const char *left, size_t left_size, const char *right,
                      size_t right_size, uint32_t rank, struct err *err) MUST_CHECK;

@@ -87,8 +87,9 @@ static bool put_words(struct writing *w, char *scratch, const char *text, size_t
     scratch[0] = ' '; /* a message's first word is read as it stands in a sentence */
     memcpy(scratch + lead, text, size);
     scratch[lead + size] = 0;
-    size_t words = tokenizer_encode(w->symbol + w->count, w->room - w->count,
-                                    w->snapshot->version->tokenizer, scratch, w->err);
+    const struct tokenizer *tokenizer = w->snapshot->version->tokenizer;
+    size_t words = tokenizer_encode(w->symbol + w->count, w->room - w->count, tokenizer,
+                                    tokenizer_within(tokenizer, scratch), w->err);
     for (size_t i = 0; i < words; i++)
         w->symbol[w->count + i] += TOKEN;
     w->count += words;

@@ -112,8 +112,8 @@ static bool add_words(struct loading *l, char *text, struct err *err)
         if (!reserve(l, err))
             return false;
         struct item_words *out = l->out;
-        size_t tokens =
-            tokenizer_encode(out->token + out->tokens, WORD_TOKENS, l->tokenizer, word, err);
+        size_t tokens = tokenizer_encode(out->token + out->tokens, WORD_TOKENS, l->tokenizer,
+                                         tokenizer_within(l->tokenizer, word), err);
         if (err->code != ERR_NONE)
             return false;
         if (tokens) {
@@ -203,7 +203,8 @@ size_t text_symbols(uint32_t *symbols, size_t most, const struct tokenizer *toke
         at += size;
     }
     size_t count =
-        tokenizer_encode(symbols, most, tokenizer, spaced.bytes ? spaced.bytes : "", err);
+        tokenizer_encode(symbols, most, tokenizer,
+                         tokenizer_within(tokenizer, spaced.bytes ? spaced.bytes : ""), err);
     text_release(&spaced);
     for (size_t i = 0; i < count; i++)
         symbols[i] += TOKEN;

@@ -112,7 +112,7 @@ static void sort_words(struct talks *t)
         if (token >= tokenizer_size(tokenizer) || token - t->policy.marks < MARKS)
             continue;
         text_reset(&text);
-        tokenizer_decode(&text, tokenizer, &token, 1);
+        tokenizer_decode(&text, tokenizer, &token, 1, true);
         t->kinds[token] = (unsigned char)kind_of(text.bytes, text.size);
     }
     text_release(&text);

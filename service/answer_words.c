@@ -88,6 +88,12 @@ static bool names_others(const struct answer *a, const char *text)
     return !draft_is_clean(a->desk->titles, text, rows, a->slate.count);
 }
 
+/* After a name no space stands before a stop, which some tokenizers put before every piece. */
+static bool begins_with_a_stop(const struct text *run)
+{
+    return run->size > 1 && run->bytes[0] == ' ' && strchr(",.!?;:)", run->bytes[1]);
+}
+
 /*
  * The tokens since the newest name, read together: a letter may lie in several of them, and only
  * the first of all begins a text.  What they add comes to the sentence; a letter that may go on
@@ -102,9 +108,13 @@ static void hear_run(struct answer *a, bool over)
     for (size_t i = 0; i < count; i++)
         tokens[i] = a->talk.said[a->run + i] - TOKEN;
     text_init(&run, RUN_BYTES);
-    tokenizer_decode(&run, a->desk->snapshot->version->tokenizer, tokens, count);
+    tokenizer_decode(&run, a->desk->snapshot->version->tokenizer, tokens, count, a->run == 0);
     while (!over && run.size >= 3 && memcmp(run.bytes + run.size - 3, broken, 3) == 0)
         run.size -= 3;
+    if (a->run && !over && run.size == 1)
+        run.size = 0; /* what comes after a space? */
+    if (a->run && a->run_taken == 0 && begins_with_a_stop(&run))
+        a->run_taken = 1;
     if (run.size > a->run_taken) {
         text_add(&a->sentence, run.bytes + a->run_taken, run.size - a->run_taken);
         a->run_taken = run.size;

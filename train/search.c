@@ -16,7 +16,7 @@ static char *query_of(const struct item_words *words, const struct tokenizer *to
     text_init(&text, 4096);
     for (size_t i = 0; i < count; i++)
         tokenizer_decode(&text, tokenizer, words->token + words->word_at[word[i]],
-                         words->word_at[word[i] + 1] - words->word_at[word[i]]);
+                         words->word_at[word[i] + 1] - words->word_at[word[i]], i == 0);
     char *query = text.size ? strdup(text.bytes) : NULL;
     text_release(&text);
     return query;

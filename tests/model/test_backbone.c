@@ -244,6 +244,8 @@ static void put_turned(struct file *file, const float *from, size_t rows)
     }
 }
 
+static float linear = 1; /* by which files stretched rope before they named a type */
+
 static void make_gguf(struct file *file, const char *family)
 {
     size_t offset = 0;
@@ -251,7 +253,7 @@ static void make_gguf(struct file *file, const char *family)
     put(file, "GGUF", 4);
     put_number(file, 3, 4);
     put_number(file, tiny.count, 8);
-    put_number(file, 6, 8);
+    put_number(file, 7, 8);
     put_text(file, "general.architecture");
     put_number(file, 8, 4);
     put_text(file, family);
@@ -260,6 +262,9 @@ static void make_gguf(struct file *file, const char *family)
     put_size(file, "llama.feed_forward_length", TINY_FFN);
     put_size(file, "llama.attention.head_count", TINY_HEADS);
     put_size(file, "llama.attention.head_count_kv", 1);
+    put_text(file, "llama.rope.scale_linear");
+    put_number(file, 6, 4); /* f32 */
+    put(file, &linear, sizeof linear);
     for (size_t i = 0; i < tiny.count; i++) {
         const struct tensor *t = &tiny.list[i];
         put_text(file, tiny.gguf_names[i]);
@@ -313,6 +318,11 @@ static void a_gguf_holds_the_same_model(void **state)
     make_gguf(&file, "qwen2");
     keep(path, &file, file.size);
     refuses(path, "qwen2.embedding_length: expected a number, found none");
+    linear = 4;
+    make_gguf(&file, "llama");
+    keep(path, &file, file.size);
+    refuses(path, "llama.rope.scale_linear: expected 1, found 4");
+    linear = 1;
     snprintf(tiny.gguf_names[4], sizeof tiny.gguf_names[4], "blk.0.ffn_gate_exps.weight");
     make_gguf(&file, "llama");
     keep(path, &file, file.size);

@@ -6,6 +6,7 @@
 #include "tests/test.h"
 
 #include "base/rng.h"
+#include "model/config.h"
 #include "model/lora.h"
 #include "model/policy.h"
 
@@ -169,6 +170,33 @@ static void an_untied_llama_with_stretched_rope_has_a_text_head_of_its_own(void 
     assert_int_equal(check_family(&shape), 11 + 1);
 }
 
+/* A Qwen3 whose heads make up its width, and are not the 128 that a reader would take them for. */
+static void a_config_says_what_the_shape_was(void **state)
+{
+    struct shape shape = BASE;
+    struct shape again = BASE;
+    struct err err = {0};
+    (void)state;
+    shape.qk_norm = true;
+    json_t *config = config_json(&shape);
+    assert_fine(config_shape(&again, config, &err), err);
+    assert_int_equal(shape_head(&again), shape_head(&shape));
+    assert_true(again.qk_norm);
+    json_decref(config);
+}
+
+static void heads_that_are_too_wide_are_refused(void **state)
+{
+    struct shape shape = BASE;
+    struct err err = {0};
+    (void)state;
+    assert_true(shape_check(&shape, "x", &err));
+    shape.dim = 2048;
+    shape.heads = shape.kv_heads = 1;
+    assert_false(shape_check(&shape, "x", &err));
+    assert_says(err, "heads of at most 1024, found 2048");
+}
+
 /* Through merged weights, with gradients that never see the whole matrix. */
 static void adapters_have_the_gradient_of_what_they_add(void **state)
 {
@@ -247,6 +275,8 @@ int main(void)
         TEST(qwen2_has_biases_and_their_gradients),
         TEST(qwen3_norms_heads_that_are_wider_than_their_share),
         TEST(an_untied_llama_with_stretched_rope_has_a_text_head_of_its_own),
+        TEST(a_config_says_what_the_shape_was),
+        TEST(heads_that_are_too_wide_are_refused),
         TEST(adapters_have_the_gradient_of_what_they_add),
         TEST(fresh_adapters_add_nothing),
         TEST(frozen_words_get_no_gradient),

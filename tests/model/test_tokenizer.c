@@ -45,7 +45,7 @@ static void assert_round_trip(const struct tokenizer *t, const char *text, const
     uint32_t tokens[256];
     struct text out;
     text_init(&out, 4096);
-    tokenizer_decode(&out, t, tokens, encode(tokens, t, text));
+    tokenizer_decode(&out, t, tokens, encode(tokens, t, text), true);
     assert_string_equal(out.bytes ? out.bytes : "", expected);
     text_release(&out);
 }

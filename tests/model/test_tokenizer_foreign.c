@@ -81,7 +81,7 @@ static void assert_examples(const struct tokenizer *t, const struct example *lis
         assert_int_equal(tokenizer_encode(tokens, 2, t, list[i].text, &err),
                          found < 2 ? found : 2); /* the rest is left out */
         text_init(&text, 4096);
-        tokenizer_decode(&text, t, list[i].tokens, found);
+        tokenizer_decode(&text, t, list[i].tokens, found, true);
         assert_string_equal(text.bytes, list[i].decoded);
         text_release(&text);
     }
@@ -134,7 +134,7 @@ static void a_version_holds_it_with_the_marks(void **state)
         text_init(&text, 4096);
         tokenizer_decode(&text, again,
                          (uint32_t[]){320, FILES[i].list[0].tokens[0], 320 + MARK_END, 319, 99999},
-                         5);
+                         5, true);
         assert_true(text.size > 0 && !strchr(text.bytes, '<'));
         text_release(&text);
         tokenizer_free(t);
@@ -155,10 +155,11 @@ static char *fixture(const char *name, size_t *size)
     return bytes;
 }
 
-static void refused_file(const char *name, const char *find, const char *put, const char *says)
+/* A fixture with other words in one place; NULL: it is refused. */
+static struct tokenizer *read_changed(const char *name, const char *find, const char *put,
+                                      struct err *bad)
 {
     struct err err = {0};
-    struct err bad = {0};
     char path[PATH_SIZE];
     size_t size;
     struct text text;
@@ -171,13 +172,62 @@ static void refused_file(const char *name, const char *find, const char *put, co
     const char *folder = scratch_folder("foreign-bad");
     assert_fine(path_make(path, &err, "%s/tokenizer.json", folder), err);
     assert_fine(file_write_atomic(path, text.bytes, text.size, &err), err);
-    assert_null(tokenizer_read_foreign(path, 0, &bad));
-    assert_says(bad, says);
-    assert_says(bad, "tokenizer.json");
-    assert_true(bad.code == ERR_FORMAT || bad.code == ERR_LIMIT);
+    struct tokenizer *t = tokenizer_read_foreign(path, 0, bad);
     text_release(&text);
     free(bytes);
     scratch_drop(folder);
+    return t;
+}
+
+static void refused_file(const char *name, const char *find, const char *put, const char *says)
+{
+    struct err bad = {0};
+    assert_null(read_changed(name, find, put, &bad));
+    assert_says(bad, says);
+    assert_says(bad, "tokenizer.json");
+    assert_true(bad.code == ERR_FORMAT || bad.code == ERR_LIMIT);
+}
+
+/* A step that leaves ASCII as it is stands between two that write. */
+static void steps_do_not_write_where_they_read(void **state)
+{
+    struct err err = {0};
+    (void)state;
+    struct tokenizer *t = read_changed("pieces", "\"type\": \"Replace\",",
+                                       "\"type\": \"NFC\"}, {\"type\": \"Replace\",", &err);
+    assert_fine(t, err);
+    assert_examples(t, PIECES, COUNT(PIECES));
+    tokenizer_free(t);
+}
+
+/* Words that go on after others, and letters of many bytes in a row. */
+static void pieces_of_a_text_go_on(void **state)
+{
+    enum { LETTERS = 40, ROOM = 3 * LETTERS + 2 };
+    static const char letter[] = "\xe6\x97\xa5";
+    struct err err = {0};
+    char path[PATH_SIZE];
+    char many[3 * LETTERS + 1] = "";
+    uint32_t tokens[ROOM];
+    struct text text;
+    (void)state;
+    assert_fine(path_make(path, &err, "%s/tokenizer_pieces.json", FIXTURES), err);
+    struct tokenizer *t = tokenizer_read_foreign(path, 0, &err);
+    assert_fine(t, err);
+    assert_int_equal(tokenizer_encode(tokens, ROOM, t, tokenizer_within(t, " hello"), &err), 1);
+    assert_int_equal(tokens[0], 272);
+    text_init(&text, 4096);
+    tokenizer_decode(&text, t, tokens, 1, false);
+    assert_string_equal(text.bytes, " hello");
+    for (size_t i = 0; i < LETTERS; i++)
+        memcpy(many + 3 * i, letter, 4);
+    text_reset(&text);
+    size_t count = tokenizer_encode(tokens, ROOM, t, many, &err);
+    assert_true(count > 3 * LETTERS);
+    tokenizer_decode(&text, t, tokens, count, true);
+    assert_string_equal(text.bytes, many);
+    text_release(&text);
+    tokenizer_free(t);
 }
 
 static void what_is_wrong_is_named(void **state)
@@ -258,7 +308,7 @@ static void bend(const char *path, const char *bytes, size_t size, unsigned coun
             for (size_t k = 0; k < found; k++)
                 assert_true(tokens[k] < tokenizer_marks(t));
             text_init(&text, 4096);
-            tokenizer_decode(&text, t, tokens, found);
+            tokenizer_decode(&text, t, tokens, found, true);
             assert_true(!text.bytes || utf8_valid(text.bytes, text.size));
             text_release(&text);
         }
@@ -538,6 +588,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(tokens_are_those_of_the_reference),
         TEST(a_version_holds_it_with_the_marks),
+        TEST(steps_do_not_write_where_they_read),
+        TEST(pieces_of_a_text_go_on),
         TEST(what_is_wrong_is_named),
         TEST(no_file_does_harm),
         TEST(a_gguf_names_its_pipeline),
