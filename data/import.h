@@ -40,7 +40,8 @@ bool import_movietweetings_movies(struct import_counts *counts, const struct imp
 bool import_movietweetings_ratings(struct import_counts *counts, const struct importer *importer,
                                    const char *path, struct err *err) MUST_CHECK;
 
-/* ReDial as published: movies_with_mentions.csv and {train,test}_data.jsonl. */
+/* ReDial as published: movies_with_mentions.csv and {train,test}_data.jsonl; dialogues of a file
+ * whose name begins with "test" are kept for judging. */
 bool import_redial_movies(struct import_counts *counts, const struct importer *importer,
                           const char *path, struct err *err) MUST_CHECK;
 bool import_redial_dialogues(struct import_counts *counts, const struct importer *importer,

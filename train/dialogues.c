@@ -157,6 +157,21 @@ static bool take_dialogue(void *self, const MDB_val *key, const MDB_val *value, 
     return fine;
 }
 
+static bool add_to_hash(void *self, const MDB_val *key, const MDB_val *value, struct err *err)
+{
+    uint64_t *hash = self;
+    (void)err;
+    *hash = XXH3_64bits_withSeed(key->mv_data, key->mv_size, *hash);
+    *hash = XXH3_64bits_withSeed(value->mv_data, value->mv_size, *hash);
+    return true;
+}
+
+bool dialogues_hash(uint64_t *hash, const struct store_txn *txn, struct err *err)
+{
+    *hash = 0;
+    return store_each(txn, TABLE_DIALOGUES, add_to_hash, hash, err);
+}
+
 struct dialogues *dialogues_load(struct store *store, struct err *err)
 {
     struct loading l = {.out = calloc(1, sizeof *l.out)};

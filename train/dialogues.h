@@ -34,6 +34,8 @@ struct dialogues {
 };
 
 struct dialogues *dialogues_load(struct store *store, struct err *err) MUST_CHECK;
+/* Of all dialogues of the store, so that who learns from them knows that they changed. */
+bool dialogues_hash(uint64_t *hash, const struct store_txn *txn, struct err *err) MUST_CHECK;
 void dialogues_free(struct dialogues *dialogues); /* NULL is fine */
 
 /* Numbers become rows, once; what the version does not have is left out of the turns. */

@@ -455,7 +455,8 @@ static bool open_training(struct training *t, struct err *err)
     return t->snapshot && rows_name(&t->data, t->snapshot, err) && open_tasks(t, err) &&
            stage_open(t, err) && start_begin(t, err) &&
            trainer_open(&t->trainer, s, t->version, &t->data.sequences,
-                        t->tasks.per_epoch ? &t->tasks : NULL, t->job->pool, err) &&
+                        t->tasks.per_epoch || t->tasks.dialogues_a_step ? &t->tasks : NULL,
+                        t->job->pool, err) &&
            start_go_on(t, err) && stage_go_on(t, err) &&
            cases_make(&t->cases, t->data.histories, &t->data.split, PART_VALIDATION, s->check_users,
                       s->seed, err) &&
@@ -473,11 +474,16 @@ static bool make_hash(struct training *t, struct err *err)
         t->texts_revision = texts_revision(&txn);
     if (stage_reads_newer(t->job->train))
         t->newer_upto = store_sequence(&txn);
+    uint64_t said = 0;
+    bool reads = t->talking.on || t->job->index->count_dialogues;
+    bool fine = !reads || dialogues_hash(&said, &txn, err);
     store_abort(&txn);
-    snprintf(data, sizeof data, "%s %llu %llu %llu %s%s%s", t->data.index_name,
-             (unsigned long long)t->data.histories->upto, (unsigned long long)t->texts_revision,
-             (unsigned long long)t->newer_upto, t->init, *t->backbone_hash ? " " : "",
-             t->backbone_hash);
+    if (!fine)
+        return false;
+    snprintf(data, sizeof data, "%s %016llx %llu %llu %llu %s%s%s", t->data.index_name,
+             (unsigned long long)said, (unsigned long long)t->data.histories->upto,
+             (unsigned long long)t->texts_revision, (unsigned long long)t->newer_upto, t->init,
+             *t->backbone_hash ? " " : "", t->backbone_hash);
     struct train_settings shaping =
         *t->job->train; /* what does not change the result stays out of it */
     shaping.threads = 0;

@@ -61,11 +61,11 @@ bool list_told_load(struct list_told *told, const struct row_data *data,
 {
     struct loading l = {told, data, {.snapshot = snapshot}, seed};
     struct store_txn txn;
-    size_t count = data->histories->users * TEACHER_RANKS;
+    size_t count = data->sequences.users * TEACHER_RANKS; /* of dialogues that count: none */
     *told = (struct list_told){0};
     told->teacher = calloc(count + 1, sizeof *told->teacher);
     if (!told->teacher)
-        return err_set(err, ERR_SYSTEM, "no memory for %zu lists", data->histories->users);
+        return err_set(err, ERR_SYSTEM, "no memory for %zu lists", data->sequences.users);
     for (size_t i = 0; i < count; i++)
         told->teacher[i] = NO_ITEM;
     struct titles *titles = titles_open(snapshot, data->job->store, err);

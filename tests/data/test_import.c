@@ -150,6 +150,7 @@ static void redial_comes_in_as_it_was_published(void **state)
     struct err err = {0};
     struct import_counts items = {0};
     struct import_counts dialogues = {0};
+    struct import_counts judged = {0};
     struct store_txn txn;
     MDB_val found;
     char home[512];
@@ -171,6 +172,13 @@ static void redial_comes_in_as_it_was_published(void **state)
     assert_fine(import_redial_movies(&items, &importer, path, &err), err);
     snprintf(path, sizeof path, "%s/train.jsonl", home);
     assert_fine(import_redial_dialogues(&dialogues, &importer, path, &err), err);
+    write_file(home, "test_data.jsonl",
+               "{\"conversationId\":\"8\",\"initiatorWorkerId\":1,\"respondentWorkerId\":2,"
+               "\"movieMentions\":{},\"initiatorQuestions\":{},\"respondentQuestions\":{},"
+               "\"messages\":[{\"senderWorkerId\":2,\"text\":\"hi\"}]}\n");
+    snprintf(path, sizeof path, "%s/test_data.jsonl", home);
+    assert_fine(import_redial_dialogues(&judged, &importer, path, &err), err);
+    assert_int_equal(judged.accepted, 1);
     assert_int_equal(items.accepted, 2);
     assert_int_equal(dialogues.accepted, 1);
     assert_int_equal(dialogues.rejected, 1);
@@ -182,6 +190,11 @@ static void redial_comes_in_as_it_was_published(void **state)
     assert_string_equal(json_string_value(json_object_get(turn, "role")), "recommender");
     assert_int_equal(json_array_size(json_object_get(turn, "items_mentioned")), 1);
     assert_int_equal(json_array_size(json_object_get(row, "liked")), 1);
+    assert_null(json_object_get(row, "split"));
+    json_decref(row);
+    assert_true(store_get(&found, &txn, TABLE_DIALOGUES, "8", 1, &err));
+    row = json_loadb(found.mv_data, found.mv_size, 0, NULL);
+    assert_string_equal(json_string_value(json_object_get(row, "split")), "test");
     json_decref(row);
     store_abort(&txn);
     store_close(store);
