@@ -128,6 +128,7 @@ struct mention {
     int from, to;
     bool bare_year; /* a period without before, since ...: can be turned round */
     bool relative;  /* older, newer: than what was shown */
+    bool turned;    /* of "too old": says what is wanted, and a negation before it says the same */
     size_t count;
     bool ranked; /* by a rank, not by a name */
     bool plural;
@@ -193,6 +194,7 @@ struct wish_work {
 struct clause {
     size_t first, last; /* words [first, last) */
     bool negative;      /* holds for what follows */
+    bool told;          /* something was mentioned since */
     bool plain;         /* the negation stands right before: "not the second" */
     bool only;
     enum say rel; /* SAY_LIKE, SAY_SEEN, SAY_UNWANTED (turned down) or SAY_NOTHING */

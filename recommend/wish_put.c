@@ -78,6 +78,10 @@ static void put_years(struct wish_work *w, const struct mention *m)
         wish_forget_years(w);
         return;
     }
+    if (m->say == SAY_UNWANTED && m->turned) {
+        wish_put(w, &wish, m->first, m->last);
+        return;
+    }
     if (m->say == SAY_UNWANTED && m->bare_year) {
         wish.kind = WISH_NOT_YEARS;
     } else if (m->say == SAY_UNWANTED) {

@@ -36,11 +36,27 @@ static bool states(const struct wish_work *w, const struct clause *c)
     return false;
 }
 
+/* "No horror only comedies", "no horror give me comedies", "less drama more action": without a sign
+ * between them, what is wanted begins with the word for it. */
+static bool turns_to_wanted(const struct clause *c, const struct wish_work *w, size_t at)
+{
+    enum word_class class = w->word[at].class;
+    bool joined = at > 0 && (word_is(w, at - 1, "or") || word_is(w, at - 1, "nor") ||
+                             word_is(w, at - 1, "any"));
+    return c->negative && c->told && !joined &&
+           (class == ONLY || class == WANT || word_is(w, at, "more") ||
+            word_is(w, at, "something"));
+}
+
 void take_word(struct clause *c, const struct wish_work *w, size_t at)
 {
     const struct word *word = &w->word[at];
     bool plain = c->plain;
     c->plain = false;
+    if (turns_to_wanted(c, w, at)) {
+        c->negative = c->no = c->told = false;
+        c->rel = SAY_NOTHING;
+    }
     switch (word->class) {
     case NO:
         if (!is_answer(w, c, at))
@@ -193,6 +209,7 @@ void say_mention(struct clause *c, const struct wish_work *w, struct mention *m)
         m->say = c->question ? SAY_NOTHING : say_items(c, m);
         break;
     }
+    c->told |= c->negative;
     c->plain = false;
 }
 

@@ -147,19 +147,31 @@ static enum word_class read_before(size_t *first, const struct wish_work *w, siz
     return UNKNOWN;
 }
 
-static size_t read_second(struct period *p, const struct wish_work *w, size_t end)
+/* "Not the 80s": another period behind a comma is the one that is wanted. */
+static bool is_denied(const struct wish_work *w, size_t at)
+{
+    for (size_t back = 1; back <= 3 && back <= at; back++) {
+        const struct word *word = &w->word[at - back];
+        if (word->mention >= 0 || word->kind > WORD_NUMBER)
+            return false;
+        if (word->class == NO || word->class == NOT)
+            return true;
+    }
+    return false;
+}
+
+/* A period that goes on: "80s and 90s", "1990-1995", "late 90s early 2000s", "80s/90s". */
+static size_t read_second(struct period *p, const struct wish_work *w, size_t end, bool denied)
 {
     struct period more;
     size_t next = end;
     static const char *const joins[] = {"and", "or", "to", "through", "until", "till"};
-    if (next >= w->words)
+    if (next >= w->words || (denied && w->word[next].kind == WORD_COMMA))
         return end;
     bool joined = w->word[next].kind == WORD_DASH || w->word[next].kind == WORD_COMMA;
     for (size_t i = 0; i < COUNT(joins); i++)
         joined = joined || word_is(w, next, joins[i]);
-    if (!joined)
-        return end;
-    next++;
+    next += joined;
     size_t further = read_period(&more, w, next);
     if (further == next)
         return end;
@@ -168,6 +180,21 @@ static size_t read_second(struct period *p, const struct wish_work *w, size_t en
     if (more.to > p->to)
         p->to = more.to;
     return further;
+}
+
+/* "To now", "till today"; returns how many words. */
+static size_t until_now(const struct wish_work *w, size_t at)
+{
+    static const char *const joins[] = {"to", "till", "until"};
+    static const char *const ends[] = {"now", "today", "present", "date", "nowadays"};
+    bool joined = w->words > at && w->word[at].kind == WORD_DASH;
+    for (size_t i = 0; i < COUNT(joins); i++)
+        joined = joined || word_is(w, at, joins[i]);
+    size_t end = at + 1 + word_is(w, at + 1, "the");
+    for (size_t i = 0; joined && i < COUNT(ends); i++)
+        if (word_is(w, end, ends[i]))
+            return end + 1 - at;
+    return 0;
 }
 
 static void mention_period(struct wish_work *w, size_t first, size_t last, struct period p,
@@ -192,10 +219,13 @@ static size_t read_years(struct wish_work *w, size_t at)
     bool bare = true;
     enum word_class before = read_before(&first, w, at);
     struct period one = p;
+    bool denied = is_denied(w, at);
     if (before == UNKNOWN || before == BETWEEN)
-        for (size_t further; (further = read_second(&p, w, end)) > end;)
+        for (size_t further; (further = read_second(&p, w, end, denied)) > end;)
             end = further;
-    enum word_class after = class_at(w, end);
+    size_t now = until_now(w, end);
+    bool onwards = w->text[w->word[end - 1].to] == '+'; /* 2010+ */
+    enum word_class after = now || onwards ? ONWARDS : class_at(w, end);
     if (before == BEFORE || before == OLDER)
         p = (struct period){YEAR_FIRST, one.from - 1};
     else if (before == AFTER || before == NEWER)
@@ -207,7 +237,9 @@ static size_t read_years(struct wish_work *w, size_t at)
     else
         before = UNKNOWN;
     bare = before == UNKNOWN && after != ONWARDS && after != BACKWARDS;
-    if (end < w->words && (after == ONWARDS || after == BACKWARDS))
+    if (now || onwards)
+        end += now;
+    else if (end < w->words && (after == ONWARDS || after == BACKWARDS))
         end += w->word[end].span ? w->word[end].span : 1;
     mention_period(w, first, end, p, bare);
     return end;
@@ -287,6 +319,8 @@ static void relative(struct wish_work *w, size_t at, size_t end, bool older)
         use_up(w, items);
     mention_period(w, at, items ? end : last, p, false);
     w->mention[w->mentions - 1].relative = true;
+    w->mention[w->mentions - 1].turned =
+        w->word[at].class == TOO_OLD || w->word[at].class == TOO_NEW;
 }
 
 static void same(struct wish_work *w, size_t at, size_t end, int width)

@@ -157,6 +157,8 @@ static bool years_stay(struct wish_work *w, struct wish *old, const struct wish 
             return false;
         if (kept.from != old->from || kept.to != old->to)
             kept.id = rng_mix(content_of(w->book, &kept) ^ old->turn);
+        if (is_undone(w, kept.id))
+            return false;
         *old = kept;
     }
     return overlaps(old, new);

@@ -53,6 +53,69 @@ static void what_was_shown_stays_away_unless_asked_for(void **state)
         assert_int_equal(bit_get(skip, list.row[i]), i != 1);
 }
 
+/* Ways to say it that were taken for their opposite, or for a part of it. */
+static void what_is_wanted_and_what_is_not(void **state)
+{
+    static const struct {
+        const char *says, *wishes;
+    } said[] = {
+        {"no horror only comedies", "no Horror, only Comedy"},
+        {"no horror give me comedies", "no Horror, Comedy"},
+        {"not horror something funny", "no Horror, Comedy"},
+        {"less drama more action", "no Drama, Action"},
+        {"no horror or something with war", "no Horror, no War"},
+        {"no horror, war or romance", "no Horror, no War, no Romance"},
+        {"i dont know maybe a comedy", "Comedy"},
+        {"not sure, a western?", "Western"},
+        {"I can't get enough of horror", "Horror"},
+        {"I never get tired of comedies", "Comedy"},
+        {"nothing that isn't a comedy", "only Comedy"},
+        {"Don't you have any comedies?", "Comedy"},
+        {"Isn't there a comedy?", "Comedy"},
+        {"tired of comedies", "no Comedy"},
+        {"comedies from the 80s/90s", "Comedy, 1980 to 1999"},
+        {"80s & 90s", "1980 to 1999"},
+        {"late 90s early 2000s", "1997 to 2003"},
+        {"from 1990 to now", "from 1990 on"},
+        {"from the 80s till today", "from 1980 on"},
+        {"1990+", "from 1990 on"},
+        {"not the 80s, the 90s", "nothing from 1980 to 1989, 1990 to 1999"},
+        {"not from the 80s or 90s", "nothing from 1980 to 1999"},
+    };
+    static struct wishes wishes;
+    struct list list = list_named("a");
+    struct text text;
+    (void)state;
+    text_init(&text, 4096);
+    for (size_t i = 0; i < COUNT(said); i++) {
+        text_reset(&text);
+        read_text(&wishes, &list, said[i].says);
+        for (size_t k = 0; k < wishes.count; k++) {
+            text_addf(&text, "%s", k ? ", " : "");
+            wish_say(&text, &wishes.wish[k], films.book);
+        }
+        if (!text.bytes || strcmp(text.bytes, said[i].wishes) != 0)
+            fail_msg("%s: %s, not %s", said[i].says, text.bytes ? text.bytes : "", said[i].wishes);
+    }
+    text_release(&text);
+}
+
+/* "Too old" says what is wanted with a negation before it and without. */
+static void too_old_is_newer_however_it_is_said(void **state)
+{
+    static const char *const says[] = {"these are too old", "I don't want anything too old",
+                                       "nothing that's too old"};
+    static struct wishes wishes;
+    struct list list = list_named("a");
+    (void)state;
+    for (size_t i = 0; i < COUNT(says); i++) {
+        read_text(&wishes, &list, says[i]);
+        assert_int_equal(wishes.count, 1);
+        assert_int_equal(wishes.wish[0].kind, WISH_YEARS);
+        assert_int_equal(wishes.wish[0].to, YEAR_LAST);
+    }
+}
+
 static void the_weakest_wish_goes_first(void **state)
 {
     static struct wishes wishes;
@@ -107,6 +170,25 @@ static void an_id_undoes_until_it_is_said_again(void **state)
     wishes_read(&wishes, work, films.book, turns, 3, NULL, 0);
     assert_int_equal(wishes.count, 2); /* said twice, held once */
     assert_true(wishes.wish[0].id == undo);
+}
+
+/* A later wish narrows an earlier one, which is undone by the id that it has since. */
+static void what_was_narrowed_can_be_undone(void **state)
+{
+    static struct wishes wishes;
+    struct list list = list_named("a");
+    struct wish_turn turns[2];
+    const char *texts[] = {"from the 90s", "newer than 1995"};
+    (void)state;
+    for (size_t i = 0; i < 2; i++)
+        turns[i] = (struct wish_turn){texts[i], strlen(texts[i]), list.row, list.count};
+    wishes_read(&wishes, work, films.book, turns, 2, NULL, 0);
+    assert_int_equal(wishes.count, 2);
+    assert_int_equal(wishes.wish[0].to, 1999);
+    uint64_t undo = wishes.wish[0].id;
+    wishes_read(&wishes, work, films.book, turns, 2, &undo, 1);
+    assert_int_equal(wishes.count, 1);
+    assert_int_equal(wishes.wish[0].from, 1996);
 }
 
 static void clients_are_told_what_was_and_was_not_understood(void **state)
@@ -268,8 +350,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_mask_leaves_what_was_wished_for),
         TEST(what_was_shown_stays_away_unless_asked_for),
+        TEST(what_is_wanted_and_what_is_not),
+        TEST(too_old_is_newer_however_it_is_said),
         TEST(the_weakest_wish_goes_first),
         TEST(an_id_undoes_until_it_is_said_again),
+        TEST(what_was_narrowed_can_be_undone),
         TEST(clients_are_told_what_was_and_was_not_understood),
         TEST(ranks_that_are_not_there_are_not_understood),
         TEST(hostile_bytes_do_no_harm),
