@@ -23,8 +23,10 @@
  * what the dialogue has named; a
  * prompt whose target lies outside it is left out and counted.  What stands above in a list is in
  * the mask and is drawn again, as list.h passes it over.
- * Dropout is 0.  The supervised losses go on in the same step (trainer.h), with lists also that of
- * the lists to imitate: without them the trunk moves away under the heads that are paid.
+ * Dropout is 0.  The supervised losses go on in the same step (trainer.h) with weight rl_beside,
+ * with lists also that of the lists to imitate: without them the trunk moves away under the heads
+ * that are paid.  Over dialogues nothing goes on beside, as in the paper: imitation's gradient is
+ * thirty times the objective's, which then changes nothing (docs/QUALITY.md).
  *
  * Prompts are cut into GRADIENTS parts by place, so the same bytes come out on any number of
  * threads.  With num_iterations > 1 the same names are looked at again; states are saved only where

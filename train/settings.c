@@ -141,8 +141,11 @@ const struct setting TRAIN_SETTINGS[] = {
             "updates between looks at validation"),
     SETTING(REAL, train_settings, rl_learning_rate, "0.0001", 1e-9, 1, "of the other later stages"),
     SETTING(REAL, train_settings, rl_temperature, "1", 0.01, 10, "of sampling"),
-    SETTING(REAL, train_settings, rl_weight, "1", 0, 1000,
-            "of the objective, beside 1 for what find and say go on learning"),
+    SETTING(REAL, train_settings, rl_weight, "1", 0, 1000, "of the objective in stage rl"),
+    SETTING(
+        REAL, train_settings, rl_beside, "-1", -1, 1000,
+        "of what find, name and say go on learning beside it; 0: nothing, and hardly a window is "
+        "read; -1: 1, over dialogues 0"),
     SETTING(TEXT, train_settings, rl_source, "kept", 0, 0,
             "events that post-training is paid for: kept (rl_share), newer than the index, or "
             "dialogues: what is named there, from a version of stage dialogue (continue: its "

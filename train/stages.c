@@ -12,6 +12,20 @@
 enum { TALKING_RANKS = 20 };
 
 /* What a stage means in settings, and what it starts from. */
+/* Beside the objective; where nothing else is learnt, few windows are read in vain. */
+static void weigh_beside(struct train_settings *s, bool talking)
+{
+    enum { FEW = 4 };
+    double beside = s->rl_beside >= 0 ? s->rl_beside : talking ? 0 : 1;
+    s->find_weight *= beside;
+    s->name_weight *= beside;
+    s->say_weight *= beside;
+    if (beside > 0)
+        return;
+    s->task_share = 0;
+    s->batch = FEW;
+}
+
 bool stage_expand(struct training *t, struct train_settings *s, struct err *err)
 {
     bool rl = strcmp(s->stage, "rl") == 0;
@@ -47,6 +61,8 @@ bool stage_expand(struct training *t, struct train_settings *s, struct err *err)
         return err_set(err, ERR_INPUT, "stage: %s goes on from a policy, not from %s", s->stage,
                        s->preset);
     t->posttrains = true;
+    if (rl)
+        weigh_beside(s, t->talking.on);
     s->learning_rate = t->reasons ? s->reason_learning_rate
                        : dialogue ? s->dialogue_learning_rate
                                   : s->rl_learning_rate;
@@ -188,7 +204,7 @@ static bool open_lists(struct training *t, struct err *err)
     if (fine)
         log_info("train.lists count=%zu", t->lists.count);
     t->tasks.lists = &t->lists;
-    t->tasks.per_epoch = t->lists.count;
+    t->tasks.per_epoch = s->name_weight > 0 ? t->lists.count : 0;
     return fine;
 }
 
@@ -268,7 +284,8 @@ static bool open_talking(struct training *t, struct err *err)
         log_info("train.dialogues prompts=%zu checks=%zu judged=%zu", k->lists.prompts.count,
                  k->checks.count, k->judged.count);
     t->tasks.dialogues = &k->lists;
-    t->tasks.dialogues_a_step = (size_t)ceil(s->dialogue_share * (double)s->batch);
+    if (s->name_weight > 0)
+        t->tasks.dialogues_a_step = (size_t)ceil(s->dialogue_share * (double)s->batch);
     t->tasks.list_truth = s->list_truth;
     return fine;
 }
