@@ -24,7 +24,7 @@ IMITATION="--stage dialogue --batch 32 --dialogue_share 1.2 --dialogue-steps 200
 LATER_STEPS=${LATER_STEPS:-100}
 LATER="--batch 32 --dialogue_share 1.2 --rl-source dialogues --list-items 20 --rl-steps $LATER_STEPS --rl-check-every 25 --check_users 500 --judge_users 500"
 CONTINUE="--stage continue $LATER"
-RANK_GRPO="--stage rl --algo rank_grpo --rl-temperature 0.5 --rl-weight 5 $LATER"
+RANK_GRPO="--stage rl --algo rank_grpo --num-generations 16 $LATER"
 
 # SmolLM2: what a step may cost on a CPU, and the share of the test dialogues that is judged
 BACKBONE_FIRST=${BACKBONE_FIRST---epochs 1 --batch 16 --task_share 0.25 --dropout 0.05 --warmup-steps 50}
