@@ -21,8 +21,8 @@ controls="start imitation continue"
 INDEX="--count-dialogues true"
 JUDGING="--dialogues true --among data/sample/redial_items.txt --beam 5 --scores SCORES"
 IMITATION="--stage dialogue --batch 32 --dialogue_share 1.2 --dialogue-steps 2000 --rl-check-every 200 --patience 100 --check_users 500 --judge_users 500"
-LATER_STEPS=${LATER_STEPS:-100}
-LATER="--batch 32 --dialogue_share 1.2 --rl-source dialogues --list-items 20 --rl-steps $LATER_STEPS --rl-check-every 25 --check_users 500 --judge_users 500"
+LATER_STEPS=${LATER_STEPS:-1000}
+LATER="--batch 32 --dialogue_share 1.2 --rl-source dialogues --list-items 20 --rl-steps $LATER_STEPS --rl-check-every 100 --patience 100 --check_users 500 --judge_users 500"
 CONTINUE="--stage continue $LATER"
 RANK_GRPO="--stage rl --algo rank_grpo --num-generations 16 $LATER"
 
