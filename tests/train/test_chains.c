@@ -135,9 +135,8 @@ static void what_is_drawn_is_what_is_scored(void **state)
     scratch_drop(home);
 }
 
-/* Of the choices that had an advantage most are likelier after the step that they were paid in: a
- * quarter to a third are not, by seed, since rows share words and tiles; against the gradient it
- * would be two thirds. */
+/* Of the choices that had an advantage most are likelier after the step that they were paid in; a
+ * quarter to a third are not, by seed, at any rate: rows share words and tiles. */
 static void what_is_paid_for_becomes_likelier(void **state)
 {
     char home[600];
