@@ -177,6 +177,22 @@ void server_ready(const struct server *server)
     fail_msg("not ready after 30 s");
 }
 
+void served_copy(struct server *server, char *home, size_t room, const char *name,
+                 const char *extra)
+{
+    curl_global_init(CURL_GLOBAL_ALL);
+    home_copy(home, room, name);
+    *server = server_start(home, extra, NULL);
+    server_ready(server);
+}
+
+int served_drop(struct server *server, const char *home)
+{
+    int status = server_stop(server);
+    scratch_drop(home);
+    return status;
+}
+
 int tessera(char *err, size_t room, const char *home, const char *args)
 {
     char command[2048];

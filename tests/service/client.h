@@ -40,6 +40,10 @@ struct server server_start(const char *home, const char *extra, const char *prel
 void server_kill(struct server *server); /* -9 */
 int server_stop(struct server *server);  /* SIGTERM; returns the exit status */
 void server_ready(const struct server *server);
+/* A copy of the fixture's home with a server on it, ready; and the end of both: the exit status. */
+void served_copy(struct server *server, char *home, size_t room, const char *name,
+                 const char *extra);
+int served_drop(struct server *server, const char *home);
 
 /* Runs `tessera --home HOME ARGS`, its stderr into err[room]; returns the exit status. */
 int tessera(char *err, size_t room, const char *home, const char *args);

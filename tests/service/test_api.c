@@ -1,7 +1,6 @@
 /* The API as its users meet it, over loopback, against a real server with a trained version. */
 #include "tests/service/client.h"
 
-#include <curl/curl.h>
 #include <math.h>
 
 static char home[512];
@@ -10,19 +9,14 @@ static struct server server;
 static int start(void **state)
 {
     (void)state;
-    curl_global_init(CURL_GLOBAL_ALL);
-    home_copy(home, sizeof home, "api");
-    server = server_start(home, NULL, NULL);
-    server_ready(&server);
+    served_copy(&server, home, sizeof home, "api", NULL);
     return 0;
 }
 
 static int end(void **state)
 {
     (void)state;
-    int status = server_stop(&server);
-    scratch_drop(home);
-    return status;
+    return served_drop(&server, home);
 }
 
 static void a_slate_says_what_why_and_how_likely(void **state)

@@ -18,19 +18,14 @@ static struct server server;
 static int start(void **state)
 {
     (void)state;
-    curl_global_init(CURL_GLOBAL_ALL);
-    home_copy(home, sizeof home, "chat");
-    server = server_start(home, "--body_max 2000000", NULL);
-    server_ready(&server);
+    served_copy(&server, home, sizeof home, "chat", "--body_max 2000000");
     return 0;
 }
 
 static int end(void **state)
 {
     (void)state;
-    int status = server_stop(&server);
-    scratch_drop(home);
-    return status;
+    return served_drop(&server, home);
 }
 
 static json_t *message_of(const json_t *reply)

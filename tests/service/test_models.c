@@ -11,18 +11,14 @@ static struct server server;
 static int start(void **state)
 {
     (void)state;
-    home_copy(home, sizeof home, "models");
-    server = server_start(home, NULL, NULL);
-    server_ready(&server);
+    served_copy(&server, home, sizeof home, "models", NULL);
     return 0;
 }
 
 static int end(void **state)
 {
     (void)state;
-    int status = server_stop(&server);
-    scratch_drop(home);
-    return status;
+    return served_drop(&server, home);
 }
 
 static void models_are_those_in_production(void **state)

@@ -161,8 +161,10 @@ static unsigned digit(char c)
                                   : 63;
 }
 
-static void save_screenshot(const char *path)
+static void save_screenshot(const char *name)
 {
+    char path[600];
+    snprintf(path, sizeof path, SCRATCH "/%s", name);
     json_t *value = drive("GET", "/screenshot", NULL);
     const char *text = json_string_value(value);
     assert_non_null(text);
