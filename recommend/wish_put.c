@@ -78,13 +78,10 @@ static void put_years(struct wish_work *w, const struct mention *m)
         wish_forget_years(w);
         return;
     }
-    if (m->say == SAY_UNWANTED && m->turned) {
-        wish_put(w, &wish, m->first, m->last);
-        return;
-    }
-    if (m->say == SAY_UNWANTED && m->bare_year) {
+    bool denied = m->say == SAY_UNWANTED && !m->turned;
+    if (denied && m->bare_year) {
         wish.kind = WISH_NOT_YEARS;
-    } else if (m->say == SAY_UNWANTED) {
+    } else if (denied) {
         wish.from = m->from == YEAR_FIRST ? m->to + 1 : YEAR_FIRST;
         wish.to = m->from == YEAR_FIRST ? YEAR_LAST : m->from - 1;
     }

@@ -16,6 +16,14 @@ static const char *model_of(const struct chat *chat)
     return chat->request.model ? chat->request.model : "chat";
 }
 
+/* Ends the chat if a text has not all that it should hold. */
+static bool is_too_large(struct chat *chat, const struct text *text)
+{
+    if (text->full)
+        chat_fail(chat, 500, "internal", "the reply is larger than the service can send");
+    return text->full;
+}
+
 /* `choices` with its brackets, or "[]"; usage: JSON, or NULL for none. */
 static void add_frame(struct chat *chat, const char *choices, const char *usage)
 {
@@ -30,9 +38,7 @@ static void add_frame(struct chat *chat, const char *choices, const char *usage)
     if (chat->request.usage)
         text_addf(&frame, ",\"usage\":%s", usage ? usage : "null");
     text_addf(&frame, "}\n\n");
-    if (frame.full)
-        chat_fail(chat, 500, "internal", "the reply is larger than the service can send");
-    else
+    if (!is_too_large(chat, &frame))
         speech_add(chat, frame.bytes, frame.size);
     text_release(&frame);
 }
@@ -48,9 +54,7 @@ static void add_delta(struct chat *chat, const char *delta, const char *finish)
     else
         text_addf(&choices, "null");
     text_addf(&choices, "}]");
-    if (choices.full)
-        chat_fail(chat, 500, "internal", "the reply is larger than the service can send");
-    else
+    if (!is_too_large(chat, &choices))
         add_frame(chat, choices.bytes, NULL);
     text_release(&choices);
 }

@@ -30,7 +30,7 @@ bool list_question_make(struct list_question *question, const struct row_data *d
                         uint64_t seed);
 
 struct list_told {
-    uint32_t *teacher; /* [users of the histories, TEACHER_RANKS] rows; items + i: extra i; NO_ITEM
+    uint32_t *teacher; /* [users of the sequences, TEACHER_RANKS] rows; items + i: extra i; NO_ITEM
                           ends, and stands first where nobody was asked */
     float *extra;      /* [extras, dims] unit length */
     size_t extras, lists, stale, known; /* known: titles that are in the catalogue */

@@ -11,7 +11,6 @@
 
 enum { TALKING_RANKS = 20 };
 
-/* What a stage means in settings, and what it starts from. */
 /* Beside the objective; where nothing else is learnt, few windows are read in vain. */
 static void weigh_beside(struct train_settings *s, bool talking)
 {
@@ -26,6 +25,7 @@ static void weigh_beside(struct train_settings *s, bool talking)
     s->batch = FEW;
 }
 
+/* What a stage means in settings, and what it starts from. */
 bool stage_expand(struct training *t, struct train_settings *s, struct err *err)
 {
     bool rl = strcmp(s->stage, "rl") == 0;
@@ -240,25 +240,17 @@ static bool open_chains(struct training *t, struct err *err)
     return true;
 }
 
-/* The prompts of so many of the dialogues that choose, the first by their keys. */
-static bool open_checks(struct dialogue_prompts *prompts, size_t most, struct training *t,
-                        struct err *err)
+/* Those of the first so many dialogues that choose: prompts stand in the order of dialogues. */
+static struct dialogue_prompts first_prompts(const struct talking *k, size_t most)
 {
-    struct talking *k = &t->talking;
-    struct dialogues chosen = *k->dialogues;
-    size_t left = most;
-    chosen.part = malloc(chosen.count + 1);
-    for (size_t c = 0; chosen.part && c < chosen.count; c++) {
-        bool chooses = k->dialogues->part[c] == DIALOGUES_VALIDATION;
-        chosen.part[c] = chooses && !left ? DIALOGUE_PARTS : k->dialogues->part[c];
-        left -= chooses && left;
-    }
-    bool fine = chosen.part ? dialogue_prompts_make(prompts, &chosen, DIALOGUES_VALIDATION,
-                                                    t->job->train->dialogue_symbols, t->snapshot,
-                                                    k->titles, err)
-                            : err_set(err, ERR_SYSTEM, "no memory for %zu dialogues", chosen.count);
-    free(chosen.part);
-    return fine;
+    struct dialogue_prompts some = k->choosing;
+    size_t end = 0;
+    for (size_t left = most; end < k->dialogues->count; end++)
+        if (k->dialogues->part[end] == DIALOGUES_VALIDATION && left-- == 0)
+            break;
+    while (some.count && some.dialogue[some.count - 1] >= end)
+        some.count--;
+    return some;
 }
 
 static bool open_talking(struct training *t, struct err *err)
@@ -278,22 +270,24 @@ static bool open_talking(struct training *t, struct err *err)
                 (strcmp(s->list_teacher, "rra") != 0 ||
                  dialogue_lists_teach(&k->lists, k->dialogues, &k->counts, t->snapshot, k->titles,
                                       t->job->store, t->job->pool, err)) &&
-                open_checks(&k->checks, s->check_users, t, err) &&
-                open_checks(&k->judged, s->judge_users, t, err);
-    if (fine)
-        log_info("train.dialogues prompts=%zu checks=%zu judged=%zu", k->lists.prompts.count,
-                 k->checks.count, k->judged.count);
+                dialogue_prompts_make(&k->choosing, k->dialogues, DIALOGUES_VALIDATION,
+                                      s->dialogue_symbols, t->snapshot, k->titles, err);
+    if (!fine)
+        return false;
+    k->checks = first_prompts(k, s->check_users);
+    k->judged = first_prompts(k, s->judge_users);
+    log_info("train.dialogues prompts=%zu checks=%zu judged=%zu", k->lists.prompts.count,
+             k->checks.count, k->judged.count);
     t->tasks.dialogues = &k->lists;
     if (s->name_weight > 0)
         t->tasks.dialogues_a_step = (size_t)ceil(s->dialogue_share * (double)s->batch);
     t->tasks.list_truth = s->list_truth;
-    return fine;
+    return true;
 }
 
 void talking_release(struct talking *k)
 {
-    dialogue_prompts_free(&k->checks);
-    dialogue_prompts_free(&k->judged);
+    dialogue_prompts_free(&k->choosing);
     dialogue_lists_free(&k->lists);
     dialogue_counts_free(&k->counts);
     dialogues_free(k->dialogues);

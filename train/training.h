@@ -18,9 +18,10 @@ struct talking {
     struct titles *titles;
     struct dialogues *dialogues;
     struct dialogue_counts counts;
-    struct dialogue_lists lists;    /* to imitate */
-    struct dialogue_prompts checks; /* validation, by which a stage is looked at */
-    struct dialogue_prompts judged; /* the same of judge_users, by which votes are fitted */
+    struct dialogue_lists lists;      /* to imitate */
+    struct dialogue_prompts choosing; /* of validation */
+    /* the first of those, borrowed: by which a stage is looked at, and votes are fitted */
+    struct dialogue_prompts checks, judged;
 };
 
 struct training {

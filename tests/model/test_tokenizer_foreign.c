@@ -206,14 +206,11 @@ static void pieces_of_a_text_go_on(void **state)
     enum { LETTERS = 40, ROOM = 3 * LETTERS + 2 };
     static const char letter[] = "\xe6\x97\xa5";
     struct err err = {0};
-    char path[PATH_SIZE];
     char many[3 * LETTERS + 1] = "";
     uint32_t tokens[ROOM];
     struct text text;
     (void)state;
-    assert_fine(path_make(path, &err, "%s/tokenizer_pieces.json", FIXTURES), err);
-    struct tokenizer *t = tokenizer_read_foreign(path, 0, &err);
-    assert_fine(t, err);
+    struct tokenizer *t = open_foreign("pieces", 0);
     assert_int_equal(tokenizer_encode(tokens, ROOM, t, tokenizer_within(t, " hello"), &err), 1);
     assert_int_equal(tokens[0], 272);
     text_init(&text, 4096);
