@@ -495,8 +495,15 @@ static bool read_settings(struct front *f, struct settings *tables, const char *
         snprintf(f->objective.algo, sizeof f->objective.algo, "%s", f->train.stage);
     else if (strcmp(f->train.stage, "rl") != 0)
         return true;
-    bool fine = objective_expand(&f->objective, err) && settings_read(tables, TABLES, path, err) &&
-                read_flags(tables, argc, argv, at, err);
+    bool fine = objective_expand(&f->objective, err) && settings_read(tables, TABLES, path, err);
+    if (named) /* the file's is for stage rl */
+        snprintf(f->objective.algo, sizeof f->objective.algo, "%s", f->train.stage);
+    fine = fine && read_flags(tables, argc, argv, at, err);
+    if (fine && named && strcmp(f->objective.algo, f->train.stage) != 0)
+        return err_set(err, ERR_INPUT,
+                       "algo: stage '%.60s' is a method already: expected --stage %.60s alone, or "
+                       "--stage rl --algo %.60s",
+                       f->train.stage, f->train.stage, f->objective.algo);
     if (named)
         snprintf(f->train.stage, sizeof f->train.stage, "rl");
     return fine;

@@ -17,11 +17,10 @@
  * (max_num_gen_batches).
  *
  * Over dialogues (rl_source dialogues) a prompt is what was said, and relevant is what the
- * assistant went on to name from there on; lists of dialogues to imitate go on in the same step.
+ * assistant went on to name from there on.
  *
  * The mask of sampling is that of serving: items with events, without the prompt's own history or
- * what the dialogue has named; a
- * prompt whose target lies outside it is left out and counted.  What stands above in a list is in
+ * what the dialogue has named; a prompt whose target lies outside it is left out and counted.  What stands above in a list is in
  * the mask and is drawn again, as list.h passes it over.
  * Dropout is 0.  The supervised losses go on in the same step (trainer.h) with weight rl_beside,
  * with lists also that of the lists to imitate: without them the trunk moves away under the heads

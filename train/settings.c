@@ -114,9 +114,10 @@ const struct setting TRAIN_SETTINGS[] = {
     SETTING(
         TEXT, train_settings, stage, "sft", 0, 0,
         "sft: from the start; lists: --init learns to write lists by imitation; reason: to give "
-        "reasons; experience: a bias of items for the lists of --init, which stays as it is; rl: "
-        "post-training of --init by --algo; continue: --init goes on with the same "
-        "events and as many updates, the control"),
+        "reasons; dialogue: to list for what is said; experience: a bias of items for the lists of "
+        "--init, which stays as it is; rl: post-training of --init by --algo, or that method's own "
+        "name (srpo+igpo); continue: --init goes on with the same events and as many updates, the "
+        "control"),
     SETTING(TEXT, train_settings, init, "production", 0, 0,
             "version that the later stages start from"),
     SETTING(SIZE, train_settings, rl_steps, "400", 1, 10000000,

@@ -336,6 +336,8 @@ static void what_cannot_be_is_said(void **state)
         {"--hint-min 0.9", "hint_min: expected at most hint_max (0.6), found 0.9"},
         {"--stage lists", "stage: lists needs their length: add --list-items 20"},
         {"--rl-share 0.1", "rl_share"},
+        {"--stage srpo --algo opmd+feedback",
+         "algo: stage 'srpo' is a method already: expected --stage srpo alone"},
         {"--passk 10", "passk: expected less than num_generations (10), found 10"},
         {"--epsilon nan", "epsilon"},
     };
