@@ -132,8 +132,9 @@ struct mention {
     size_t count;
     bool ranked; /* by a rank, not by a name */
     bool plural;
-    bool except; /* all but these */
-    bool dead;   /* used up by another mention, or by what is reported */
+    bool except;  /* all but these */
+    bool outside; /* of its ranks one or more are not on the list */
+    bool dead;    /* used up by another mention, or by what is reported */
     enum say {
         SAY_NOTHING,
         SAY_WANTED,

@@ -60,7 +60,7 @@ void put_items(struct wish_work *w, const struct mention *m)
     size_t count = rows_of(rows, w, m);
     if (m->say < SAY_LIKE)
         return;
-    if (count == 0)
+    if (count == 0 || m->outside)
         wish_unclear(w, WHY_WHICH, m->first, m->last);
     put_rows(w, m, kinds[m->say], rows, count);
 }

@@ -172,6 +172,7 @@ static void mention_ranks(struct wish_work *w, const struct ranks *r, size_t fir
         return;
     m->ranked = true;
     m->except = except;
+    m->outside = r->outside;
     m->row_first = w->rows;
     for (size_t i = 0; i < r->count; i++)
         w->row[w->rows++] = w->shown[r->rank[i] - 1];

@@ -295,6 +295,14 @@ static void use_up(struct wish_work *w, struct mention *items)
         w->word[i].used = true;
 }
 
+/* Years of items that have none, or that are not there. */
+static void mention_nothing(struct wish_work *w, size_t at, size_t end)
+{
+    struct mention *m = mention_add(w, MENTION_YEARS, at, end);
+    if (m)
+        m->from = m->to = -1;
+}
+
 static void relative(struct wish_work *w, size_t at, size_t end, bool older)
 {
     int years[WISH_SHOWN_MAX];
@@ -306,9 +314,7 @@ static void relative(struct wish_work *w, size_t at, size_t end, bool older)
                                    : years_of(years, w, w->shown, w->shown_count);
     size_t last = items ? items->last : end;
     if (known == 0) {
-        struct mention *m = mention_add(w, MENTION_YEARS, at, end);
-        if (m)
-            m->from = m->to = -1; /* of nothing */
+        mention_nothing(w, at, end);
         return;
     }
     if (older)
@@ -332,10 +338,12 @@ static void same(struct wish_work *w, size_t at, size_t end, int width)
                          : years_of(years, w, w->shown, w->shown_count < 1 ? 0 : 1);
     if (items)
         use_up(w, items);
-    if (known)
-        mention_period(
-            w, at, end,
-            (struct period){years[0] / width * width, years[0] / width * width + width - 1}, true);
+    if (known == 0) {
+        mention_nothing(w, at, end);
+        return;
+    }
+    int from = years[0] / width * width;
+    mention_period(w, at, end, (struct period){from, from + width - 1}, true);
 }
 
 void relatives_mention(struct wish_work *w)

@@ -109,10 +109,24 @@ static uint32_t times_said(struct wish_work *w, uint64_t content)
     return 0;
 }
 
+static uint64_t id_of(uint64_t content, uint32_t times)
+{
+    return rng_mix(content ^ rng_mix(times));
+}
+
 static bool is_undone(const struct wish_work *w, uint64_t id)
 {
     for (size_t i = 0; i < w->undo_count; i++)
         if (w->undo[i] == id)
+            return true;
+    return false;
+}
+
+/* Who undoes what was said for the third time undoes the first two, too: it was one wish. */
+static bool is_undone_since(const struct wish_work *w, uint64_t content, uint32_t times)
+{
+    for (uint32_t t = times; t < times + WISH_TURNS_MAX; t++)
+        if (is_undone(w, id_of(content, t)))
             return true;
     return false;
 }
@@ -193,16 +207,20 @@ static bool stays(struct wish_work *w, struct wish *old, const struct wish *new)
     }
 }
 
-static bool is_held(const struct wishes *wishes, const struct wish *wish)
+/* Held already: it goes by its newest id from then on. */
+static bool is_held(struct wishes *wishes, const struct wish *wish)
 {
     for (size_t i = 0; i < wishes->count; i++) {
-        const struct wish *old = &wishes->wish[i];
+        struct wish *old = &wishes->wish[i];
         bool kind =
             old->kind == wish->kind || (old->kind == WISH_ONLY && wish->kind == WISH_WANTED);
         if (kind && old->row == wish->row && old->count == wish->count &&
             (!is_category(wish->kind) || old->category == wish->category) &&
-            old->from == wish->from && old->to == wish->to)
+            old->from == wish->from && old->to == wish->to) {
+            if (old->kind == wish->kind)
+                old->id = wish->id;
             return true;
+        }
     }
     return false;
 }
@@ -246,10 +264,11 @@ void wish_put(struct wish_work *w, const struct wish *wish, size_t first, size_t
     struct wishes *out = w->out;
     struct wish new = *wish;
     uint64_t content = content_of(w->book, wish);
-    new.id = rng_mix(content ^ rng_mix(times_said(w, content)));
+    uint32_t times = times_said(w, content);
+    new.id = id_of(content, times);
     new.turn = w->turn;
     copy_words(new.text, w, first, last);
-    if (is_undone(w, new.id) || is_held(out, &new))
+    if (is_undone_since(w, content, times) || is_held(out, &new))
         return;
     for (size_t i = out->count; i-- > 0;)
         if (!stays(w, &out->wish[i], &new))

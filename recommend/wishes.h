@@ -7,8 +7,9 @@
  * over a dialogue: a later one takes the place of what it contradicts, one that was said twice is
  * held once, and "forget that" takes wishes back.  Each has an id by which a client can undo it:
  * a hash of what it says, and of how often that had been said before, so that saying it again after
- * undoing it counts.  What cannot be mapped to the catalogue is kept, too, with the reason: nothing
- * is passed over in silence.  docs/CONVERSATION.md says what is supported.
+ * undoing it counts; undoing the newest undoes those before it.  What cannot be mapped to the
+ * catalogue is kept, too, with the reason: nothing is passed over in silence.  docs/CONVERSATION.md
+ * says what is supported.
  *
  * It is read by rules, not by the policy: words of the catalogue's own categories, years of its
  * names, its titles.  English.

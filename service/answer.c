@@ -97,6 +97,7 @@ struct reading {
     struct wish_turn turns[WISH_TURNS_MAX];
     size_t turn_count;
     uint32_t lists[WISH_TURNS_MAX][WISH_SHOWN_MAX]; /* shown before each turn */
+    uint64_t before[WISH_TURNS_MAX];                /* conversation_asked() before each turn */
     uint32_t shown[SHOWN_MAX + SHOWN_BY_TURNS_MAX]; /* all that was shown */
     size_t shown_count;
     uint64_t undo[WISHES_MAX];
@@ -106,7 +107,7 @@ struct reading {
 /* If there were too many, the first are forgotten. */
 static void note_shown(struct reading *r, uint32_t row)
 {
-    if (row >= r->a->snapshot->rows)
+    if (row >= r->a->snapshot->rows || numbers_hold(r->shown, r->shown_count, row))
         return;
     if (r->shown_count == COUNT(r->shown))
         memmove(r->shown, r->shown + 1, --r->shown_count * sizeof *r->shown);
@@ -165,9 +166,12 @@ static void read_turns(struct reading *r)
         if (r->turn_count == WISH_TURNS_MAX) { /* the newest are read */
             memmove(r->turns, r->turns + 1, (WISH_TURNS_MAX - 1) * sizeof *r->turns);
             memmove(r->lists, r->lists + 1, (WISH_TURNS_MAX - 1) * sizeof *r->lists);
+            memmove(r->before, r->before + 1, (WISH_TURNS_MAX - 1) * sizeof *r->before);
             r->turn_count--;
         }
         memcpy(r->lists[r->turn_count], list, listed * sizeof *list);
+        r->before[r->turn_count] = r->a->asked;
+        r->a->asked = conversation_asked(r->a->asked, m->text);
         r->turns[r->turn_count++] =
             (struct wish_turn){.text = m->text, .size = strlen(m->text), .shown_count = listed};
     }
@@ -175,28 +179,30 @@ static void read_turns(struct reading *r)
         r->turns[i].shown = r->lists[i];
 }
 
-/* By the conversation's id: its newest list stands before the newest message, whatever the text of
- * the message before it names. */
+/* By the conversation's id: before each message stands the list that answered what was said until
+ * then, whatever the text of an assistant's message names.  Who does not send the dialogue again
+ * has the newest list before the newest message, but not the one that this very message was given.
+ */
 static void read_conversation(struct reading *r, struct conversations *conversations)
 {
-    uint32_t numbers[SHOWN_MAX];
-    size_t newest;
-    size_t count =
-        conversations_shown(numbers, &newest, conversations, &r->chat->conversation, clock_s());
-    struct wish_turn *last = r->turn_count ? &r->turns[r->turn_count - 1] : NULL;
-    uint32_t list[WISH_SHOWN_MAX];
-    size_t listed = 0;
-    for (size_t i = 0; i < count; i++) {
-        uint32_t row = known_row(r->a, numbers[i]);
-        if (i + newest >= count)
-            listed = list_row(list, listed, r, row);
-        else if (row != NO_ITEM)
-            note_shown(r, row);
+    struct shown known;
+    conversations_shown(&known, conversations, &r->chat->conversation, clock_s());
+    for (size_t i = 0; i < known.count; i++)
+        if (known_row(r->a, known.numbers[i]) != NO_ITEM)
+            note_shown(r, known_row(r->a, known.numbers[i]));
+    for (size_t t = 0; t < r->turn_count; t++) {
+        const struct shown_list *list = shown_for(&known, r->before[t]);
+        uint32_t rows[WISH_SHOWN_MAX];
+        size_t listed = 0;
+        if (!list && t + 1 == r->turn_count)
+            list = shown_before(&known, r->a->asked);
+        for (size_t i = 0; list && i < list->count; i++)
+            listed = list_row(rows, listed, r, known_row(r->a, known.numbers[list->first + i]));
+        if (listed == 0)
+            continue;
+        memcpy(r->lists[t], rows, listed * sizeof *rows);
+        r->turns[t].shown_count = listed;
     }
-    if (!last || listed == 0)
-        return;
-    memcpy(r->lists[r->turn_count - 1], list, listed * sizeof *list);
-    last->shown_count = listed;
 }
 
 /* They were checked when the request was read. */

@@ -70,6 +70,7 @@ struct answer {
     bool redrafted;
     const char *source, *finish; /* "template" or "model"; "stop" or "length" */
     char request_id[64];         /* of the list, for events that refer to it */
+    uint64_t asked;              /* conversation_asked() of the request */
 };
 
 /* taught: the version was taught to list for dialogues. */

@@ -69,7 +69,8 @@ static void remember_shown(const struct chat *chat, struct conversations *conver
     uint32_t numbers[SLATE_MAX];
     for (size_t i = 0; i < a->slate.count; i++)
         numbers[i] = snapshot_number(a->snapshot, a->slate.items[i].row);
-    conversations_note(conversations, &chat->conversation, numbers, a->slate.count, clock_s());
+    conversations_note(conversations, &chat->conversation, a->asked, numbers, a->slate.count,
+                       clock_s());
 }
 
 bool answer_list(struct chat *chat, struct conversations *conversations, struct err *err)

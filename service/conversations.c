@@ -3,12 +3,12 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 struct conversation {
     struct conversation_key key;
     double touched_s; /* 0: the entry is free */
-    uint32_t count, newest;
-    uint32_t shown[SHOWN_MAX];
+    struct shown shown;
 };
 
 struct conversations {
@@ -89,20 +89,53 @@ static struct conversation *make_room(struct conversations *c, const struct conv
     return own && owned >= (c->max + 1) / 2 ? own : oldest;
 }
 
-size_t conversations_shown(uint32_t *shown, size_t *newest, struct conversations *c,
-                           const struct conversation_key *key, double now_s)
+uint64_t conversation_asked(uint64_t before, const char *message)
 {
-    struct conversation *entry = find(c, key, now_s);
-    *newest = 0;
-    if (!entry)
-        return 0;
-    entry->touched_s = now_s;
-    memcpy(shown, entry->shown, entry->count * sizeof *shown);
-    *newest = entry->newest;
-    return entry->count;
+    return XXH3_64bits_withSeed(message, strlen(message), before);
 }
 
-void conversations_note(struct conversations *c, const struct conversation_key *key,
+const struct shown_list *shown_for(const struct shown *shown, uint64_t asked)
+{
+    for (size_t i = shown->lists; i-- > 0;)
+        if (shown->list[i].asked == asked)
+            return &shown->list[i];
+    return NULL;
+}
+
+const struct shown_list *shown_before(const struct shown *shown, uint64_t asked)
+{
+    for (size_t i = shown->lists; i-- > 0;)
+        if (shown->list[i].asked != asked)
+            return &shown->list[i];
+    return NULL;
+}
+
+void conversations_shown(struct shown *shown, struct conversations *c,
+                         const struct conversation_key *key, double now_s)
+{
+    struct conversation *entry = find(c, key, now_s);
+    shown->count = shown->lists = 0;
+    if (!entry)
+        return;
+    entry->touched_s = now_s;
+    *shown = entry->shown;
+}
+
+/* The oldest items go, and the lists that lose one of them. */
+static void forget_items(struct shown *shown, size_t items)
+{
+    size_t lists = 0;
+    while (lists < shown->lists && shown->list[lists].first < items)
+        lists++;
+    shown->lists -= lists;
+    shown->count -= items;
+    memmove(shown->list, shown->list + lists, shown->lists * sizeof *shown->list);
+    memmove(shown->numbers, shown->numbers + items, shown->count * sizeof *shown->numbers);
+    for (size_t i = 0; i < shown->lists; i++)
+        shown->list[i].first -= (uint32_t)items;
+}
+
+void conversations_note(struct conversations *c, const struct conversation_key *key, uint64_t asked,
                         const uint32_t *numbers, size_t count, double now_s)
 {
     if (!key->owner || c->max == 0)
@@ -111,16 +144,17 @@ void conversations_note(struct conversations *c, const struct conversation_key *
     if (!entry) {
         entry = make_room(c, key, now_s);
         entry->key = *key;
-        entry->count = 0;
+        entry->shown.count = entry->shown.lists = 0;
     }
-    size_t keep = count < SHOWN_MAX ? SHOWN_MAX - count : 0;
-    if (entry->count > keep) {
-        memmove(entry->shown, entry->shown + entry->count - keep, keep * sizeof *entry->shown);
-        entry->count = (uint32_t)keep;
-    }
+    struct shown *shown = &entry->shown;
     size_t take = count < SHOWN_MAX ? count : SHOWN_MAX;
-    memcpy(entry->shown + entry->count, numbers, take * sizeof *numbers);
-    entry->count += (uint32_t)take;
-    entry->newest = (uint32_t)take;
+    if (shown->count + take > SHOWN_MAX)
+        forget_items(shown, shown->count + take - SHOWN_MAX);
+    if (shown->lists == SHOWN_LISTS_MAX)
+        memmove(shown->list, shown->list + 1, --shown->lists * sizeof *shown->list);
+    shown->list[shown->lists++] =
+        (struct shown_list){asked, (uint32_t)shown->count, (uint32_t)take};
+    memcpy(shown->numbers + shown->count, numbers, take * sizeof *numbers);
+    shown->count += take;
     entry->touched_s = now_s;
 }
