@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { NAMES_SAID = 3, WISHES_SAID = 4 };
+enum { WISHES_SAID = 4 };
 
 static const char *pick(const char *const *forms, size_t count, uint64_t seed, uint64_t which)
 {
@@ -86,13 +86,12 @@ static void say_names(struct text *text, const struct reply_facts *f)
 {
     static const char *const one[] = {"One for you: ", "I would go for ", "I have one: "};
     static const char *const few[] = {"I would go for ", "These are for you: ", "I have found "};
-    static const char *const many[] = {"I would begin with ", "At the top I put ",
-                                       "The first three are "};
-    size_t said = f->count < NAMES_SAID ? f->count : NAMES_SAID;
+    static const char *const many[] = {"I would begin with ", "At the top I put "};
+    size_t said = f->count < REPLY_NAMES ? f->count : REPLY_NAMES;
     text_addf(text, "%s",
-              f->count == 1           ? PICK(one, f, 3)
-              : f->count > NAMES_SAID ? PICK(many, f, 3)
-                                      : PICK(few, f, 3));
+              f->count == 1            ? PICK(one, f, 3)
+              : f->count > REPLY_NAMES ? PICK(many, f, 3)
+                                       : PICK(few, f, 3));
     add_series(text, f->names, said);
     text_addf(text, ".");
 }
@@ -100,7 +99,7 @@ static void say_names(struct text *text, const struct reply_facts *f)
 static void say_rest(struct text *text, const struct reply_facts *f)
 {
     static const char *const fewer[] = {" There is no more that fits.", " No others fit."};
-    size_t rest = f->count > NAMES_SAID ? f->count - NAMES_SAID : 0;
+    size_t rest = f->count > REPLY_NAMES ? f->count - REPLY_NAMES : 0;
     if (f->count < f->wanted)
         text_addf(text, "%s", PICK(fewer, f, 4));
     else if (rest > 0 && f->seed % 2)

@@ -3,7 +3,8 @@
  * draft named what is not on the list (drafts.h).
  *
  * One to three sentences: what the list was made for, what stands first on it, and what else there
- * is to say.  Of several ways to say each the seed chooses.  Names are those of the catalogue.
+ * is to say.  Of several ways to say each the seed chooses.  Names are those of the catalogue, and
+ * REPLY_NAMES of them are said: who sends back the text alone tells us by it what was shown.
  *
  * Threads   any.
  * Memory    grows the caller's text.
@@ -12,6 +13,8 @@
 #define RECOMMEND_REPLY_H
 
 #include "base/text.h"
+
+enum { REPLY_NAMES = 10 };
 
 struct reply_facts {
     const char *const *names; /* [count] of the list, the best first, as people read them */

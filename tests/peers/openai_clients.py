@@ -8,11 +8,6 @@ client = openai.OpenAI(base_url=url + "/v1", api_key=key, max_retries=0)
 ASK = [{"role": "user", "content": "Something like The Matrix (1999), but no horror please"}]
 
 
-def title_of(item):
-    year = item.get("attributes", {}).get("year")
-    return f"{item['title']} ({year})" if year else item["title"]
-
-
 def fails(status, code, **request):
     try:
         client.chat.completions.create(**{"model": "chat", "messages": ASK, **request})
@@ -60,8 +55,7 @@ print("helper stream: events", ", ".join(sorted(kinds)))
 
 # a client that resends text alone: what was shown is not shown again
 again = client.chat.completions.create(model="chat", messages=ASK + [
-    {"role": "assistant", "content": choice.message.content + "\n" + "\n".join(
-        title_of(entry["item"]) for entry in listed)},
+    {"role": "assistant", "content": choice.message.content},
     {"role": "user", "content": "and what else?"}])
 shown = {entry["item_id"] for entry in listed}
 assert not shown & {entry["item_id"] for entry in again.choices[0].message.recommendations}

@@ -233,7 +233,7 @@ static void templates_name_what_is_listed(void **state)
         if (draft_false_names(&name, 1, titles, text.bytes, rows, facts.count))
             fail_msg("[%.*s] in: %s", (int)(name.to - name.from), text.bytes + name.from,
                      text.bytes);
-        for (size_t k = 0; k < facts.count && k < 3; k++)
+        for (size_t k = 0; k < facts.count && k < REPLY_NAMES; k++)
             assert_non_null(strstr(text.bytes, names[k]));
     }
     text_release(&text);

@@ -346,8 +346,19 @@ static void wishes_are_told_and_can_be_undone(void **state)
     json_decref(count);
 }
 
-/* "The fourth" of a list whose first names the words about it say, too, and which a client sends
- * back as text; by the conversation's id even if the text names only some. */
+/* The words of a reply as a client sends them back within a JSON string. */
+static char *spoken(const json_t *reply)
+{
+    json_t *text = json_string(text_at(message_of(reply), "content"));
+    char *quoted = json_dumps(text, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+    json_decref(text);
+    memmove(quoted, quoted + 1, strlen(quoted));
+    quoted[strlen(quoted) - 1] = 0;
+    return quoted;
+}
+
+/* "The fourth" of a list by what the reply said of it, as a client sends it back; by the
+ * conversation's id whatever is sent back. */
 static void ranks_are_those_of_the_list_that_was_shown(void **state)
 {
     char name[5][200];
@@ -359,15 +370,13 @@ static void ranks_are_those_of_the_list_that_was_shown(void **state)
             ASK("Like Alien (1979)", ",\"metadata\":{\"conversation_id\":\"ranks\",\"n\":\"5\"}"));
         for (size_t i = 0; i < 5; i++)
             name_at(name[i], sizeof name[i], first, i);
-        size_t end = (size_t)snprintf(
+        char *said = with_id ? strdup("Here you are.") : spoken(first);
+        snprintf(
             body, sizeof body,
-            "{\"messages\":[" USER("Like Alien (1979)") ",{\"role\":\"assistant\",\"content\":\""
-                                                        "How about %s, %s or %s?",
-            name[0], name[1], name[2]);
-        for (size_t i = 0; !with_id && i < 5; i++)
-            end += (size_t)snprintf(body + end, sizeof body - end, "\\n%s", name[i]);
-        snprintf(body + end, sizeof body - end, "\"}," USER("more like the fourth") "]%s}",
-                 with_id ? ",\"metadata\":{\"conversation_id\":\"ranks\"}" : "");
+            "{\"messages\":[" USER("Like Alien (1979)") ",{\"role\":\"assistant\",\"content\":\"%"
+                                                        "s\"}," USER("more like the fourth") "]%s}",
+            said, with_id ? ",\"metadata\":{\"conversation_id\":\"ranks\"}" : "");
+        free(said);
         json_t *reply = expect(&server, 200, "POST", CHAT, body);
         const json_t *wishes = json_object_get(message_of(reply), "understood");
         const json_t *newest = json_array_get(wishes, json_array_size(wishes) - 1);
@@ -376,6 +385,45 @@ static void ranks_are_those_of_the_list_that_was_shown(void **state)
         json_decref(first);
         json_decref(reply);
     }
+}
+
+/* "Older" and "the second" are of the list before, also when the message comes again: a retry, or a
+ * wish that is taken back. */
+static void what_is_sent_again_means_what_it_meant(void **state)
+{
+#define SENT_AGAIN                                                                                 \
+    "{\"messages\":[" USER("Like Alien (1979)") ",{\"role\":\"assistant\",\"content\":\"Here.\"}"  \
+                                                "," USER(                                          \
+                                                    "older, and more like the second") "],"        \
+                                                                                       "\"metadat" \
+                                                                                       "a\":{"     \
+                                                                                       "\"convers" \
+                                                                                       "ation_"    \
+                                                                                       "id\":"     \
+                                                                                       "\"twice\"" \
+                                                                                       ",\"n\":"   \
+                                                                                       "\"5\"}"
+    char body[2000];
+    (void)state;
+    json_decref(expect(
+        &server, 200, "POST", CHAT,
+        ASK("Like Alien (1979)", ",\"metadata\":{\"conversation_id\":\"twice\",\"n\":\"5\"}")));
+    json_t *once = expect(&server, 200, "POST", CHAT, SENT_AGAIN "}");
+    json_t *twice = expect(&server, 200, "POST", CHAT, SENT_AGAIN "}");
+    const json_t *wishes = json_object_get(message_of(once), "understood");
+    assert_int_equal(json_array_size(wishes), 3); /* like Alien, older, like the second */
+    assert_true(json_equal(wishes, json_object_get(message_of(twice), "understood")));
+    const char *older = NULL;
+    for (size_t i = 0; i < json_array_size(wishes); i++)
+        if (strcmp(text_at(json_array_get(wishes, i), "kind"), "years") == 0)
+            older = text_at(json_array_get(wishes, i), "id");
+    assert_non_null(older);
+    snprintf(body, sizeof body, SENT_AGAIN ",\"undo\":[\"%s\"]}", older);
+    json_t *undone = expect(&server, 200, "POST", CHAT, body);
+    assert_int_equal(json_array_size(json_object_get(message_of(undone), "understood")), 2);
+    json_decref(once);
+    json_decref(twice);
+    json_decref(undone);
 }
 
 /* Each is refused with the field's name; none with a status that clients try again by themselves.
@@ -557,6 +605,7 @@ int main(void)
         TEST(the_text_ends_where_it_is_told_to),
         TEST(wishes_are_told_and_can_be_undone),
         TEST(ranks_are_those_of_the_list_that_was_shown),
+        TEST(what_is_sent_again_means_what_it_meant),
         TEST(what_is_not_offered_is_refused_by_name),
         TEST(what_clients_send_beside_it_does_no_harm),
         TEST(long_dialogues_are_read_from_their_end),
