@@ -10,35 +10,63 @@
 
 enum { TURNS_MAX = 1000, TURN_TEXT_MAX = 16384 };
 
+static bool role_check(const char *role, struct err *err)
+{
+    static const char *const roles[] = {"user", "assistant", "seeker", "recommender", "system"};
+    for (size_t i = 0; i < COUNT(roles); i++)
+        if (strcmp(role, roles[i]) == 0)
+            return true;
+    return err_set(err, ERR_INPUT,
+                   "role: expected user, assistant, seeker, recommender or system, found '%.40s'",
+                   role);
+}
+
+/* An array of item ids, if it is there at all. */
+static bool ids_check(const json_t *object, const char *name, struct err *err)
+{
+    json_t *ids = NULL;
+    if (!json_list(&ids, object, name, err))
+        return false;
+    for (size_t i = 0; i < json_array_size(ids); i++)
+        if (!json_is_string(json_array_get(ids, i)))
+            return err_set(err, ERR_INPUT, "%s[%zu]: expected a string, found %s", name, i,
+                           json_kind(json_array_get(ids, i)));
+    return true;
+}
+
 static bool turn_check(const json_t *turn, struct err *err)
 {
     const char *role = NULL;
     const char *text = NULL;
-    json_t *items = NULL;
     if (!json_is_object(turn))
         return err_set(err, ERR_INPUT, "expected an object, found %s", json_kind(turn));
     if (!json_text(&role, turn, "role", err) || !json_text(&text, turn, "text", err) ||
-        !json_list(&items, turn, "items_mentioned", err))
+        !ids_check(turn, "items_mentioned", err))
         return false;
     if (!role || !text)
         return err_set(err, ERR_INPUT, "%s: missing", role ? "text" : "role");
+    if (!role_check(role, err))
+        return false;
     if (strlen(text) > TURN_TEXT_MAX)
         return err_set(err, ERR_INPUT, "text: expected at most %d bytes, found %zu", TURN_TEXT_MAX,
                        strlen(text));
-    for (size_t i = 0; i < json_array_size(items); i++)
-        if (!json_is_string(json_array_get(items, i)))
-            return err_set(err, ERR_INPUT, "items_mentioned[%zu]: expected a string, found %s", i,
-                           json_kind(json_array_get(items, i)));
     return true;
 }
 
 bool dialogue_check(const json_t *dialogue, struct err *err)
 {
+    static const char *const said[] = {"liked", "disliked", "seen"};
+    const char *split = NULL;
     json_t *turns = NULL;
     if (!json_is_object(dialogue))
         return err_set(err, ERR_INPUT, "expected an object, found %s", json_kind(dialogue));
-    if (!json_list(&turns, dialogue, "turns", err))
+    if (!json_list(&turns, dialogue, "turns", err) || !json_text(&split, dialogue, "split", err))
         return false;
+    if (split && strcmp(split, "train") != 0 && strcmp(split, "test") != 0)
+        return err_set(err, ERR_INPUT, "split: expected train or test, found '%.40s'", split);
+    for (size_t i = 0; i < COUNT(said); i++)
+        if (!ids_check(dialogue, said[i], err))
+            return false;
     if (!turns || json_array_size(turns) > TURNS_MAX)
         return err_set(err, ERR_INPUT, "turns: expected an array of at most %d", TURNS_MAX);
     for (size_t i = 0; i < json_array_size(turns); i++)

@@ -395,18 +395,17 @@ static void clear_tallies(struct slate_work *w)
     tally_clear(&w->walk);
 }
 
-static uint32_t nearest_liked(const struct slate_work *w, const struct snapshot *s, uint32_t row,
-                              size_t history_count)
+uint32_t slate_nearest(const struct snapshot *s, uint32_t row, const uint32_t *rows, size_t count)
 {
     int dims = (int)s->version->policy.shape.content;
     const float *content = snapshot_content(s, row);
     uint32_t best = NO_ITEM;
     float best_score = 0;
-    for (size_t i = 0; i < history_count; i++) {
-        float score = cblas_sdot(dims, content, 1, snapshot_content(s, w->history[i]), 1);
+    for (size_t i = 0; i < count; i++) {
+        float score = cblas_sdot(dims, content, 1, snapshot_content(s, rows[i]), 1);
         if (score > best_score) {
             best_score = score;
-            best = w->history[i];
+            best = rows[i];
         }
     }
     return best;
@@ -498,7 +497,8 @@ bool slate_make(struct slate *slate, struct slate_work *w, const struct snapshot
         else
             take_best(slate, w, count, request->n);
         for (size_t i = 0; i < slate->count; i++)
-            slate->items[i].because = nearest_liked(w, s, slate->items[i].row, history_count);
+            slate->items[i].because =
+                slate_nearest(s, slate->items[i].row, w->history, history_count);
     } else {
         slate->fallback = "cold_user";
     }

@@ -127,6 +127,10 @@ bool slate_make(struct slate *slate, struct slate_work *work, const struct snaps
 size_t slate_query(float *query, struct slate_work *work, const struct snapshot *snapshot,
                    const char *words, struct err *err);
 
+/* Of rows[count] the one whose content is nearest to row's; NO_ITEM: none is like it at all. */
+uint32_t slate_nearest(const struct snapshot *snapshot, uint32_t row, const uint32_t *rows,
+                       size_t count);
+
 /* The rows whose find vectors point where row's does: hits[n], cosine, best first. */
 size_t slate_similar(struct hit *hits, size_t n, struct slate_work *work,
                      const struct snapshot *snapshot, uint32_t row);

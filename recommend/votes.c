@@ -42,6 +42,25 @@ void votes_count(struct votes *votes, struct tally *tally, const struct snapshot
     votes->count = best.count;
 }
 
+uint32_t votes_cause(const struct snapshot *s, const uint32_t *named, size_t count, uint32_t row)
+{
+    const struct version *v = s->version;
+    uint32_t cause = NO_ITEM;
+    float weight = 1;
+    float most = 0;
+    for (size_t k = 0; v->together && k < KNN_HISTORY && k < count; k++, weight *= VOTES_RECENCY) {
+        uint32_t voter = named[count - 1 - k];
+        if (voter >= v->together->rows)
+            continue;
+        for (size_t e = v->together->first[voter]; e < v->together->first[voter + 1]; e++)
+            if (v->together->column[e] == row && v->together->value[e] * weight > most) {
+                most = v->together->value[e] * weight;
+                cause = voter;
+            }
+    }
+    return cause;
+}
+
 float votes_push(const struct votes *votes, uint32_t row)
 {
     size_t at = numbers_find(votes->row, votes->count, row);

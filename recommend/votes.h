@@ -37,4 +37,8 @@ void votes_count(struct votes *votes, struct tally *tally, const struct snapshot
 /* The push of a row; 0: nobody votes for it. */
 float votes_push(const struct votes *votes, uint32_t row);
 
+/* Of what is named the row that voted most for this one; NO_ITEM: none did. */
+uint32_t votes_cause(const struct snapshot *snapshot, const uint32_t *named, size_t count,
+                     uint32_t row);
+
 #endif

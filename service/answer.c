@@ -98,6 +98,8 @@ struct reading {
     size_t turn_count;
     uint32_t lists[WISH_TURNS_MAX][WISH_SHOWN_MAX]; /* shown before each turn */
     uint64_t before[WISH_TURNS_MAX];                /* conversation_asked() before each turn */
+    uint32_t named[SHOWN_BY_TURNS_MAX];             /* in the messages, by whomever */
+    size_t named_count;
     uint32_t shown[SHOWN_MAX + SHOWN_BY_TURNS_MAX]; /* all that was shown */
     size_t shown_count;
     uint64_t undo[WISHES_MAX];
@@ -217,13 +219,13 @@ static void read_undo(struct reading *r, const json_t *undo)
 static void read_named(struct reading *r)
 {
     struct answer *a = r->a;
-    uint32_t rows[SHOWN_BY_TURNS_MAX];
+    uint32_t *rows = r->named;
     enum speaker by[SHOWN_BY_TURNS_MAX];
     uint32_t unlike[WISHES_MAX];
     uint32_t like[WISHES_MAX];
     size_t unlikes = wishes_rows(unlike, WISHES_MAX, &a->wishes, WISH_UNLIKE);
     size_t likes = wishes_rows(like, WISHES_MAX, &a->wishes, WISH_LIKE);
-    size_t named =
+    size_t named = r->named_count =
         dialogue_items(rows, by, SHOWN_BY_TURNS_MAX, a->desk->titles, r->messages, r->count);
     for (size_t i = 0; i < named; i++) {
         note_shown(r, rows[i]);
@@ -284,14 +286,23 @@ static bool hide_excluded(struct answer *a, const json_t *ids, struct err *err)
     return true;
 }
 
-/* The dialogue as symbols, the user's own items before it. */
-static bool make_prompt(struct answer *a, const struct message *messages, size_t count,
-                        size_t remembered, struct err *err)
+/* The dialogue as symbols; before it the user's own items, and those that are liked without a name
+ * in it ("more like the seventh"). */
+static bool make_prompt(struct reading *r, size_t remembered, struct err *err)
 {
+    struct answer *a = r->a;
+    const struct message *messages = r->messages;
+    size_t count = r->count;
+    size_t items = a->desk->snapshot->version->index->items;
+    uint32_t like[WISHES_MAX];
+    size_t likes = wishes_rows(like, WISHES_MAX, &a->wishes, WISH_LIKE);
     size_t first = remembered > HISTORY_SYMBOLS ? remembered - HISTORY_SYMBOLS : 0;
     for (size_t i = first; i < remembered; i++)
-        if (a->gathering.history[i] < a->desk->snapshot->version->index->items)
+        if (a->gathering.history[i] < items)
             a->prompt[a->prompt_count++] = a->gathering.history[i];
+    for (size_t i = likes > HISTORY_SYMBOLS ? likes - HISTORY_SYMBOLS : 0; i < likes; i++)
+        if (like[i] < items && !numbers_hold(r->named, r->named_count, like[i]))
+            a->prompt[a->prompt_count++] = like[i];
     a->prompt_count +=
         dialogue_symbols(a->prompt + a->prompt_count, LIST_PROMPT_MAX - a->prompt_count,
                          a->desk->snapshot, a->desk->titles, messages, count, err);
@@ -417,7 +428,7 @@ static bool read_all(struct reading *r, struct conversations *conversations, str
     ask_for(a, r->turns, r->turn_count);
     read_named(r);
     wishes_skip_shown(a->gathering.skip, &a->wishes, r->shown, r->shown_count);
-    return apply_wishes(a, err) && make_prompt(a, r->messages, r->count, remembered, err);
+    return apply_wishes(a, err) && make_prompt(r, remembered, err);
 }
 
 static bool gather(struct chat *chat, struct conversations *conversations, struct err *err)
@@ -476,19 +487,27 @@ bool answer_begin(struct chat *chat, struct desk *desk, struct snapshot *snapsho
 
 /* ---- step by step ---- */
 
-/* The ranks of a talk as a slate, so that both are shown alike. */
+/* The ranks of a talk as a slate, so that both are shown alike: what dialogues name together with
+ * what this one does is there because of it. */
 static void take_ranks(struct answer *a)
 {
     a->slate.count = a->talk.listed;
     a->slate.candidates = a->talk.listed;
     if (a->talk.listed < a->talk.n)
         a->slate.fallback = "filter_exhausted";
-    for (size_t i = 0; i < a->talk.listed; i++)
-        a->slate.items[i] = (struct slate_item){.row = a->talk.rows[i],
-                                                .score = a->talk.log_p[i],
-                                                .propensity = 1,
-                                                .source = SOURCE_NAME,
-                                                .because = NO_ITEM};
+    const uint32_t *history = a->gathering.history;
+    size_t count = a->gathering.count;
+    for (size_t i = 0; i < a->talk.listed; i++) {
+        uint32_t row = a->talk.rows[i];
+        bool voted = votes_push(&a->votes, row) > 0;
+        uint32_t cause = voted ? votes_cause(a->snapshot, history, count, row) : NO_ITEM;
+        a->slate.items[i] = (struct slate_item){
+            .row = row,
+            .score = a->talk.log_p[i],
+            .propensity = 1,
+            .source = cause != NO_ITEM ? SOURCE_COUNT : SOURCE_NAME,
+            .because = cause != NO_ITEM ? cause : slate_nearest(a->snapshot, row, history, count)};
+    }
 }
 
 static bool list_is_ready(const struct answer *a)

@@ -86,8 +86,8 @@ bool answer_list(struct chat *chat, struct conversations *conversations,
 
 /*
  * Takes what the talk said since the last step.  A sentence is said when it is whole and names
- * nothing but items of the list; else the draft is made once more, and then a template speaks:
- * answer_words.c.
+ * nothing but items of the list; else the draft is made once more, and then a template speaks; of a
+ * stream that has begun to speak the sentences before it stay, and no more come: answer_words.c.
  */
 void answer_hear(struct chat *chat);
 /* A template's words about the list, cut where the request says. */

@@ -164,10 +164,12 @@ static size_t whole_part(const struct text *text)
 /* Once more with another seed; it lists what it listed, and says something else. */
 static bool draft_again(struct answer *a)
 {
-    if (a->redrafted || a->words.size)
+    if (a->redrafted)
         return false;
     a->redrafted = true;
     a->heard = a->run = a->run_taken = 0;
+    a->said = 0;
+    text_reset(&a->words);
     text_reset(&a->sentence);
     talks_remove(a->desk->talks, &a->talk);
     a->talk.seed = a->talk.seed * 6364136223846793005u + 1442695040888963407u;
@@ -185,17 +187,20 @@ static void stop_talk(struct answer *a)
     a->words_ready = true;
 }
 
-static void refuse_draft(struct chat *chat)
+/* keep: the sentences before what is refused; what was sent cannot be taken back anyway. */
+static void refuse_draft(struct chat *chat, bool keep)
 {
     struct answer *a = chat->answer;
+    keep = a->words.size && (keep || (chat->request.stream && a->said));
     atomic_fetch_add(&chat->service->metrics.drafts_refused, 1);
-    if (draft_again(a))
+    if (!keep && draft_again(a))
         return;
     stop_talk(a);
-    if (a->words.size) { /* the sentences before it were fine */
+    if (keep) {
         add_notes(a, &chat->request, a->words.size);
         return;
     }
+    a->said = 0;
     write_template(a, &chat->request);
 }
 
@@ -245,7 +250,7 @@ void answer_hear(struct chat *chat)
     hear(a);
     atomic_fetch_add(&chat->service->metrics.chat_tokens, a->heard - heard);
     if (repeats(a)) {
-        refuse_draft(chat);
+        refuse_draft(chat, true);
         return;
     }
     bool over = a->talk.state == TALK_DONE;
@@ -255,7 +260,7 @@ void answer_hear(struct chat *chat)
     if (size == 0 && !over)
         return;
     if (!take_sentence(a, size)) {
-        refuse_draft(chat);
+        refuse_draft(chat, false);
         return;
     }
     if (cut_at_stops(a, &chat->request, before)) {

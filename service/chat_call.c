@@ -31,6 +31,7 @@ static bool check_model(struct call *call)
     const char *name = call->chat->request.model;
     struct snapshot *snapshot = model_snapshot(call->service, name, &chats);
     struct snapshot *any = service_chat_snapshot(call->service, NULL);
+    bool fine = any && snapshot && chats;
     if (!any) {
         call_problem(call, 503, "not_ready", NULL, "no model version is in service yet");
     } else if (!snapshot) {
@@ -39,10 +40,17 @@ static bool check_model(struct call *call)
         err_set(&err, ERR_MISSING, "model: '%.100s' does not chat; expected chat or %.64s", name,
                 any->version->name);
         call_refuse(call, 404, "model_not_found", &err);
+    } else if (call->chat->request.reasons && !snapshot->version->attributes) {
+        fine = false;
+        err_set(&err, ERR_INPUT,
+                "mode: the version that chats (%s) gives no reasons: train one with --stage reason "
+                "first, or ask for direct",
+                snapshot->version->name);
+        call_refuse(call, 422, "invalid", &err);
     }
     snapshot_drop(snapshot);
     snapshot_drop(any);
-    return any && snapshot && chats;
+    return fine;
 }
 
 static enum MHD_Result stream(struct call *call)

@@ -84,6 +84,9 @@ static json_t *reason_json(const struct gathering *g, const struct slate_item *i
     if (g->words && (item->because == NO_ITEM || item->source == SOURCE_TEXT))
         return json_pack("[{s:s, s:[], s:s}]", "code", "matches_query", "item_ids", "text",
                          "Fits what you asked for");
+    if (item->because == NO_ITEM && g->count == 0)
+        return json_pack("[{s:s, s:[], s:s}]", "code", "fits_dialogue", "item_ids", "text",
+                         "Fits what was said");
     if (item->because == NO_ITEM)
         return json_pack("[{s:s, s:[], s:s}]", "code", "next_in_sequence", "item_ids", "text",
                          "Fits what you liked last");

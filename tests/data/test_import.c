@@ -87,6 +87,46 @@ static void every_row_is_accepted_duplicate_or_rejected_with_its_line(void **sta
     scratch_drop(home);
 }
 
+/* What training would pass over in silence is refused at the door, by name. */
+static void a_dialogue_that_would_not_teach_is_rejected(void **state)
+{
+    static const struct {
+        const char *line, *why;
+    } bad[] = {
+        {"{\"id\":\"1\",\"turns\":[{\"role\":\"bot\",\"text\":\"hi\"}]}",
+         "turns[0]: role: expected user, assistant, seeker, recommender or system, found 'bot'"},
+        {"{\"id\":\"1\",\"turns\":[],\"disliked\":\"tt1\"}", "disliked: expected an array"},
+        {"{\"id\":\"1\",\"turns\":[],\"liked\":[7]}", "liked[0]: expected a string"},
+        {"{\"id\":\"1\",\"turns\":[],\"split\":\"valid\"}",
+         "split: expected train or test, found 'valid'"},
+        {"{\"id\":\"1\",\"turns\":[{\"text\":\"hi\"}]}", "turns[0]: role: missing"},
+    };
+    struct err err = {0};
+    struct rejected rejected = {0};
+    struct import_counts counts = {0};
+    char home[512];
+    char path[600];
+    char text[2000] = "";
+    (void)state;
+    struct store *store = open_home(home, sizeof home, "baddialogues");
+    const struct importer importer = {store, note, &rejected};
+    for (size_t i = 0; i < COUNT(bad); i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s\n", bad[i].line);
+    snprintf(text + strlen(text), sizeof text - strlen(text),
+             "{\"id\":\"1\",\"turns\":[{\"role\":\"system\",\"text\":\"be kind\"}],\"split\":"
+             "\"test\",\"seen\":[\"a\"]}\n");
+    write_file(home, "dialogues.jsonl", text);
+    snprintf(path, sizeof path, "%s/dialogues.jsonl", home);
+    assert_fine(import_conversations(&counts, &importer, path, &err), err);
+    assert_int_equal(counts.accepted, 1);
+    assert_int_equal(counts.rejected, COUNT(bad));
+    for (size_t i = 0; i < COUNT(bad); i++)
+        if (!strstr(rejected.reasons[i], bad[i].why))
+            fail_msg("expected '%s' in '%s'", bad[i].why, rejected.reasons[i]);
+    store_close(store);
+    scratch_drop(home);
+}
+
 static void a_file_without_its_header_or_cut_short_is_named(void **state)
 {
     struct err err = {0};
@@ -256,6 +296,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(every_row_is_accepted_duplicate_or_rejected_with_its_line),
+        TEST(a_dialogue_that_would_not_teach_is_rejected),
         TEST(a_file_without_its_header_or_cut_short_is_named),
         TEST(movietweetings_comes_in_as_it_was_published),
         TEST(redial_comes_in_as_it_was_published),

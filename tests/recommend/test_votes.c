@@ -44,6 +44,24 @@ static const uint32_t *named(size_t at)
     return snapshot->version->popular + at;
 }
 
+/* Nobody else of those named voted more for it. */
+static void check_cause(uint32_t row)
+{
+    uint32_t cause = votes_cause(snapshot, named(0), NAMED, row);
+    float weight = 1;
+    float most = 0;
+    float its = 0;
+    for (size_t k = 0; k < NAMED; k++, weight *= VOTES_RECENCY) {
+        const uint32_t *voter = named(NAMED - 1 - k);
+        knn_votes(&tally, &snapshot->version->neighbours, voter, 1, 1, 1);
+        most = fmaxf(most, tally.score[row] * weight);
+        its = *voter == cause ? tally.score[row] * weight : its;
+        tally_clear(&tally);
+    }
+    assert_true(cause != NO_ITEM && its > 0);
+    assert_float_equal(its, most, 1e-6);
+}
+
 /* Each push is the formula's, in the order of names, of rows that may be listed. */
 static void pushes_are_the_formula(void **state)
 {
@@ -68,6 +86,9 @@ static void pushes_are_the_formula(void **state)
     }
     assert_float_equal(votes_push(&votes, snapshot->version->popular[NAMED + 1]), 0, 0);
     tally_clear(&tally);
+    for (size_t i = 0; i < votes.count; i++)
+        check_cause(votes.row[i]);
+    assert_int_equal(votes_cause(snapshot, named(0), 0, votes.row[0]), NO_ITEM);
     votes_count(&votes, &tally, snapshot, named(0), NAMED, skip, 0);
     assert_int_equal(votes.count, 0);
     votes_count(&votes, &tally, snapshot, named(0), 0, skip, 1);

@@ -12,6 +12,11 @@
     "train --stage reason --reason-steps 60 --rl-check-every 30 --reason-learning-rate 0.002 "     \
     "--state_every_steps 10" SMALL
 
+#define CHAT "/v1/chat/completions"
+#define CHAT_BODY                                                                                  \
+    "{\"messages\":[{\"role\":\"user\",\"content\":\"I loved The Matrix (1999) and Interstellar "  \
+    "(2014)\"}],\"mode\":\"reason\""
+
 static char home[512];
 static char trained[64]; /* the version that gives reasons */
 static struct server server;
@@ -39,6 +44,10 @@ static void a_version_without_reasons_says_so(void **state)
     server_ready(&server);
     struct reply reply = ask(&server, "POST", "/v1/recommendations",
                              "{\"history\":[\"tt0133093\"],\"mode\":\"reason\"}");
+    assert_int_equal(reply.status, 422);
+    assert_non_null(strstr(reply.text, "--stage reason"));
+    reply_drop(&reply);
+    reply = ask(&server, "POST", CHAT, CHAT_BODY "}");
     assert_int_equal(reply.status, 422);
     assert_non_null(strstr(reply.text, "--stage reason"));
     reply_drop(&reply);
@@ -222,6 +231,31 @@ static void what_is_claimed_is_true(void **state)
     reply_drop(&metrics);
 }
 
+/* Whole, and in a stream within one delta. */
+static void a_chat_gives_them_as_reasoning_content(void **state)
+{
+    (void)state;
+    json_t *reply = expect(&server, 200, "POST", CHAT, CHAT_BODY "}");
+    const json_t *choice = json_array_get(json_object_get(reply, "choices"), 0);
+    const json_t *message = json_object_get(choice, "message");
+    const char *whole = text_at(message, "reasoning_content");
+    const json_t *reasons = json_object_get(message, "reasons");
+    assert_true(*whole && json_array_size(reasons) >= 2);
+    for (size_t i = 0; i < json_array_size(reasons); i++)
+        assert_non_null(strstr(whole, text_at(json_array_get(reasons, i), "text")));
+    assert_non_null(json_object_get(message, "claims"));
+    json_decref(reply);
+    struct reply stream = ask(&server, "POST", CHAT, CHAT_BODY ",\"stream\":true}");
+    assert_int_equal(stream.status, 200);
+    reply_drop(&stream);
+    reply =
+        expect(&server, 200, "POST", CHAT,
+               "{\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}],\"mode\":\"reason\"}");
+    choice = json_array_get(json_object_get(reply, "choices"), 0);
+    assert_null(json_object_get(json_object_get(choice, "message"), "reasoning_content"));
+    json_decref(reply); /* nothing follows from nothing */
+}
+
 /* The catalogue of now decides, not that of training: it says nothing of what has lost its tags. */
 static void a_changed_item_is_no_longer_spoken_of(void **state)
 {
@@ -291,6 +325,7 @@ int main(void)
         TEST(training_is_the_same_on_any_number_of_threads_and_after_a_kill),
         TEST(the_judge_prints_what_they_are_worth),
         TEST(what_is_claimed_is_true),
+        TEST(a_chat_gives_them_as_reasoning_content),
         TEST(a_changed_item_is_no_longer_spoken_of),
         TEST(newcomers_and_strangers_are_answered),
         TEST(bad_modes_are_refused),

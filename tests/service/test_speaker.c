@@ -356,6 +356,7 @@ static const char *content_of(const json_t *reply)
  * one that says nothing. */
 static void drafts_name_only_what_is_listed(void **state)
 {
+    struct client client;
     (void)state;
     serve_text("you will love # tonight. it is fine! ", 100, 4, 8);
     json_t *fine = expect(&server, 200, "POST", CHAT, WHOLE);
@@ -364,6 +365,9 @@ static void drafts_name_only_what_is_listed(void **state)
     const json_t *item =
         json_object_get(json_array_get(json_object_get(message, "recommendations"), 0), "item");
     assert_non_null(strstr(content_of(fine), json_string_value(json_object_get(item, "title"))));
+    const json_t *entry = json_array_get(json_object_get(message, "recommendations"), 0);
+    assert_string_equal(text_at(json_array_get(json_object_get(entry, "reasons"), 0), "code"),
+                        "fits_dialogue"); /* who has said hello has liked nothing */
     if (!strstr(content_of(fine), "it is fine!|model"))
         fail_msg("%s", content_of(fine));
     json_decref(fine);
@@ -382,8 +386,21 @@ static void drafts_name_only_what_is_listed(void **state)
     assert_int_equal(metric("tessera_drafts_refused_total"), 3);
     atomic_store(&play.text[0], "a good one. and the matrix revolutions (2003), too. ");
     json_t *half = expect(&server, 200, "POST", CHAT, WHOLE);
-    assert_string_equal(content_of(half), "a good one.|model");
+    assert_non_null(strstr(content_of(half), "|template"));
+    assert_null(strstr(content_of(half), "a good one"));
     json_decref(half);
+    atomic_store(&play.text[1], "see something good tonight. ");
+    json_t *second = expect(&server, 200, "POST", CHAT, WHOLE);
+    assert_string_equal(content_of(second), "see something good tonight.|model");
+    json_decref(second);
+    atomic_store(&play.text[1], NULL);
+    client_start(&client, "{\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}],"
+                          "\"stream\":true}"); /* what was sent stays */
+    client_join(&client);
+    assert_true(was_answered(&client));
+    assert_non_null(strstr(client.text.bytes, "\" one.\""));
+    assert_null(strstr(client.text.bytes, "revolutions"));
+    text_release(&client.text);
     for (const char *const *thin =
              (const char *const[]){"", " : ", "I", "not it", "see it hahahahaha", NULL};
          *thin; thin++) {
