@@ -82,22 +82,50 @@ static double grpo(const struct objective *o, struct rollouts *b)
     return 0;
 }
 
+/* Where the talk of a group ends. */
+static size_t talk_end(const struct rollouts *b, size_t group)
+{
+    size_t end = group + 1;
+    while (b->talk[group] && end < b->groups && b->talk[end] == b->talk[group])
+        end++;
+    return end;
+}
+
+/* What the row at a place came to over the groups of a talk; false: one of them does not count. */
+static bool talk_sum(double *sum, const struct rollouts *b, size_t first, size_t end, size_t place)
+{
+    *sum = 0;
+    for (size_t g = first; g < end; g++) {
+        size_t row = b->group_row[g] + place;
+        if (row >= b->group_row[g + 1] || !row_counts(b, row))
+            return false;
+        *sum += row_reward(b, row) * (double)(b->row_unit[row + 1] - b->row_unit[row]);
+    }
+    return true;
+}
+
 /*
  * Every turn of a rollout gets what the whole of it came to: the sum of its turns, compared among
  * rollouts, each counted once.  (Flow-GRPO's released code compares among turns, so that a long
- * rollout counts more often than a short one.)
+ * rollout counts more often than a short one.)  Within a list a turn is a rank; of a talk's lists,
+ * answered one after another, each gets what all of them came to.
  */
 static double turns(const struct objective *o, struct rollouts *b)
 {
     static _Thread_local struct population p;
-    for (size_t g = 0; g < b->groups; g++) {
-        gather(&p, b, g, 0, false);
-        for (size_t i = 0; i < p.count; i++)
-            p.value[i] *= (double)(b->row_unit[p.row[i] + 1] - b->row_unit[p.row[i]]);
+    for (size_t first = 0, end = 0; first < b->groups; first = end) {
+        end = talk_end(b, first);
+        p.count = 0;
+        for (size_t i = 0; b->group_row[first] + i < b->group_row[first + 1]; i++)
+            if (p.count < GROUP_MAX && talk_sum(&p.value[p.count], b, first, end, i))
+                p.row[p.count++] = i; /* its place in each group */
         centre(o, b, &p);
-        for (size_t i = 0; i < p.count; i++)
-            for (size_t u = b->row_unit[p.row[i]]; u < b->row_unit[p.row[i] + 1]; u++)
-                give(b, u, p.value[i]);
+        for (size_t g = first; g < end; g++)
+            for (size_t i = 0; i < p.count; i++) {
+                size_t row = b->group_row[g] + p.row[i];
+                for (size_t u = b->row_unit[row]; u < b->row_unit[row + 1]; u++)
+                    give(b, u, p.value[i]);
+            }
     }
     return 0;
 }
@@ -265,7 +293,8 @@ const struct objective_part ADVANTAGE_PARTS[] = {
     {STAGE_ADVANTAGE, "grpo", 0, grpo, "adv_scope scale_rewards std_floor",
      "(r - mean of the group) / (deviation + floor)", "GRPO, arXiv 2402.03300, 4.1"},
     {STAGE_ADVANTAGE, "turns", 0, turns, "scale_rewards std_floor",
-     "each turn: (R - mean of the group) / (deviation + floor), R the sum of the rollout's turns",
+     "each turn: (R - mean of the group) / (deviation + floor), R the sum of the rollout's turns "
+     "(rl_turns: of all its lists)",
      "AgentFlow, arXiv 2510.05592"},
     {STAGE_ADVANTAGE, "rloo", 0, rloo, "adv_scope", "r - mean of the others",
      "RLOO, arXiv 2402.14740"},

@@ -4,6 +4,7 @@ void rollouts_layout(struct rollouts *b, size_t groups, size_t rows, size_t unit
                      struct arena *arena)
 {
     b->group_row = arena_take(arena, groups + 1, sizeof *b->group_row);
+    b->talk = arena_take(arena, groups, sizeof *b->talk);
     b->row_unit = arena_take(arena, rows + 1, sizeof *b->row_unit);
     b->unit_token = arena_take(arena, units + 1, sizeof *b->unit_token);
     b->kind = arena_take(arena, rows, 1);

@@ -1,8 +1,9 @@
 /*
  * rollouts.h: what a policy did, as flat arrays: all that an objective ever sees.
  *
- * Four nested levels, each a run of the one below:
+ * Nested levels, each a run of the one below:
  *
+ *     talk    prompts of one dialogue, in order: their rows of one place are one rollout
  *     group   the rollouts of one prompt
  *     row     one rollout: an item, or a list of items
  *     unit    what shares one reward: the item of a row, or one rank of a list
@@ -33,6 +34,7 @@ struct rollouts {
     size_t groups, rows, units, tokens;
     size_t levels;        /* quantised tiles in a name */
     size_t *group_row;    /* [groups + 1] */
+    uint32_t *talk;       /* [groups] neighbours of the same are one talk; 0: a talk of its own */
     size_t *row_unit;     /* [rows + 1] */
     size_t *unit_token;   /* [units + 1]; a unit may have no token: nothing was decided */
     unsigned char *kind;  /* [rows] enum row_kind */

@@ -36,7 +36,7 @@ struct train_settings {
         rl_source[SETTING_TEXT_SIZE], list_teacher[SETTING_TEXT_SIZE];
     double reason_share, reason_weight, reason_learning_rate;
     size_t reason_steps;
-    size_t watch_events, rl_steps, rl_prompts, rl_check_every, list_items;
+    size_t watch_events, rl_steps, rl_prompts, rl_turns, rl_check_every, list_items;
     double rl_learning_rate, rl_temperature, rl_weight, rl_beside;
     size_t dialogue_symbols, dialogue_steps;
     size_t experience_rounds, experience_prompts, experience_lists;

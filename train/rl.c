@@ -42,6 +42,7 @@ static void part_layout(struct rl *rl, struct rl_part *p, const struct shape *s,
     p->input = arena_take(arena, positions, sizeof *p->input);
     p->first = arena_take(arena, prompts + 1, sizeof *p->first);
     p->picked = arena_take(arena, prompts, sizeof *p->picked);
+    p->talk = arena_take(arena, prompts, sizeof *p->talk);
     p->room = arena_take(arena, prompts, sizeof *p->room);
     p->of_row = arena_take(arena, rows, sizeof *p->of_row);
     p->context = arena_take(arena, names, sizeof *p->context);
@@ -255,6 +256,7 @@ static void gather_row(struct rl *rl, const struct rl_part *p, size_t row, bool 
     if (row % rl->rows_a_prompt == 0) {
         rl->asked[b->groups] = p->picked[p->of_row[row]];
         b->expected[b->groups] = prompts_expected(&rl->past, rl->asked[b->groups]);
+        b->talk[b->groups] = p->talk[p->of_row[row]];
         b->group_row[b->groups++] = b->rows;
     }
     b->row_unit[b->rows] = b->units;

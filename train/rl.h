@@ -17,11 +17,14 @@
  * (max_num_gen_batches).
  *
  * Over dialogues (rl_source dialogues) a prompt is what was said, and relevant is what the
- * assistant went on to name from there on.
+ * assistant went on to name from there on.  With rl_turns prompts that follow each other in a
+ * dialogue are drawn together: the lists of one place are one rollout of many turns, which
+ * adv=turns pays by what all of them came to.  What the user says next is the log's, whatever was
+ * listed.
  *
  * The mask of sampling is that of serving: items with events, without the prompt's own history or
- * what the dialogue has named; a prompt whose target lies outside it is left out and counted.  What stands above in a list is in
- * the mask and is drawn again, as list.h passes it over.
+ * what the dialogue has named; a prompt whose target lies outside it is left out and counted.  What
+ * stands above in a list is in the mask and is drawn again, as list.h passes it over.
  * Dropout is 0.  The supervised losses go on in the same step (trainer.h) with weight rl_beside,
  * with lists also that of the lists to imitate: without them the trunk moves away under the heads
  * that are paid.  Over dialogues nothing goes on beside, as in the paper: imitation's gradient is
@@ -56,6 +59,7 @@ struct rl_prompts {
     size_t *seen_first;     /* owned [count + 1] */
     uint32_t *relevant;     /* owned, flat rows: of a name one or none */
     size_t *relevant_first; /* owned [count + 1] */
+    uint32_t *dialogue;     /* owned [count] which it is of, rising; NULL: of none */
 };
 
 /* A context is a z and what may be named there: of a prompt, or of a rank of a list. */
@@ -67,6 +71,7 @@ struct rl_part {
     uint32_t *input;            /* [positions] prompts, then lists rank by rank */
     uint32_t *first;            /* [prompts + 1] */
     uint32_t *picked;           /* [prompts] which of the prompts */
+    uint32_t *talk;             /* [prompts] turns of one dialogue have the same; 0: alone */
     struct hit *room;           /* [prompts] of picking */
     uint32_t *of_row;           /* [rows] the place of its prompt */
     uint32_t *context;          /* [names] */

@@ -263,6 +263,32 @@ static void pick(uint32_t *out, struct rl *rl, struct rl_part *p, size_t part, s
                  &rng, p->room);
 }
 
+/*
+ * The first of the picked become talks: up to rl_turns prompts of its dialogue that follow each
+ * other, it among them.
+ */
+static void pick_talks(const struct rl *rl, struct rl_part *p, size_t part)
+{
+    const struct rl_prompts *all = &rl->prompts;
+    size_t turns = rl->settings->rl_turns;
+    size_t at = 0;
+    memcpy(p->others, p->picked, rl->prompts_a_part * sizeof *p->picked);
+    for (uint32_t head = 0; at < rl->prompts_a_part; head++) {
+        size_t first = p->others[head];
+        size_t end = first + 1;
+        while (end < all->count && all->dialogue[end] == all->dialogue[first] &&
+               end - first < turns)
+            end++;
+        while (first > 0 && all->dialogue[first - 1] == all->dialogue[end - 1] &&
+               end - first < turns)
+            first--;
+        for (; first < end && at < rl->prompts_a_part; first++, at++) {
+            p->picked[at] = (uint32_t)first;
+            p->talk[at] = (uint32_t)(part * rl->prompts_a_part) + head + 1; /* of all parts */
+        }
+    }
+}
+
 /* Other prompts in the places of those that say nothing; false: all say something. */
 static bool refill(struct rl *rl, struct rl_part *p, size_t part, size_t step, size_t round)
 {
@@ -323,6 +349,8 @@ void rl_draw(struct rl *rl, size_t part, size_t step, bool fresh)
     }
     struct rng rng = rng_stream(rl->settings->seed ^ 0xd4a3, step, part);
     pick(p->picked, rl, p, part, step, 0);
+    if (rl->settings->rl_turns > 1)
+        pick_talks(rl, p, part);
     if (rl->lists) {
         pack_prompts(rl, p);
         draw_lists(rl, p, &rng);

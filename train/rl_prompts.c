@@ -127,8 +127,9 @@ static bool talk_new(struct rl_prompts *p, const struct dialogue_prompts *d, str
     p->seen_first = calloc(d->count + 2, sizeof *p->seen_first);
     p->relevant = calloc(d->relevant.rows + 1, sizeof *p->relevant);
     p->relevant_first = calloc(d->count + 2, sizeof *p->relevant_first);
+    p->dialogue = calloc(d->count + 1, sizeof *p->dialogue);
     return (p->history && p->first && p->seen && p->seen_first && p->relevant &&
-            p->relevant_first) ||
+            p->relevant_first && p->dialogue) ||
            err_set(err, ERR_SYSTEM, "no memory for the prompts of %zu dialogues", d->count);
 }
 
@@ -158,6 +159,7 @@ bool rl_prompts_talk(struct rl_prompts *p, const struct dialogue_prompts *d, siz
         p->seen_first[at + 1] = put_rows(p->seen, p->seen_first[at], &d->named, i, SIZE_MAX);
         p->relevant_first[at + 1] =
             put_rows(p->relevant, p->relevant_first[at], &d->relevant, i, ranks);
+        p->dialogue[at] = d->dialogue[i];
         p->count++;
     }
     return p->count || err_set(err, ERR_INPUT,
@@ -175,5 +177,6 @@ void rl_prompts_free(struct rl_prompts *p)
     free(p->seen_first);
     free(p->relevant);
     free(p->relevant_first);
+    free(p->dialogue);
     *p = (struct rl_prompts){0};
 }

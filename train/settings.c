@@ -142,6 +142,9 @@ const struct setting TRAIN_SETTINGS[] = {
             "updates between looks at validation"),
     SETTING(REAL, train_settings, rl_learning_rate, "0.0001", 1e-9, 1, "of the other later stages"),
     SETTING(REAL, train_settings, rl_temperature, "1", 0.01, 10, "of sampling"),
+    SETTING(SIZE, train_settings, rl_turns, "1", 1, 64,
+            "prompts of one dialogue that are one rollout: each list is paid for all of them "
+            "(--algo turn_grpo --rl-source dialogues)"),
     SETTING(REAL, train_settings, rl_weight, "1", 0, 1000, "of the objective in stage rl"),
     SETTING(
         REAL, train_settings, rl_beside, "-1", -1, 1000,

@@ -357,6 +357,11 @@ static bool open_rl(struct training *t, struct err *err)
         fine = err_set(err, ERR_INPUT,
                        "list_items: this objective learns from what the log says came next, which "
                        "is an item, not a list: leave --list-items out");
+    if (fine && s->rl_turns > 1 && (!t->talking.on || strcmp(t->job->objective->adv, "turns") != 0))
+        fine = err_set(err, ERR_INPUT,
+                       "rl_turns: several turns of a dialogue are one rollout of --algo turn_grpo "
+                       "--rl-source dialogues; expected 1 without them, found %zu",
+                       s->rl_turns);
     if (fine && t->rl.lists && *t->job->objective->rescue)
         fine = err_set(err, ERR_INPUT,
                        "rescue: a hint is the beginning of one item's name, not of a list: leave "

@@ -123,6 +123,29 @@ static void turns_get_the_outcome_of_their_rollout(void **state)
             near(b.advantage[t], expected[r], 1e-4);
 }
 
+/* Two talks of two and one prompts: the rows of one place are one rollout, whose lists all get what
+ * they came to together. */
+static void lists_of_one_talk_get_the_outcome_of_all(void **state)
+{
+    static const double exact[3][4] = {{1, 0, 0, 0}, {0, 0, 1, 0}, {1, 0, 0, 0}};
+    static const double expected[2][4] = {{0.866, -0.866, 0.866, -0.866}, {1.5, -0.5, -0.5, -0.5}};
+    struct objective_report report;
+    (void)state;
+    make(3, 4, 2, 2, 23); /* a list of two ranks; the second is the one that may be right */
+    for (size_t g = 0; g < 3; g++) {
+        b.talk[g] = g < 2 ? 7 : 8;
+        for (size_t i = 0; i < 4; i++) {
+            b.exact[2 * (4 * g + i)] = 0;
+            b.exact[2 * (4 * g + i) + 1] = exact[g][i];
+        }
+    }
+    struct objective o = open_with("turn_grpo", "");
+    objective_prepare(&o, &b, &report);
+    for (size_t r = 0; r < 12; r++)
+        for (size_t t = row_first_token(&b, r); t < row_last_token(&b, r); t++)
+            near(b.advantage[t], expected[r / 8][r % 4], 2e-3);
+}
+
 static void rank_rewards_look_down_only(void **state)
 {
     struct objective_report report;
@@ -306,6 +329,7 @@ int main(void)
         TEST(ranks_have_the_published_advantages),
         TEST(rank_rewards_look_down_only),
         TEST(turns_get_the_outcome_of_their_rollout),
+        TEST(lists_of_one_talk_get_the_outcome_of_all),
         TEST(tree_credit_sums_to_the_advantage),
         TEST(silent_groups_leave_and_variance_stays),
         TEST(hints_and_logged_rows_take_no_part),

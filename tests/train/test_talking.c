@@ -12,6 +12,10 @@
 #define TALK                                                                                       \
     "train --stage dialogue --dialogue-steps 6 --rl-check-every 3 --list-items 8 "                 \
     "--dialogue-symbols 64 --dialogue-share 0.1 " SMALL
+#define TURNS                                                                                      \
+    "train --stage rl --algo turn_grpo --rl-source dialogues --reward rsvr --list-items 6 "        \
+    "--rl-steps 4 --rl-prompts 16 --num-generations 4 --rl-check-every 2 --dialogue-symbols 64 "   \
+    "--promote false" SMALL
 #define JUDGE "evaluate --dialogues true --judge-share 0.1 --beam 4 --dialogue-symbols 64 " SMALL
 
 static char base[512], first[64];
@@ -39,6 +43,42 @@ static void the_same_bytes_on_any_number_of_threads_and_after_a_kill(void **stat
     char weights[2][SHA256_TEXT];
     (void)state;
     the_same_weights(weights, base, TALK "--promote false", "2", true);
+}
+
+/* What each step's rollouts came to, after a training in a copy of the home. */
+static void rollouts_of(char *out, size_t room, const char *args)
+{
+    char home[600];
+    char made[64];
+    char path[900];
+    home_clone(home, sizeof home, base, "turns");
+    tessera_fine(home, args);
+    home_newest(made, home);
+    snprintf(path, sizeof path, "%s/models/%s/rollouts.tsv", home, made);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    out[fread(out, 1, room - 1, file)] = 0;
+    fclose(file);
+    scratch_drop(home);
+}
+
+/* Several turns of a dialogue are one rollout, the same on any number of threads; an objective that
+ * does not pay rollouts of many turns refuses them. */
+static void turns_of_a_dialogue_are_one_rollout(void **state)
+{
+    static char together[2][4096], alone[4096], one_by_one[4096];
+    char why[4096];
+    (void)state;
+    rollouts_of(together[0], sizeof together[0], TURNS "--rl-turns 3 --threads 1");
+    rollouts_of(together[1], sizeof together[1], TURNS "--rl-turns 3 --threads 4");
+    assert_string_equal(together[0], together[1]);
+    rollouts_of(alone, sizeof alone, TURNS "--rl-turns 1");
+    rollouts_of(one_by_one, sizeof one_by_one, TURNS "--rl-turns 1 --threads 1");
+    assert_string_equal(alone, one_by_one);
+    assert_string_not_equal(together[0], alone);
+    assert_int_equal(tessera(why, sizeof why, base, TURNS "--rl-turns 3 --algo rank_grpo"), 2);
+    assert_non_null(strstr(why, "rl_turns: several turns of a dialogue are one rollout of --algo "
+                                "turn_grpo"));
 }
 
 static void assert_link(const char *home, const char *link, const char *name)
@@ -123,6 +163,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(the_same_bytes_on_any_number_of_threads_and_after_a_kill),
+        TEST(turns_of_a_dialogue_are_one_rollout),
         TEST(it_answers_dialogues_and_users_keep_theirs),
         TEST(what_is_judged_can_be_compared),
     };
