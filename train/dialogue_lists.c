@@ -3,14 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Folds of the dialogues: a teacher's list counts all of them but its own. */
-enum { TEACHER_FOLDS = 10 };
-
 struct teaching {
     struct dialogue_lists *out;
     const struct dialogues *dialogues;
     struct dialogue_counts counts; /* without the fold at hand */
-    unsigned char *part;           /* [dialogues] the same */
     const struct snapshot *snapshot;
     struct tally tally;
     uint64_t *skip;
@@ -22,8 +18,7 @@ static bool teaching_open(struct teaching *t, struct err *err)
     t->tally.score = calloc(s->rows + 1, sizeof *t->tally.score);
     t->tally.touched = calloc(s->rows + 1, sizeof *t->tally.touched);
     t->skip = calloc(s->rows / 64 + 1, sizeof *t->skip);
-    t->part = calloc(t->dialogues->count + 1, sizeof *t->part);
-    return (t->tally.score && t->tally.touched && t->skip && t->part) ||
+    return (t->tally.score && t->tally.touched && t->skip) ||
            err_set(err, ERR_SYSTEM, "no memory for lists of dialogues");
 }
 
@@ -32,7 +27,6 @@ static void teaching_close(struct teaching *t)
     free(t->tally.score);
     free(t->tally.touched);
     free(t->skip);
-    free(t->part);
 }
 
 /* What the dialogue says nobody liked, before or after the prompt. */
@@ -62,15 +56,27 @@ static void teach(struct teaching *t, size_t at)
         list[count] = NO_ITEM;
 }
 
+bool dialogue_counts_but(struct dialogue_counts *counts, const struct dialogues *dialogues,
+                         size_t fold, size_t items, struct err *err)
+{
+    struct dialogues others = *dialogues;
+    others.part = malloc(others.count + 1);
+    *counts = (struct dialogue_counts){0};
+    if (!others.part)
+        return err_set(err, ERR_SYSTEM, "no memory for lists of dialogues");
+    for (size_t c = 0; c < others.count; c++)
+        others.part[c] = c % TEACHER_FOLDS == fold ? DIALOGUE_PARTS : dialogues->part[c];
+    bool fine = dialogue_counts_make(counts, &others, items, err);
+    free(others.part);
+    return fine;
+}
+
 /* The lists of the dialogues of a fold. */
 static bool teach_fold(struct teaching *t, size_t fold, struct err *err)
 {
     const struct dialogue_prompts *prompts = &t->out->prompts;
-    struct dialogues others = *t->dialogues;
-    for (size_t c = 0; c < others.count; c++)
-        t->part[c] = c % TEACHER_FOLDS == fold ? DIALOGUE_PARTS : t->dialogues->part[c];
-    others.part = t->part;
-    bool fine = dialogue_counts_make(&t->counts, &others, t->snapshot->version->index->items, err);
+    bool fine = dialogue_counts_but(&t->counts, t->dialogues, fold,
+                                    t->snapshot->version->index->items, err);
     for (size_t p = 0; fine && p < prompts->count; p++)
         if (prompts->dialogue[p] % TEACHER_FOLDS == fold)
             teach(t, p);

@@ -13,7 +13,11 @@
 
 #include "train/dialogue_judge.h"
 
-enum { DIALOGUE_SYMBOLS_MAX = 256 };
+enum { DIALOGUE_SYMBOLS_MAX = 256, TEACHER_FOLDS = 10 };
+
+/* What all dialogues that teach say, but those of a fold (their place modulo TEACHER_FOLDS). */
+bool dialogue_counts_but(struct dialogue_counts *counts, const struct dialogues *dialogues,
+                         size_t fold, size_t items, struct err *err) MUST_CHECK;
 
 struct dialogue_lists {
     struct dialogue_prompts prompts;

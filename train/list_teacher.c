@@ -192,7 +192,7 @@ static size_t best_of(struct hit *hits, size_t most, const float *scores, size_t
 
 static void vote(const struct running *r, float *votes, size_t at)
 {
-    const struct sparse *n = r->t->votes;
+    const struct sparse *n = r->q->votes ? r->q->votes[at] : r->t->votes;
     memset(votes, 0, r->t->items * sizeof *votes);
     for (size_t i = r->q->prompt_first[at]; i < r->q->prompt_first[at + 1]; i++)
         for (size_t e = n->first[r->q->prompt[i]]; e < n->first[r->q->prompt[i] + 1]; e++)
@@ -236,7 +236,7 @@ static void reflect_block(struct running *r, struct part *part, size_t first, si
 {
     for (size_t i = 0; i < count; i++)
         make_query(r, first + i);
-    if (!r->t->votes)
+    if (!r->t->votes && !r->q->votes)
         return;
     make_scores(r, part, first, count);
     for (size_t i = 0; i < count; i++) {

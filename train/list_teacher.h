@@ -40,8 +40,9 @@ struct list_questions {
     const uint32_t *barred;     /* rows that are not listed either, and say nothing */
     const float *talk;          /* [count, dims] unit length or 0; NULL: the mean of the prompt's */
     const uint32_t *teacher; /* [count, TEACHER_RANKS] rows; items + i: extra i; UINT32_MAX ends */
-    const size_t *label_first; /* [count + 1] */
-    const uint32_t *label;     /* rows that were right; what w and b are fitted on */
+    const size_t *label_first;         /* [count + 1] */
+    const uint32_t *label;             /* rows that were right; what w and b are fitted on */
+    const struct sparse *const *votes; /* [count] who judges each; NULL: those of the teaching */
 };
 
 struct list_teaching {

@@ -196,6 +196,8 @@ struct talked {
     size_t *prompt_first, *barred_first;
     uint32_t *prompt, *barred, *teacher, *item;
     float *talk, *mean;
+    struct dialogue_counts counts[TEACHER_FOLDS];
+    const struct sparse **votes; /* [count] */
 };
 
 static bool talked_open(struct talked *k, const struct dialogue_lists *x, const struct dialogues *d,
@@ -215,8 +217,9 @@ static bool talked_open(struct talked *k, const struct dialogue_lists *x, const 
     k->item = calloc(count * x->ranks + 1, sizeof *k->item);
     k->talk = calloc(count * dims + 1, sizeof *k->talk);
     k->mean = calloc(dims + 1, sizeof *k->mean);
+    k->votes = calloc(count + 1, sizeof *k->votes);
     return (k->prompt_first && k->barred_first && k->prompt && k->barred && k->teacher && k->item &&
-            k->talk && k->mean) ||
+            k->talk && k->mean && k->votes) ||
            err_set(err, ERR_SYSTEM, "no memory for the lists of %zu prompts", count);
 }
 
@@ -230,6 +233,9 @@ static void talked_close(struct talked *k)
     free(k->item);
     free(k->talk);
     free(k->mean);
+    free(k->votes);
+    for (size_t f = 0; f < TEACHER_FOLDS; f++)
+        dialogue_counts_free(&k->counts[f]);
 }
 
 /* Half of the words of all that was said before the prompt, half of what it names. */
@@ -291,18 +297,31 @@ static bool read_told(struct talked *k, struct told_titles *told, const struct d
     return true;
 }
 
+/* Who judges each prompt's list: what is named together in dialogues of other folds than its own.
+ */
+static bool open_judges(struct talked *k, const struct dialogue_prompts *prompts,
+                        const struct dialogues *d, size_t items, struct err *err)
+{
+    bool fine = true;
+    for (size_t f = 0; fine && f < TEACHER_FOLDS; f++)
+        fine = dialogue_counts_but(&k->counts[f], d, f, items, err);
+    for (size_t i = 0; fine && i < prompts->count; i++)
+        k->votes[i] = k->counts[prompts->dialogue[i] % TEACHER_FOLDS].together;
+    return fine;
+}
+
 bool dialogue_lists_teach(struct dialogue_lists *x, const struct dialogues *d,
-                          const struct dialogue_counts *counts, const struct snapshot *snapshot,
-                          const struct titles *titles, struct store *store,
-                          struct thread_pool *pool, struct err *err)
+                          const struct snapshot *snapshot, const struct titles *titles,
+                          struct store *store, struct thread_pool *pool, struct err *err)
 {
     struct told_titles told = {.snapshot = snapshot, .titles = titles};
     const struct item_index *index = snapshot->version->index;
     size_t count = x->prompts.count;
     struct taught k;
     struct talked talked = {0};
-    bool fine =
-        taught_open(&k, snapshot, err) && talked_open(&talked, x, d, index->quantiser.dims, err);
+    bool fine = taught_open(&k, snapshot, err) &&
+                talked_open(&talked, x, d, index->quantiser.dims, err) &&
+                open_judges(&talked, &x->prompts, d, index->items, err);
     for (size_t i = 0; fine && i < count; i++) {
         put_rows(&talked, x, d, index->items, i);
         fine = put_talk(&talked, x, d, index, i, err);
@@ -317,8 +336,8 @@ bool dialogue_lists_teach(struct dialogue_lists *x, const struct dialogues *d,
                                          .talk = talked.talk,
                                          .teacher = talked.teacher,
                                          .label_first = x->prompts.relevant.first,
-                                         .label = x->prompts.relevant.row};
-        k.t.votes = counts->together;
+                                         .label = x->prompts.relevant.row,
+                                         .votes = talked.votes};
         k.t.extra = told.extra;
         fine = run(&k, talked.item, x->ranks, &q, pool, err);
     }

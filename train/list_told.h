@@ -52,12 +52,12 @@ bool list_examples_teach(struct list_examples *examples, const uint32_t *teacher
 /*
  * The teacher's lists of dialogues, a large model's where it was asked (talk_told.h), become what
  * is made of them: w and b are fitted on what is relevant, `talk` is what was said before the
- * prompt (half of its words, half of what it names), the judge is what is named together, and what
- * a dialogue dislikes is never listed.
+ * prompt (half of its words, half of what it names), the judge is what dialogues of other folds
+ * name together, and what a dialogue dislikes is never listed.
  */
 bool dialogue_lists_teach(struct dialogue_lists *lists, const struct dialogues *dialogues,
-                          const struct dialogue_counts *counts, const struct snapshot *snapshot,
-                          const struct titles *titles, struct store *store,
-                          struct thread_pool *pool, struct err *err) MUST_CHECK;
+                          const struct snapshot *snapshot, const struct titles *titles,
+                          struct store *store, struct thread_pool *pool,
+                          struct err *err) MUST_CHECK;
 
 #endif

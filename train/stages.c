@@ -268,7 +268,7 @@ static bool open_talking(struct training *t, struct err *err)
                 dialogue_lists_make(&k->lists, k->dialogues, t->snapshot, k->titles, s->list_items,
                                     s->dialogue_symbols, err) &&
                 (strcmp(s->list_teacher, "rra") != 0 ||
-                 dialogue_lists_teach(&k->lists, k->dialogues, &k->counts, t->snapshot, k->titles,
+                 dialogue_lists_teach(&k->lists, k->dialogues, t->snapshot, k->titles,
                                       t->job->store, t->job->pool, err)) &&
                 dialogue_prompts_make(&k->choosing, k->dialogues, DIALOGUES_VALIDATION,
                                       s->dialogue_symbols, t->snapshot, k->titles, err);

@@ -118,6 +118,14 @@ static void it_answers_dialogues_and_users_keep_theirs(void **state)
     assert_non_null(strstr(why, "there is no version none"));
     assert_int_not_equal(tessera(why, sizeof why, home, "promote --chat true"), 0);
     assert_link(home, "production/chat", made);
+    /* lists that remap, reflect and adjust have made, which say what is right better than before */
+    assert_int_equal(tessera(why, sizeof why, home, TALK "--list-teacher rra --promote false"), 0);
+    double before = 0;
+    double after = 0;
+    said = strstr(why, "likelihood_before=");
+    assert_non_null(said);
+    assert_int_equal(sscanf(said, "likelihood_before=%lf likelihood=%lf", &before, &after), 2);
+    assert_true(after > before);
     scratch_drop(home);
 }
 
