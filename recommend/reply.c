@@ -102,10 +102,8 @@ static void say_rest(struct text *text, const struct reply_facts *f)
     size_t rest = f->count > REPLY_NAMES ? f->count - REPLY_NAMES : 0;
     if (f->count < f->wanted)
         text_addf(text, "%s", PICK(fewer, f, 4));
-    else if (rest > 0 && f->seed % 2)
+    else if (rest > 0) /* "below" would be true of some clients alone */
         text_addf(text, " The list has %zu more.", rest);
-    else if (rest > 0)
-        text_addf(text, " %zu more %s below.", rest, rest == 1 ? "is" : "are");
 }
 
 void reply_write(struct text *text, const struct reply_facts *f)
