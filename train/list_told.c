@@ -217,7 +217,7 @@ static bool talked_open(struct talked *k, const struct dialogue_lists *x, const 
     k->item = calloc(count * x->ranks + 1, sizeof *k->item);
     k->talk = calloc(count * dims + 1, sizeof *k->talk);
     k->mean = calloc(dims + 1, sizeof *k->mean);
-    k->votes = calloc(count + 1, sizeof *k->votes);
+    k->votes = calloc(count + 1, sizeof(void *));
     return (k->prompt_first && k->barred_first && k->prompt && k->barred && k->teacher && k->item &&
             k->talk && k->mean && k->votes) ||
            err_set(err, ERR_SYSTEM, "no memory for the lists of %zu prompts", count);
