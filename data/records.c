@@ -10,15 +10,21 @@
 
 enum { TURNS_MAX = 1000, TURN_TEXT_MAX = 16384 };
 
-static bool role_check(const char *role, struct err *err)
+enum dialogue_role dialogue_role(const json_t *turn)
 {
-    static const char *const roles[] = {"user", "assistant", "seeker", "recommender", "system"};
-    for (size_t i = 0; i < COUNT(roles); i++)
-        if (strcmp(role, roles[i]) == 0)
-            return true;
-    return err_set(err, ERR_INPUT,
-                   "role: expected user, assistant, seeker, recommender or system, found '%.40s'",
-                   role);
+    static const struct {
+        const char *name;
+        enum dialogue_role role;
+    } roles[] = {{"user", ROLE_USER},
+                 {"seeker", ROLE_USER},
+                 {"assistant", ROLE_ASSISTANT},
+                 {"recommender", ROLE_ASSISTANT},
+                 {"system", ROLE_SYSTEM}};
+    const char *name = json_string_value(json_object_get(turn, "role"));
+    for (size_t i = 0; name && i < COUNT(roles); i++)
+        if (strcmp(name, roles[i].name) == 0)
+            return roles[i].role;
+    return ROLE_UNKNOWN;
 }
 
 /* An array of item ids, if it is there at all. */
@@ -45,8 +51,10 @@ static bool turn_check(const json_t *turn, struct err *err)
         return false;
     if (!role || !text)
         return err_set(err, ERR_INPUT, "%s: missing", role ? "text" : "role");
-    if (!role_check(role, err))
-        return false;
+    if (dialogue_role(turn) == ROLE_UNKNOWN)
+        return err_set(
+            err, ERR_INPUT,
+            "role: expected user, assistant, seeker, recommender or system, found '%.40s'", role);
     if (strlen(text) > TURN_TEXT_MAX)
         return err_set(err, ERR_INPUT, "text: expected at most %d bytes, found %zu", TURN_TEXT_MAX,
                        strlen(text));

@@ -76,6 +76,10 @@ struct answer {
 /* taught: the version was taught to list for dialogues. */
 bool answer_begin(struct chat *chat, struct desk *desk, struct snapshot *snapshot, bool taught,
                   struct conversations *conversations, struct err *err) MUST_CHECK;
+/* Of an answer that has begun: gathering, wishes, notes, n and prompt, from the request and what
+ * was shown before: answer_read.c. */
+bool answer_read(struct chat *chat, struct conversations *conversations,
+                 struct err *err) MUST_CHECK;
 /* After a step of its desk's talks; false: it is over. */
 bool answer_step(struct chat *chat, struct conversations *conversations);
 void answer_free(struct chat *chat); /* its talk ends, too; NULL answer is fine */

@@ -40,12 +40,8 @@ static bool check_model(struct call *call)
         err_set(&err, ERR_MISSING, "model: '%.100s' does not chat; expected chat or %.64s", name,
                 any->version->name);
         call_refuse(call, 404, "model_not_found", &err);
-    } else if (call->chat->request.reasons && !snapshot->version->attributes) {
+    } else if (call->chat->request.reasons && !reasons_given(snapshot->version, &err)) {
         fine = false;
-        err_set(&err, ERR_INPUT,
-                "mode: the version that chats (%s) gives no reasons: train one with --stage reason "
-                "first, or ask for direct",
-                snapshot->version->name);
         call_refuse(call, 422, "invalid", &err);
     }
     snapshot_drop(snapshot);

@@ -7,6 +7,15 @@
 
 #include <string.h>
 
+bool reasons_given(const struct version *version, struct err *err)
+{
+    return version->attributes ||
+           err_set(err, ERR_INPUT,
+                   "mode: version %s gives no reasons: train one with --stage reason, or ask for "
+                   "direct",
+                   version->name);
+}
+
 /* {"item_id", "title"} of a row. */
 static json_t *cited(const struct snapshot *s, const struct store_txn *txn, uint32_t row,
                      struct err *err)

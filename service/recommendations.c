@@ -248,11 +248,8 @@ static bool make_slate(struct call *call, struct gathering *g, const struct quer
     const struct serve_settings *settings = call->service->settings;
     struct reasoned *reasoned = &g->scratch->reasoned;
     double reason_ms = 0;
-    if (q->reasons && !g->snapshot->version->attributes)
-        return err_set(err, ERR_INPUT,
-                       "mode: the version in service (%s) gives no reasons: train one with --stage "
-                       "reason, or ask for direct",
-                       g->snapshot->version->name);
+    if (q->reasons && !reasons_given(g->snapshot->version, err))
+        return false;
     slate_begin(&g->scratch->slate, g->snapshot);
     if (!(!q->user || gather_user(g, q->user, q->seen_rule, call->service, err)) ||
         !add_history(g, q, err) || !add_exclude(g, q, err) || !add_categories(g, q, err))

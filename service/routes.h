@@ -70,6 +70,9 @@ void model_refuse(struct call *call, const char *name); /* 404: nothing has this
 /* The item a write changed, for the next snapshot; false: none. */
 bool call_changed_item(const struct call *call, uint32_t *number);
 
+/* Whether the version gives reasons; if not, an error of the field `mode`. */
+bool reasons_given(const struct version *version, struct err *err) MUST_CHECK;
+
 /*
  * Adds "reasons", "reasoning" and "claims" to the reply of a reasoned slate, and counts the claims.
  */

@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "data/catalogue.h"
+#include "data/records.h"
 #include "train/rows.h"
 
 #include <stdlib.h>
@@ -76,14 +77,6 @@ static unsigned char said_of(const json_t *dialogue, const char *id)
     return said;
 }
 
-static bool speaker_of(unsigned char *speaker, const json_t *turn)
-{
-    const char *role = json_string_value(json_object_get(turn, "role"));
-    bool asks = role && (strcmp(role, "user") == 0 || strcmp(role, "seeker") == 0);
-    *speaker = asks ? SPEAKER_USER : SPEAKER_ASSISTANT;
-    return asks || (role && (strcmp(role, "assistant") == 0 || strcmp(role, "recommender") == 0));
-}
-
 static bool take_items(struct loading *l, const json_t *turn, const json_t *dialogue,
                        struct err *err)
 {
@@ -118,12 +111,12 @@ static bool take_turn(struct loading *l, const json_t *turn, const json_t *dialo
     struct dialogues *d = l->out;
     const char *text = json_string_value(json_object_get(turn, "text"));
     size_t items = json_array_size(json_object_get(turn, "items_mentioned"));
-    unsigned char speaker;
-    if (!speaker_of(&speaker, turn))
+    enum dialogue_role role = dialogue_role(turn);
+    if (role != ROLE_USER && role != ROLE_ASSISTANT)
         return true;
     if (!reserve(l, 1, items, err) || !take_items(l, turn, dialogue, err))
         return false;
-    d->speaker[d->turns] = speaker;
+    d->speaker[d->turns] = role == ROLE_USER ? SPEAKER_USER : SPEAKER_ASSISTANT;
     d->text_at[d->turns] = l->text.size;
     text_add(&l->text, text ? text : "", text ? strlen(text) + 1 : 1);
     d->item_first[++d->turns] = d->mentions;

@@ -357,6 +357,17 @@ static char *spoken(const json_t *reply)
     return quoted;
 }
 
+/* Who liked Alien was told `said`, and says what is next; more: fields of the request. */
+static void alien_then(char *body, size_t room, const char *said, const char *next,
+                       const char *more)
+{
+    snprintf(body, room,
+             "{\"messages\":[{\"role\":\"user\",\"content\":\"Like Alien (1979)\"},"
+             "{\"role\":\"assistant\",\"content\":\"%s\"},"
+             "{\"role\":\"user\",\"content\":\"%s\"}]%s}",
+             said, next, more);
+}
+
 /* "The fourth" of a list by what the reply said of it, as a client sends it back; by the
  * conversation's id whatever is sent back. */
 static void ranks_are_those_of_the_list_that_was_shown(void **state)
@@ -371,11 +382,8 @@ static void ranks_are_those_of_the_list_that_was_shown(void **state)
         for (size_t i = 0; i < 5; i++)
             name_at(name[i], sizeof name[i], first, i);
         char *said = with_id ? strdup("Here you are.") : spoken(first);
-        snprintf(
-            body, sizeof body,
-            "{\"messages\":[" USER("Like Alien (1979)") ",{\"role\":\"assistant\",\"content\":\"%"
-                                                        "s\"}," USER("more like the fourth") "]%s}",
-            said, with_id ? ",\"metadata\":{\"conversation_id\":\"ranks\"}" : "");
+        alien_then(body, sizeof body, said, "more like the fourth",
+                   with_id ? ",\"metadata\":{\"conversation_id\":\"ranks\"}" : "");
         free(said);
         json_t *reply = expect(&server, 200, "POST", CHAT, body);
         const json_t *wishes = json_object_get(message_of(reply), "understood");
@@ -391,25 +399,17 @@ static void ranks_are_those_of_the_list_that_was_shown(void **state)
  * wish that is taken back. */
 static void what_is_sent_again_means_what_it_meant(void **state)
 {
-#define SENT_AGAIN                                                                                 \
-    "{\"messages\":[" USER("Like Alien (1979)") ",{\"role\":\"assistant\",\"content\":\"Here.\"}"  \
-                                                "," USER(                                          \
-                                                    "older, and more like the second") "],"        \
-                                                                                       "\"metadat" \
-                                                                                       "a\":{"     \
-                                                                                       "\"convers" \
-                                                                                       "ation_"    \
-                                                                                       "id\":"     \
-                                                                                       "\"twice\"" \
-                                                                                       ",\"n\":"   \
-                                                                                       "\"5\"}"
+    static const char next[] = "older, and more like the second";
+    static const char twice_of_five[] = ",\"metadata\":{\"conversation_id\":\"twice\",\"n\":\"5\"}";
+    char more[300];
     char body[2000];
     (void)state;
     json_decref(expect(
         &server, 200, "POST", CHAT,
         ASK("Like Alien (1979)", ",\"metadata\":{\"conversation_id\":\"twice\",\"n\":\"5\"}")));
-    json_t *once = expect(&server, 200, "POST", CHAT, SENT_AGAIN "}");
-    json_t *twice = expect(&server, 200, "POST", CHAT, SENT_AGAIN "}");
+    alien_then(body, sizeof body, "Here.", next, twice_of_five);
+    json_t *once = expect(&server, 200, "POST", CHAT, body);
+    json_t *twice = expect(&server, 200, "POST", CHAT, body);
     const json_t *wishes = json_object_get(message_of(once), "understood");
     assert_int_equal(json_array_size(wishes), 3); /* like Alien, older, like the second */
     assert_true(json_equal(wishes, json_object_get(message_of(twice), "understood")));
@@ -418,7 +418,8 @@ static void what_is_sent_again_means_what_it_meant(void **state)
         if (strcmp(text_at(json_array_get(wishes, i), "kind"), "years") == 0)
             older = text_at(json_array_get(wishes, i), "id");
     assert_non_null(older);
-    snprintf(body, sizeof body, SENT_AGAIN ",\"undo\":[\"%s\"]}", older);
+    snprintf(more, sizeof more, "%s,\"undo\":[\"%s\"]", twice_of_five, older);
+    alien_then(body, sizeof body, "Here.", next, more);
     json_t *undone = expect(&server, 200, "POST", CHAT, body);
     assert_int_equal(json_array_size(json_object_get(message_of(undone), "understood")), 2);
     json_decref(once);

@@ -245,8 +245,10 @@ static void a_chat_gives_them_as_reasoning_content(void **state)
         assert_non_null(strstr(whole, text_at(json_array_get(reasons, i), "text")));
     assert_non_null(json_object_get(message, "claims"));
     json_decref(reply);
-    struct reply stream = ask(&server, "POST", CHAT, CHAT_BODY ",\"stream\":true}");
+    struct reply stream =
+        ask(&server, "POST", CHAT, CHAT_BODY ",\"stream\":true,\"metadata\":{\"n\":\"1\"}}");
     assert_int_equal(stream.status, 200);
+    assert_non_null(strstr(stream.text, "\"reasoning_content\":\""));
     reply_drop(&stream);
     reply =
         expect(&server, 200, "POST", CHAT,

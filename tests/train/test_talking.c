@@ -51,14 +51,16 @@ static void rollouts_of(char *out, size_t room, const char *args)
     char home[600];
     char made[64];
     char path[900];
+    struct err err = {0};
+    size_t size;
     home_clone(home, sizeof home, base, "turns");
     tessera_fine(home, args);
     home_newest(made, home);
     snprintf(path, sizeof path, "%s/models/%s/rollouts.tsv", home, made);
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    out[fread(out, 1, room - 1, file)] = 0;
-    fclose(file);
+    char *bytes = file_read(path, room - 1, &size, &err);
+    assert_fine(bytes, err);
+    memcpy(out, bytes, size + 1);
+    free(bytes);
     scratch_drop(home);
 }
 
