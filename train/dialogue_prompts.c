@@ -166,6 +166,18 @@ bool dialogue_prompts_make(struct dialogue_prompts *p, const struct dialogues *d
     return fine;
 }
 
+struct dialogue_prompts dialogue_prompts_before(const struct dialogue_prompts *p, size_t dialogue)
+{
+    struct dialogue_prompts some = *p;
+    while (some.count && some.dialogue[some.count - 1] >= dialogue)
+        some.count--;
+    struct row_lists *const all[] = {&some.symbols, &some.labels, &some.relevant, &some.named,
+                                     &some.replies};
+    for (size_t i = 0; i < COUNT(all); i++) /* what is judged counts its labels */
+        all[i]->rows = all[i]->room = all[i]->first[some.count];
+    return some;
+}
+
 static void lists_free(struct row_lists *l)
 {
     free(l->row);

@@ -44,6 +44,9 @@ enum { REPLY_SYMBOLS = 64 };
 bool dialogue_prompts_make(struct dialogue_prompts *prompts, const struct dialogues *dialogues,
                            enum dialogue_part part, size_t most, const struct snapshot *snapshot,
                            const struct titles *titles, struct err *err) MUST_CHECK;
+/* Those of the dialogues before one: a view into prompts, not to be freed. */
+struct dialogue_prompts dialogue_prompts_before(const struct dialogue_prompts *prompts,
+                                                size_t dialogue);
 void dialogue_prompts_free(struct dialogue_prompts *prompts);
 
 static inline size_t row_lists_count(const struct row_lists *lists, size_t at)

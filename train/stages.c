@@ -240,17 +240,14 @@ static bool open_chains(struct training *t, struct err *err)
     return true;
 }
 
-/* Those of the first so many dialogues that choose: prompts stand in the order of dialogues. */
+/* Those of the first so many dialogues that choose. */
 static struct dialogue_prompts first_prompts(const struct talking *k, size_t most)
 {
-    struct dialogue_prompts some = k->choosing;
     size_t end = 0;
     for (size_t left = most; end < k->dialogues->count; end++)
         if (k->dialogues->part[end] == DIALOGUES_VALIDATION && left-- == 0)
             break;
-    while (some.count && some.dialogue[some.count - 1] >= end)
-        some.count--;
-    return some;
+    return dialogue_prompts_before(&k->choosing, end);
 }
 
 static bool open_talking(struct training *t, struct err *err)

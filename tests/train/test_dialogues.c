@@ -226,6 +226,25 @@ static void a_list_is_asked_for_where_something_new_is_named(void **state)
     dialogue_prompts_free(&p);
 }
 
+/* A view of the first holds no label of those left out, which would count as missed. */
+static void the_first_prompts_have_the_first_labels(void **state)
+{
+    struct err err = {0};
+    struct dialogue_prompts p;
+    (void)state;
+    assert_fine(
+        dialogue_prompts_make(&p, dialogues, DIALOGUES_TRAIN, SYMBOLS, &snapshot, titles, &err),
+        err);
+    assert_true(p.count > 3);
+    const struct dialogue_prompts some = dialogue_prompts_before(&p, p.dialogue[3]);
+    assert_int_equal(some.count, 3);
+    assert_int_equal(some.labels.rows, p.labels.first[3]);
+    assert_int_equal(some.symbols.rows, p.symbols.first[3]);
+    assert_int_equal(dialogue_prompts_before(&p, 0).labels.rows, 0);
+    assert_int_equal(dialogue_prompts_before(&p, dialogues->count).labels.rows, p.labels.rows);
+    dialogue_prompts_free(&p);
+}
+
 /* What is paid for is what is relevant, cut to the ranks; all that was named may not be listed. */
 static void prompts_of_dialogues_are_paid_for(void **state)
 {
@@ -367,6 +386,7 @@ int main(void)
         TEST(each_dialogue_is_of_one_part),
         TEST(only_what_teaches_is_counted),
         TEST(a_list_is_asked_for_where_something_new_is_named),
+        TEST(the_first_prompts_have_the_first_labels),
         TEST(prompts_of_dialogues_are_paid_for),
         TEST(replies_are_kept_for_those_who_speak),
         TEST(lists_begin_with_the_truth_or_are_the_teachers),
