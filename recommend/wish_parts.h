@@ -182,7 +182,7 @@ struct wish_work {
     bool seen_before;            /* the clause before this one said what was seen */
     uint32_t it[WISH_SHOWN_MAX]; /* [it_count] what "it" is: the items named last */
     size_t it_count;
-    const uint64_t *undo;
+    uint64_t undo[WISHES_MAX]; /* [undo_count] rising */
     size_t undo_count;
     struct said {
         uint64_t content; /* hash of what a wish says */

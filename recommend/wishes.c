@@ -114,12 +114,16 @@ static uint64_t id_of(uint64_t content, uint32_t times)
     return rng_mix(content ^ rng_mix(times));
 }
 
+static int compare_ids(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a;
+    uint64_t y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
 static bool is_undone(const struct wish_work *w, uint64_t id)
 {
-    for (size_t i = 0; i < w->undo_count; i++)
-        if (w->undo[i] == id)
-            return true;
-    return false;
+    return w->undo_count && bsearch(&id, w->undo, w->undo_count, sizeof id, compare_ids);
 }
 
 /* Who undoes what was said for the third time undoes the first two, too: it was one wish. */
@@ -207,22 +211,19 @@ static bool stays(struct wish_work *w, struct wish *old, const struct wish *new)
     }
 }
 
-/* Held already: it goes by its newest id from then on. */
-static bool is_held(struct wishes *wishes, const struct wish *wish)
+/* Where it is held already, or SIZE_MAX. */
+static size_t held_at(const struct wishes *wishes, const struct wish *wish)
 {
     for (size_t i = 0; i < wishes->count; i++) {
-        struct wish *old = &wishes->wish[i];
+        const struct wish *old = &wishes->wish[i];
         bool kind =
             old->kind == wish->kind || (old->kind == WISH_ONLY && wish->kind == WISH_WANTED);
         if (kind && old->row == wish->row && old->count == wish->count &&
             (!is_category(wish->kind) || old->category == wish->category) &&
-            old->from == wish->from && old->to == wish->to) {
-            if (old->kind == wish->kind)
-                old->id = wish->id;
-            return true;
-        }
+            old->from == wish->from && old->to == wish->to)
+            return i;
     }
-    return false;
+    return SIZE_MAX;
 }
 
 /* The words [first, last) as valid text of at most WISH_TEXT - 1 bytes. */
@@ -268,7 +269,16 @@ void wish_put(struct wish_work *w, const struct wish *wish, size_t first, size_t
     new.id = id_of(content, times);
     new.turn = w->turn;
     copy_words(new.text, w, first, last);
-    if (is_undone_since(w, content, times) || is_held(out, &new))
+    size_t held = held_at(out, &new);
+    bool same = held != SIZE_MAX && out->wish[held].kind == new.kind;
+    if (is_undone_since(w, content, times)) {
+        if (same) /* by another way: years that a later wish left of others */
+            drop_wish(out, held);
+        return;
+    }
+    if (same)
+        out->wish[held].id = new.id; /* its newest from then on */
+    if (held != SIZE_MAX)
         return;
     for (size_t i = out->count; i-- > 0;)
         if (!stays(w, &out->wish[i], &new))
@@ -376,8 +386,9 @@ void wishes_read(struct wishes *wishes, struct wish_work *work, const struct wis
     wishes->count = wishes->unclear_count = 0;
     work->book = book;
     work->out = wishes;
-    work->undo = undo;
-    work->undo_count = undo_count;
+    work->undo_count = undo_count < WISHES_MAX ? undo_count : WISHES_MAX;
+    memcpy(work->undo, undo, work->undo_count * sizeof *undo);
+    qsort(work->undo, work->undo_count, sizeof *work->undo, compare_ids);
     work->it_count = work->said_count = 0;
     work->groups = 0;
     for (size_t t = first; t < count; t++) {

@@ -112,8 +112,8 @@ struct wish_turn {
 };
 
 /*
- * Reads the user's messages of a dialogue, oldest first.  What has an id in undo[undo_count] is
- * left out, as if it had not been said.
+ * Reads the user's messages of a dialogue, oldest first.  What has an id in undo[undo_count] (at
+ * most WISHES_MAX are looked at) is left out, as if it had not been said.
  */
 void wishes_read(struct wishes *wishes, struct wish_work *work, const struct wish_book *book,
                  const struct wish_turn *turns, size_t count, const uint64_t *undo,

@@ -141,6 +141,7 @@ bool answer_begin(struct chat *chat, struct desk *desk, struct snapshot *snapsho
     if (talks) /* what a talk cannot list is nothing that wishes leave */
         snapshot_mask_newcomers(a->gathering.skip, snapshot);
     a->gathering.snapshot = snapshot;
+    a->gathering.in_dialogue = true;
     a->gathering.txn = &txn;
     a->gathering.scratch = &desk->scratch;
     bool fine = answer_read(chat, conversations, err);
@@ -201,7 +202,7 @@ static bool say(struct chat *chat)
 {
     struct answer *a = chat->answer;
     bool counts = strcmp(a->source, "template") == 0; /* a template's token is a piece */
-    if (counts && a->said < a->words.size && a->tokens >= chat->request.words_max) {
+    if (counts && a->said < a->words.size && a->tokens >= chat->request.asked_max) {
         a->finish = "length";
         a->words.size = a->said;
         a->words.bytes[a->said] = 0;

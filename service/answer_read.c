@@ -25,8 +25,9 @@ struct reading {
     struct wish_turn turns[WISH_TURNS_MAX];
     size_t turn_count;
     uint32_t lists[WISH_TURNS_MAX][WISH_SHOWN_MAX]; /* shown before each turn */
+    bool carried[WISH_TURNS_MAX];                   /* by the request, as items */
     uint64_t before[WISH_TURNS_MAX];                /* conversation_asked() before each turn */
-    uint32_t named[SHOWN_BY_TURNS_MAX];             /* in the messages, by whomever */
+    uint32_t named[SHOWN_BY_TURNS_MAX];             /* by the user */
     size_t named_count;
     uint32_t shown[SHOWN_MAX + SHOWN_BY_TURNS_MAX]; /* all that was shown */
     size_t shown_count;
@@ -82,6 +83,7 @@ static void read_turns(struct reading *r)
     const struct chat_request *request = &r->chat->request;
     uint32_t list[WISH_SHOWN_MAX];
     size_t listed = 0;
+    bool carried = false;
     for (size_t i = 0; i < request->count; i++) {
         const struct chat_message *from = &request->messages[i];
         if (from->role == CHAT_SYSTEM) /* it is for a model that follows orders: README.md */
@@ -91,15 +93,18 @@ static void read_turns(struct reading *r)
                               from->text, NULL, 0};
         if (m->speaker == SPEAKER_ASSISTANT) {
             listed = list_of(list, r, m, from->recommendations);
+            carried = listed && json_array_size(from->recommendations);
             continue;
         }
         if (r->turn_count == WISH_TURNS_MAX) { /* the newest are read */
             memmove(r->turns, r->turns + 1, (WISH_TURNS_MAX - 1) * sizeof *r->turns);
             memmove(r->lists, r->lists + 1, (WISH_TURNS_MAX - 1) * sizeof *r->lists);
+            memmove(r->carried, r->carried + 1, (WISH_TURNS_MAX - 1) * sizeof *r->carried);
             memmove(r->before, r->before + 1, (WISH_TURNS_MAX - 1) * sizeof *r->before);
             r->turn_count--;
         }
         memcpy(r->lists[r->turn_count], list, listed * sizeof *list);
+        r->carried[r->turn_count] = carried;
         r->before[r->turn_count] = r->a->asked;
         r->a->asked = conversation_asked(r->a->asked, m->text);
         r->turns[r->turn_count++] =
@@ -110,9 +115,9 @@ static void read_turns(struct reading *r)
 }
 
 /* By the conversation's id: before each message stands the list that answered what was said until
- * then, whatever the text of an assistant's message names.  Who does not send the dialogue again
- * has the newest list before the newest message, but not the one that this very message was given.
- */
+ * then, whatever the text of an assistant's message names; items that it carries are surer.  Who
+ * does not send the dialogue again has the newest list before the newest message, but not the one
+ * that this very message was given. */
 static void read_conversation(struct reading *r, struct conversations *conversations)
 {
     struct shown known;
@@ -123,6 +128,8 @@ static void read_conversation(struct reading *r, struct conversations *conversat
         const struct shown_list *list = shown_for(&known, r->before[t]);
         uint32_t rows[WISH_SHOWN_MAX];
         size_t listed = 0;
+        if (r->carried[t])
+            continue;
         if (!list && t + 1 == r->turn_count)
             list = shown_before(&known, r->a->asked);
         for (size_t i = 0; list && i < list->count; i++)
@@ -146,18 +153,21 @@ static void read_undo(struct reading *r, const json_t *undo)
 static void read_named(struct reading *r)
 {
     struct answer *a = r->a;
-    uint32_t *rows = r->named;
+    uint32_t rows[SHOWN_BY_TURNS_MAX];
     enum speaker by[SHOWN_BY_TURNS_MAX];
     uint32_t unlike[WISHES_MAX];
     uint32_t like[WISHES_MAX];
     size_t unlikes = wishes_rows(unlike, WISHES_MAX, &a->wishes, WISH_UNLIKE);
     size_t likes = wishes_rows(like, WISHES_MAX, &a->wishes, WISH_LIKE);
-    size_t named = r->named_count =
+    size_t named =
         dialogue_items(rows, by, SHOWN_BY_TURNS_MAX, a->desk->titles, r->messages, r->count);
     for (size_t i = 0; i < named; i++) {
         note_shown(r, rows[i]);
-        if (rows[i] < a->snapshot->rows && by[i] == SPEAKER_USER &&
-            !numbers_hold(unlike, unlikes, rows[i]) && !numbers_hold(like, likes, rows[i]))
+        if (by[i] != SPEAKER_USER)
+            continue;
+        r->named[r->named_count++] = rows[i];
+        if (rows[i] < a->snapshot->rows && !numbers_hold(unlike, unlikes, rows[i]) &&
+            !numbers_hold(like, likes, rows[i]))
             gather_remember(&a->gathering, rows[i]);
     }
     for (size_t i = 0; i < likes; i++)
@@ -213,8 +223,8 @@ static bool hide_excluded(struct answer *a, const json_t *ids, struct err *err)
     return true;
 }
 
-/* The dialogue as symbols; before it the user's own items, and those that are liked without a name
- * in it ("more like the seventh"). */
+/* The dialogue as symbols; before it the user's own items, and those that the user likes without
+ * naming them ("more like the seventh"): in the dialogue they stand among all that was listed. */
 static bool make_prompt(struct reading *r, size_t remembered, struct err *err)
 {
     struct answer *a = r->a;

@@ -46,7 +46,8 @@ struct chat_request {
     struct chat_message *messages; /* owned [count], oldest first */
     size_t count;
     size_t n;         /* items wanted */
-    size_t words_max; /* tokens of text */
+    size_t words_max; /* tokens of the model's text, chat_words at most */
+    size_t asked_max; /* tokens of any text, as the client asks; SIZE_MAX: not said */
     double temperature;
     uint64_t seed;
     const char *stops[CHAT_STOPS]; /* these and the rest: borrowed from the body */

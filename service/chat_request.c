@@ -373,6 +373,7 @@ static bool read_manner(struct chat_request *r, const json_t *body,
         r->seed = seed;
     else
         return refuse(r, "invalid");
+    r->asked_max = most;
     r->words_max = most < r->words_max ? most : r->words_max;
     const json_t *options = json_object_get(body, "stream_options");
     if (options && !json_is_null(options) && !json_is_object(options))

@@ -84,7 +84,7 @@ static json_t *reason_json(const struct gathering *g, const struct slate_item *i
     if (g->words && (item->because == NO_ITEM || item->source == SOURCE_TEXT))
         return json_pack("[{s:s, s:[], s:s}]", "code", "matches_query", "item_ids", "text",
                          "Fits what you asked for");
-    if (item->because == NO_ITEM && g->count == 0)
+    if (item->because == NO_ITEM && g->in_dialogue)
         return json_pack("[{s:s, s:[], s:s}]", "code", "fits_dialogue", "item_ids", "text",
                          "Fits what was said");
     if (item->because == NO_ITEM)
@@ -98,7 +98,8 @@ static json_t *reason_json(const struct gathering *g, const struct slate_item *i
         return json_array();
     struct text text;
     text_init(&text, 4096);
-    text_addf(&text, "Because you liked %s", title && *title ? title : id);
+    text_addf(&text, "Because %s %s", g->in_dialogue ? "of" : "you liked",
+              title && *title ? title : id);
     json_t *reasons = json_pack("[{s:s, s:[s], s:s}]", "code",
                                 item->source == SOURCE_COUNT ? "co_interacted" : "similar_to_liked",
                                 "item_ids", id, "text", text.bytes);

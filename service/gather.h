@@ -30,6 +30,7 @@ struct gathering {
     size_t count;
     json_t *ignored; /* ids that nobody knows */
     const char *words;
+    bool in_dialogue; /* items of the history were named there, which is not yet liked */
     struct filtered filtered;
 };
 

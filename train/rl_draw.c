@@ -282,7 +282,12 @@ static void pick_talks(const struct rl *rl, struct rl_part *p, size_t part)
         while (first > 0 && all->dialogue[first - 1] == all->dialogue[end - 1] &&
                end - first < turns)
             first--;
-        for (; first < end && at < rl->prompts_a_part; first++, at++) {
+        size_t room = rl->prompts_a_part - at;
+        if (end - first > room) { /* the last talk is cut, not what was picked */
+            first = p->others[head];
+            end = end - first > room ? first + room : end;
+        }
+        for (; first < end; first++, at++) {
             p->picked[at] = (uint32_t)first;
             p->talk[at] = (uint32_t)(part * rl->prompts_a_part) + head + 1; /* of all parts */
         }

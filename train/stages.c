@@ -359,6 +359,19 @@ static bool open_rl(struct training *t, struct err *err)
                        "rl_turns: several turns of a dialogue are one rollout of --algo turn_grpo "
                        "--rl-source dialogues; expected 1 without them, found %zu",
                        s->rl_turns);
+    size_t part = (s->rl_prompts + GRADIENTS - 1) / GRADIENTS;
+    if (fine && s->rl_turns > part)
+        fine =
+            err_set(err, ERR_INPUT,
+                    "rl_turns: a quarter of rl_prompts are drawn together, so expected 1 to %zu, "
+                    "found %zu: add --rl-prompts %zu",
+                    part, s->rl_turns, s->rl_turns * GRADIENTS);
+    if (fine && s->rl_turns > 1 && *t->job->objective->filter)
+        fine =
+            err_set(err, ERR_INPUT,
+                    "filter: a turn that is dropped would take its whole dialogue's credit along: "
+                    "leave it out with rl_turns above 1, found '%.40s'",
+                    t->job->objective->filter);
     if (fine && t->rl.lists && *t->job->objective->rescue)
         fine = err_set(err, ERR_INPUT,
                        "rescue: a hint is the beginning of one item's name, not of a list: leave "

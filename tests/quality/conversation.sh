@@ -28,7 +28,7 @@ RANK_GRPO="--stage rl --algo rank_grpo --num-generations 16 $LATER"
 
 # SmolLM2: what a step may cost on a CPU, and the share of the test dialogues that is judged
 BACKBONE_FIRST=${BACKBONE_FIRST---epochs 1 --batch 16 --task_share 0.25 --dropout 0.05 --warmup-steps 50}
-BACKBONE_LATER=${BACKBONE_LATER---batch 8 --dropout 0.05 --warmup-steps 20 --dialogue_share 1 --dialogue-steps 500 --dialogue-learning-rate 0.0003 --rl-check-every 100 --task_share 0.25 --check_users 60 --judge_users 100}
+BACKBONE_LATER=${BACKBONE_LATER---batch 4 --dropout 0.05 --warmup-steps 20 --dialogue_share 3 --dialogue-steps 400 --dialogue-learning-rate 0.0015 --trunk_rate 0.4 --rl-check-every 100 --task_share 0.25 --check_users 60 --judge_users 100}
 BACKBONE_RL=${BACKBONE_RL---rl-prompts 8 --rl-steps 20 --rl-check-every 10}
 BACKBONE_METHODS=${BACKBONE_METHODS:-imitation rank_grpo}
 SHARE=${SHARE:-0.25}

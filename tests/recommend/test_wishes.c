@@ -186,16 +186,22 @@ static void what_was_narrowed_can_be_undone(void **state)
 {
     static struct wishes wishes;
     struct list list = list_named("a");
-    struct wish_turn turns[2];
-    const char *texts[] = {"from the 90s", "newer than 1995"};
+    struct wish_turn turns[3];
+    const char *texts[] = {"from the 90s", "newer than 1995", "until 1999"};
     (void)state;
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < 3; i++)
         turns[i] = (struct wish_turn){texts[i], strlen(texts[i]), list.row, list.count};
     wishes_read(&wishes, work, films.book, turns, 2, NULL, 0);
     assert_int_equal(wishes.count, 2);
     assert_int_equal(wishes.wish[0].to, 1999);
     uint64_t undo = wishes.wish[0].id;
     wishes_read(&wishes, work, films.book, turns, 2, &undo, 1);
+    assert_int_equal(wishes.count, 1);
+    assert_int_equal(wishes.wish[0].from, 1996);
+    wishes_read(&wishes, work, films.book, turns, 3, NULL, 0);
+    assert_int_equal(wishes.count, 2); /* what was left of the first is said again: one wish */
+    undo = wishes.wish[0].to == 1999 ? wishes.wish[0].id : wishes.wish[1].id;
+    wishes_read(&wishes, work, films.book, turns, 3, &undo, 1);
     assert_int_equal(wishes.count, 1);
     assert_int_equal(wishes.wish[0].from, 1996);
 }

@@ -18,7 +18,7 @@ static struct server server;
 static int start(void **state)
 {
     (void)state;
-    served_copy(&server, home, sizeof home, "chat", "--body_max 2000000");
+    served_copy(&server, home, sizeof home, "chat", "--body_max 2000000 --chat_words 8");
     return 0;
 }
 
@@ -79,6 +79,8 @@ static void a_reply_has_a_list_and_words_that_name_only_what_is_on_it(void **sta
         assert_true(json_string_length(json_object_get(json_object_get(item, "item"), "title")) >
                     0);
         assert_string_not_equal(item_at(reply, i), "tt0133093"); /* it was named */
+        const char *why = text_at(json_array_get(json_object_get(item, "reasons"), 0), "text");
+        assert_null(strstr(why, "liked")); /* who knows? */
         for (size_t j = 0; j < i; j++)
             assert_string_not_equal(item_at(reply, i), item_at(reply, j));
     }
@@ -86,6 +88,9 @@ static void a_reply_has_a_list_and_words_that_name_only_what_is_on_it(void **sta
     assert_non_null(strstr(words, first));
     assert_null(strstr(words, "The Matrix (1999)"));
     assert_string_equal(text_at(message, "text_source"), "template");
+    const json_t *choice = json_array_get(json_object_get(reply, "choices"), 0);
+    assert_string_equal(text_at(choice, "finish_reason"), "stop"); /* chat_words cut no template */
+    assert_int_equal(words[strlen(words) - 1], '.');
     assert_int_equal(json_array_size(json_object_get(message, "understood")) < 100, true);
     const json_t *usage = json_object_get(reply, "usage");
     json_int_t prompt = json_integer_value(json_object_get(usage, "prompt_tokens"));
@@ -368,6 +373,11 @@ static void alien_then(char *body, size_t room, const char *said, const char *ne
              said, next, more);
 }
 
+static json_int_t prompt_of(const json_t *reply)
+{
+    return json_integer_value(json_object_get(json_object_get(reply, "usage"), "prompt_tokens"));
+}
+
 /* "The fourth" of a list by what the reply said of it, as a client sends it back; by the
  * conversation's id whatever is sent back. */
 static void ranks_are_those_of_the_list_that_was_shown(void **state)
@@ -390,9 +400,43 @@ static void ranks_are_those_of_the_list_that_was_shown(void **state)
         const json_t *newest = json_array_get(wishes, json_array_size(wishes) - 1);
         assert_string_equal(text_at(newest, "kind"), "like");
         assert_string_equal(text_at(newest, "value"), name[3]);
+        size_t used = strlen(body) - 1; /* the policy reads it once more than without the wish */
+        snprintf(body + used, sizeof body - used, ",\"undo\":[\"%s\"]}", text_at(newest, "id"));
+        json_t *undone = expect(&server, 200, "POST", CHAT, body);
+        assert_int_equal(prompt_of(reply), prompt_of(undone) + 1);
         json_decref(first);
         json_decref(reply);
+        json_decref(undone);
     }
+}
+
+/* Two lists answered the same words; the client goes on from the first, which it sends back. */
+static void a_list_that_is_sent_back_is_surer_than_the_newest(void **state)
+{
+    static const char id[] = ",\"metadata\":{\"conversation_id\":\"branch\",\"n\":\"5\"}";
+    char body[2000];
+    char name[200];
+    (void)state;
+    snprintf(body, sizeof body, ASK("Like Alien (1979)", "%s"), id);
+    json_t *first = expect(&server, 200, "POST", CHAT, body);
+    snprintf(body, sizeof body, ASK("Like Alien (1979)", "%s,\"exclude\":[\"%s\",\"%s\"]"), id,
+             item_at(first, 0), item_at(first, 1));
+    json_t *again = expect(&server, 200, "POST", CHAT, body);
+    assert_string_not_equal(item_at(first, 1), item_at(again, 1));
+    name_at(name, sizeof name, first, 1);
+    snprintf(body, sizeof body,
+             "{\"messages\":[" USER(
+                 "Like Alien (1979)") ",{\"role\":\"assistant\",\"content\":\"Here.\","
+                                      "\"recommendations\":[{\"item_id\":\"%s\"},"
+                                      "{\"item_id\":\"%s\"}]}," USER("more like the second") "]%s}",
+             item_at(first, 0), item_at(first, 1), id);
+    json_t *reply = expect(&server, 200, "POST", CHAT, body);
+    const json_t *wishes = json_object_get(message_of(reply), "understood");
+    const json_t *newest = json_array_get(wishes, json_array_size(wishes) - 1);
+    assert_string_equal(text_at(newest, "value"), name);
+    json_decref(first);
+    json_decref(again);
+    json_decref(reply);
 }
 
 /* "Older" and "the second" are of the list before, also when the message comes again: a retry, or a
@@ -606,6 +650,7 @@ int main(void)
         TEST(the_text_ends_where_it_is_told_to),
         TEST(wishes_are_told_and_can_be_undone),
         TEST(ranks_are_those_of_the_list_that_was_shown),
+        TEST(a_list_that_is_sent_back_is_surer_than_the_newest),
         TEST(what_is_sent_again_means_what_it_meant),
         TEST(what_is_not_offered_is_refused_by_name),
         TEST(what_clients_send_beside_it_does_no_harm),

@@ -81,6 +81,10 @@ static void turns_of_a_dialogue_are_one_rollout(void **state)
     assert_int_equal(tessera(why, sizeof why, base, TURNS "--rl-turns 3 --algo rank_grpo"), 2);
     assert_non_null(strstr(why, "rl_turns: several turns of a dialogue are one rollout of --algo "
                                 "turn_grpo"));
+    assert_int_equal(tessera(why, sizeof why, base, TURNS "--rl-turns 5"), 2);
+    assert_non_null(strstr(why, "expected 1 to 4, found 5: add --rl-prompts 20"));
+    assert_int_equal(tessera(why, sizeof why, base, TURNS "--rl-turns 3 --filter zero_std"), 2);
+    assert_non_null(strstr(why, "filter: a turn that is dropped"));
 }
 
 static void assert_link(const char *home, const char *link, const char *name)
