@@ -24,8 +24,8 @@ struct message {
     const char *text;
     /*
      * What is known to be named in it, or NULL: titles are looked for, exact ones first, loose ones
-     * between them.  If given, only these rows are found in the text, and one that is not stands at
-     * the message's end.
+     * that are no running text between them.  If given, only these rows are found in the text, and
+     * one that is not stands at the message's end.
      */
     const uint32_t *items;
     size_t item_count;

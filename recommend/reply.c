@@ -113,6 +113,11 @@ void reply_write(struct text *text, const struct reply_facts *f)
         return;
     }
     say_wishes(text, f);
+    reply_ranks(text, f);
+}
+
+void reply_ranks(struct text *text, const struct reply_facts *f)
+{
     say_names(text, f);
     say_rest(text, f);
 }

@@ -26,5 +26,7 @@ struct reply_facts {
 };
 
 void reply_write(struct text *text, const struct reply_facts *facts);
+/* Only what is listed, behind what a policy said about it; count is at least 1. */
+void reply_ranks(struct text *text, const struct reply_facts *facts);
 
 #endif

@@ -312,7 +312,7 @@ struct looking {
 };
 
 static void take_hit(struct title_hit *best, const struct looking *l, const char *from,
-                     const char *to, uint32_t row)
+                     const char *to, uint32_t row, bool marked)
 {
     const char *name = titles_name(l->titles, row);
     size_t size = (size_t)(to - from);
@@ -320,6 +320,7 @@ static void take_hit(struct title_hit *best, const struct looking *l, const char
                                .to = (size_t)(to - l->begin),
                                .row = row,
                                .cased = strncmp(name, from, size) == 0};
+    best->plain = !best->cased && !marked;
 }
 
 static void consider_among(struct title_hit *best, const struct looking *l, struct span group,
@@ -333,7 +334,7 @@ static void consider_among(struct title_hit *best, const struct looking *l, stru
         return;
     for (size_t k = group.low; k < group.high; k++)
         if (numbers_hold(l->among, l->among_count, l->titles->row[k])) {
-            take_hit(best, l, from, after, l->titles->row[k]);
+            take_hit(best, l, from, after, l->titles->row[k], true);
             return;
         }
 }
@@ -349,16 +350,16 @@ static void consider(struct title_hit *best, const struct looking *l, struct spa
     bool two = words_of(t->folded + t->key[group.low]) >= 2;
     for (size_t k = group.low; year && k < group.high; k++)
         if (t->year[t->row[k]] == year) {
-            take_hit(best, l, from, after, t->row[k]);
+            take_hit(best, l, from, after, t->row[k], true);
             return;
         }
     if (word_ends(from, to) && word_begins(to, l->end))
         return;
     if (l->loose) {
-        bool named = two || is_quoted(l->begin, from, to, l->end);
+        bool quoted = is_quoted(l->begin, from, to, l->end);
         for (size_t k = group.low; k < group.high; k++)
-            if (year && bracket ? t->year[t->row[k]] == 0 : named) {
-                take_hit(best, l, from, to, t->row[k]);
+            if (year && bracket ? t->year[t->row[k]] == 0 : two || quoted) {
+                take_hit(best, l, from, to, t->row[k], quoted);
                 return;
             }
         return;
@@ -367,7 +368,7 @@ static void consider(struct title_hit *best, const struct looking *l, struct spa
         const char *name = titles_name(t, t->row[k]);
         size_t size = (size_t)(to - from);
         if (t->year[t->row[k]] == 0 && strlen(name) == size && memcmp(name, from, size) == 0) {
-            take_hit(best, l, from, to, t->row[k]);
+            take_hit(best, l, from, to, t->row[k], false);
             return;
         }
     }

@@ -36,6 +36,7 @@ struct title_hit {
     size_t from, to;
     uint32_t row;
     bool cased; /* byte for byte as in its name, so it was meant as one */
+    bool plain; /* neither that nor with a year nor in quotes: it may be running text */
 };
 
 /*

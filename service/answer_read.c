@@ -57,6 +57,23 @@ static size_t list_row(uint32_t rows[WISH_SHOWN_MAX], size_t count, struct readi
     return count;
 }
 
+/* Where a name stands last counts: a model may speak of the fifth before the list is told. */
+static size_t list_in_text(uint32_t rows[WISH_SHOWN_MAX], struct reading *r,
+                           const struct message *m)
+{
+    struct title_hit hits[MESSAGE_HITS_MAX];
+    size_t found = message_hits(hits, MESSAGE_HITS_MAX, r->a->desk->titles, m);
+    size_t count = 0;
+    for (size_t i = 0; i < found; i++) {
+        bool later = false;
+        for (size_t j = i + 1; j < found && !later; j++)
+            later = hits[j].row == hits[i].row;
+        if (!later)
+            count = list_row(rows, count, r, hits[i].row);
+    }
+    return count;
+}
+
 /* The list of an assistant's message: the items it carries, else those that its text names. */
 static size_t list_of(uint32_t rows[WISH_SHOWN_MAX], struct reading *r, const struct message *m,
                       const json_t *items)
@@ -68,13 +85,7 @@ static size_t list_of(uint32_t rows[WISH_SHOWN_MAX], struct reading *r, const st
         uint32_t row = id ? gather_row(&r->a->gathering, id, &unknown) : NO_ITEM;
         count = list_row(rows, count, r, row);
     }
-    if (count == 0) {
-        struct title_hit hits[MESSAGE_HITS_MAX];
-        size_t found = message_hits(hits, MESSAGE_HITS_MAX, r->a->desk->titles, m);
-        for (size_t i = 0; i < found; i++)
-            count = list_row(rows, count, r, hits[i].row);
-    }
-    return count;
+    return count ? count : list_in_text(rows, r, m);
 }
 
 /* Messages, and for each of the user's the list before it. */
@@ -299,7 +310,8 @@ static void ask_for(struct answer *a, const struct wish_turn *turns, size_t coun
     while (size && !utf8_valid(a->query, size)) /* cut within a letter */
         size--;
     a->query[size] = 0;
-    size_t named = titles_loose(hits, MESSAGE_HITS_MAX, a->desk->titles, a->query);
+    const struct message message = {.speaker = SPEAKER_USER, .text = a->query};
+    size_t named = message_hits(hits, MESSAGE_HITS_MAX, a->desk->titles, &message);
     for (size_t i = 0; i < named; i++)
         memset(a->query + hits[i].from, ' ', hits[i].to - hits[i].from);
     for (size_t i = 0; i < a->wishes.count; i++) {

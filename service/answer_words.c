@@ -52,18 +52,22 @@ static void add_notes(struct answer *a, const struct chat_request *r, size_t fro
     cut_at_stops(a, r, from);
 }
 
+/* Of the list as it stands; names [SLATE_MAX]. */
+static struct reply_facts facts_of(const struct answer *a, const char **names)
+{
+    for (size_t i = 0; i < a->slate.count; i++)
+        names[i] = name_of(a, i);
+    return (struct reply_facts){
+        .names = names, .count = a->slate.count, .wanted = a->n, .seed = a->talk.seed};
+}
+
 /* Labels of the wishes stand in the array that clients get. */
 void write_template(struct answer *a, const struct chat_request *r)
 {
     const char *names[SLATE_MAX];
     const char *labels[LABELS_MAX];
-    struct reply_facts facts = {.names = names,
-                                .count = a->slate.count,
-                                .wanted = a->n,
-                                .wishes = labels,
-                                .seed = a->talk.seed};
-    for (size_t i = 0; i < a->slate.count; i++)
-        names[i] = name_of(a, i);
+    struct reply_facts facts = facts_of(a, names);
+    facts.wishes = labels;
     for (size_t i = 0; i < json_array_size(a->understood) && facts.wish_count < LABELS_MAX; i++) {
         const json_t *wish = json_array_get(a->understood, i);
         const char *label = json_string_value(json_object_get(wish, "label"));
@@ -78,6 +82,33 @@ void write_template(struct answer *a, const struct chat_request *r)
 }
 
 /* ---- the model's own words ---- */
+
+/* What the model said names some of the list; who sends back the text alone tells by it what was
+ * shown, so the others are named behind it, within what the client allows. */
+static void add_list(struct answer *a, const struct chat_request *r)
+{
+    const char *names[SLATE_MAX];
+    const struct reply_facts facts = facts_of(a, names);
+    size_t missing = 0;
+    struct text list;
+    for (size_t i = 0; i < facts.count && i < REPLY_NAMES; i++)
+        missing += !a->words.size || !strstr(a->words.bytes, names[i]);
+    if (missing == 0)
+        return;
+    text_init(&list, RUN_BYTES);
+    reply_ranks(&list, &facts);
+    if (r->asked_max == SIZE_MAX || a->tokens + draft_words(list.bytes, list.size) <= r->asked_max)
+        text_addf(&a->words, "%s%s", a->words.size ? " " : "", list.bytes);
+    text_release(&list);
+}
+
+/* Nothing more comes from the model. */
+static void end_words(struct answer *a, const struct chat_request *r)
+{
+    size_t from = a->words.size;
+    add_list(a, r);
+    add_notes(a, r, from);
+}
 
 /* Whether a text names what is not on the list; half a name may have been said before. */
 static bool names_others(const struct answer *a, const char *text)
@@ -197,7 +228,7 @@ static void refuse_draft(struct chat *chat, bool keep)
         return;
     stop_talk(a);
     if (keep) {
-        add_notes(a, &chat->request, a->words.size);
+        end_words(a, &chat->request);
         return;
     }
     a->said = 0;
@@ -271,6 +302,6 @@ void answer_hear(struct chat *chat)
         if (before == 0 && draft_words(a->words.bytes, a->words.size) < SENTENCE_WORDS)
             write_template(a, &chat->request);
         else
-            add_notes(a, &chat->request, a->words.size);
+            end_words(a, &chat->request);
     }
 }

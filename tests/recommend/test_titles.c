@@ -28,6 +28,8 @@ static const struct {
     {"Pink Nail Polish", 0},
     {"Star", 2001},
     {"", 0},
+    {"The Help", 2011},
+    {"Scary Movie", 2000},
 };
 enum { ROWS = COUNT(FILMS), OLD_SCARFACE = 2, NEW_SCARFACE = 3 };
 
@@ -248,6 +250,29 @@ static void a_dialogue_is_marks_words_and_items(void **state)
     assert_int_equal(dialogue_symbols(got, 64, &snapshot, titles, messages, 0, &err), 0);
 }
 
+/* Two common words in a row are no title unless they are written as one. */
+static void running_text_names_nothing(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t named;
+    } cases[] = {
+        {"thanks for the help, a scary movie for tonight", 0},
+        {"Thanks. The help was fine", 0},
+        {"I saw The Help", 1},
+        {"the help (2011) and \"scary movie\"", 2},
+        {"scary movie 2000", 1},
+        {"star wars and pink nail polish", 2},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        uint32_t rows[4];
+        const struct message message = {.speaker = SPEAKER_USER, .text = cases[i].text};
+        if (dialogue_items(rows, NULL, 4, titles, &message, 1) != cases[i].named)
+            fail_msg("%s", cases[i].text);
+    }
+}
+
 static void what_is_known_to_be_named_is_there(void **state)
 {
     static const uint32_t named[] = {OLD_SCARFACE, 7};
@@ -310,6 +335,7 @@ int main(void)
         TEST(loose_titles_are_found_as_people_write_them),
         TEST(whole_phrases_and_known_rows),
         TEST(a_dialogue_is_marks_words_and_items),
+        TEST(running_text_names_nothing),
         TEST(what_is_known_to_be_named_is_there),
         TEST(of_a_long_dialogue_the_newest_is_kept),
     };

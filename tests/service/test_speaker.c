@@ -352,6 +352,13 @@ static const char *content_of(const json_t *reply)
     return out;
 }
 
+static void assert_model_says(const json_t *reply, const char *words)
+{
+    const char *content = content_of(reply);
+    if (strncmp(content, words, strlen(words)) != 0 || !strstr(content, "|model"))
+        fail_msg("%s", content);
+}
+
 /* A draft that names what is not listed is made once more; then a template speaks, as it does for
  * one that says nothing. */
 static void drafts_name_only_what_is_listed(void **state)
@@ -368,14 +375,14 @@ static void drafts_name_only_what_is_listed(void **state)
     const json_t *entry = json_array_get(json_object_get(message, "recommendations"), 0);
     assert_string_equal(text_at(json_array_get(json_object_get(entry, "reasons"), 0), "code"),
                         "fits_dialogue"); /* who has said hello has liked nothing */
-    if (!strstr(content_of(fine), "it is fine!|model"))
+    if (!strstr(content_of(fine), "it is fine! ") || !strstr(content_of(fine), "|model"))
         fail_msg("%s", content_of(fine));
     json_decref(fine);
     assert_int_equal(metric("tessera_drafts_refused_total"), 0);
     atomic_store(&play.text[0], "see the matrix revolutions (2003) tonight. ");
     atomic_store(&play.text[1], "see something good tonight. ");
     json_t *again = expect(&server, 200, "POST", CHAT, WHOLE);
-    assert_string_equal(content_of(again), "see something good tonight.|model");
+    assert_model_says(again, "see something good tonight. ");
     json_decref(again);
     assert_int_equal(metric("tessera_drafts_refused_total"), 1);
     atomic_store(&play.text[1], NULL);
@@ -391,7 +398,7 @@ static void drafts_name_only_what_is_listed(void **state)
     json_decref(half);
     atomic_store(&play.text[1], "see something good tonight. ");
     json_t *second = expect(&server, 200, "POST", CHAT, WHOLE);
-    assert_string_equal(content_of(second), "see something good tonight.|model");
+    assert_model_says(second, "see something good tonight. ");
     json_decref(second);
     atomic_store(&play.text[1], NULL);
     client_start(&client, "{\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}],"
@@ -409,6 +416,52 @@ static void drafts_name_only_what_is_listed(void **state)
         assert_non_null(strstr(content_of(none), "|template"));
         json_decref(none);
     }
+    stop_serving();
+}
+
+/* Behind what the model says of an item stands the list, in its order: a client that sends the text
+ * back is not shown it again, and "the first" is the first of the list. */
+static void the_text_tells_what_a_model_lists(void **state)
+{
+    char body[4000];
+    (void)state;
+    serve_text("you will love # tonight. ", 100, 4, 8);
+    json_t *reply = expect(&server, 200, "POST", CHAT, WHOLE);
+    const json_t *choice = json_array_get(json_object_get(reply, "choices"), 0);
+    const json_t *message = json_object_get(choice, "message");
+    const json_t *items = json_object_get(message, "recommendations");
+    const char *at = text_at(message, "content");
+    assert_string_equal(text_at(message, "text_source"), "model");
+    at = strstr(at, "tonight.");
+    for (size_t i = 0; i < json_array_size(items) && i < 10; i++) {
+        const json_t *item = json_object_get(json_array_get(items, i), "item");
+        at = at ? strstr(at, text_at(item, "title")) : NULL;
+        assert_non_null(at);
+    }
+    json_t *quoted = json_string(text_at(message, "content"));
+    char *said = json_dumps(quoted, JSON_ENCODE_ANY);
+    snprintf(body, sizeof body,
+             "{\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"},{\"role\":\"assistant\","
+             "\"content\":%s},{\"role\":\"user\",\"content\":\"more like the first\"}]}",
+             said);
+    json_t *next = expect(&server, 200, "POST", CHAT, body);
+    message = json_object_get(json_array_get(json_object_get(next, "choices"), 0), "message");
+    for (size_t i = 0; i < 10; i++)
+        for (size_t j = 0; j < 10; j++)
+            assert_string_not_equal(
+                text_at(json_array_get(items, i), "item_id"),
+                text_at(json_array_get(json_object_get(message, "recommendations"), j), "item_id"));
+    const char *first = text_at(json_array_get(json_object_get(message, "understood"), 0), "value");
+    const json_t *item = json_object_get(json_array_get(items, 0), "item");
+    assert_non_null(strstr(first, text_at(item, "title")));
+    json_decref(quoted);
+    free(said);
+    json_decref(reply);
+    json_decref(next);
+    reply = expect(&server, 200, "POST", CHAT,
+                   "{\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}],\"max_tokens\":30}");
+    assert_null(strstr(content_of(reply), "tonight. ")); /* no room for it */
+    json_decref(reply);
     stop_serving();
 }
 
