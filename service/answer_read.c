@@ -74,15 +74,16 @@ static size_t list_in_text(uint32_t rows[WISH_SHOWN_MAX], struct reading *r,
     return count;
 }
 
-/* The list of an assistant's message: the items it carries, else those that its text names. */
+/* The list of an assistant's message: the items whose ids it carries, else those that its text
+ * names. */
 static size_t list_of(uint32_t rows[WISH_SHOWN_MAX], struct reading *r, const struct message *m,
                       const json_t *items)
 {
     size_t count = 0;
     for (size_t i = 0; i < json_array_size(items); i++) {
         struct err unknown = {0};
-        const char *id = json_string_value(json_object_get(json_array_get(items, i), "item_id"));
-        uint32_t row = id ? gather_row(&r->a->gathering, id, &unknown) : NO_ITEM;
+        const char *id = json_string_value(json_array_get(items, i));
+        uint32_t row = gather_row(&r->a->gathering, id, &unknown);
         count = list_row(rows, count, r, row);
     }
     return count ? count : list_in_text(rows, r, m);

@@ -15,8 +15,9 @@
  *
  * Threads   `speech` has its own lock, taken last; the rest of a chat belongs to the listener until
  *           it waits, to the speaker from then on.
- * Memory    bounded: chat_queue_max chats wait, chat_streams are answered, each has one text of at
- *           most SPEECH_BYTES that are not read yet, beside its largest frame, its list.
+ * Memory    bounded: chat_queue_max chats wait, chat_streams are answered, each keeps of its body
+ *           CHAT_TEXT_MAX bytes of CHAT_MESSAGES_MAX messages and ids, and has one text of at most
+ *           SPEECH_BYTES that are not read yet, beside its largest frame, its list.
  */
 #ifndef SERVICE_CHAT_H
 #define SERVICE_CHAT_H
@@ -27,6 +28,7 @@
 enum {
     CHAT_STOPS = 4,
     CHAT_TEXT_MAX = 1 << 18, /* bytes of messages that are read, the newest */
+    CHAT_MESSAGES_MAX = 2048,
     CHAT_ITEMS_MAX = 50,
     CHAT_IDS_MAX = 10000,
     CHAT_TOKENS_MAX = 1 << 20,
@@ -38,25 +40,24 @@ enum chat_role { CHAT_SYSTEM, CHAT_USER, CHAT_ASSISTANT };
 
 struct chat_message {
     enum chat_role role;
-    char *text;                    /* owned */
-    const json_t *recommendations; /* of an assistant's message, or NULL; borrowed from the body */
+    char *text;              /* owned */
+    json_t *recommendations; /* owned: ids of an assistant's items, or NULL */
 };
 
 struct chat_request {
-    struct chat_message *messages; /* owned [count], oldest first */
+    struct chat_message *messages; /* owned [count], oldest first: the newest CHAT_MESSAGES_MAX */
     size_t count;
     size_t n;         /* items wanted */
     size_t words_max; /* tokens of the model's text, chat_words at most */
     size_t asked_max; /* tokens of any text, as the client asks; SIZE_MAX: not said */
     double temperature;
     uint64_t seed;
-    const char *stops[CHAT_STOPS]; /* these and the rest: borrowed from the body */
+    const char *stops[CHAT_STOPS]; /* these and the rest: of `kept` */
     size_t stop_count;
     const char *model, *user, *conversation; /* NULL: not given */
     const json_t *exclude, *undo;            /* arrays of texts, or NULL */
     bool stream, usage, reasons;
-    json_t *body;     /* held: who asked may leave before who answers */
-    json_t *made;     /* owned: lists that were given as one text */
+    json_t *kept;     /* owned: what of the body is used, which goes when it was read */
     const char *code; /* of a refusal: why, for machines */
 };
 
@@ -65,7 +66,7 @@ struct chat_request {
  * knows are ignored, as every OpenAI-compatible server does; those that would change the answer and
  * are not offered are refused.
  */
-bool chat_request_parse(struct chat_request *out, json_t *body,
+bool chat_request_parse(struct chat_request *out, const json_t *body,
                         const struct serve_settings *settings, struct err *err) MUST_CHECK;
 void chat_request_release(struct chat_request *request);
 

@@ -20,6 +20,10 @@ static bool parse(struct call *call)
         call_refuse(call, 422, chat->request.code, &err);
         return false;
     }
+    json_decref(call->json); /* what of it is used is kept: a chat lasts, and many wait */
+    call->json = NULL;
+    text_release(&call->body);
+    text_init(&call->body, call->service->settings->body_max); /* it came, and is not asked for */
     chat->conversation = conversation_key(call_key(call), chat->request.conversation);
     return true;
 }

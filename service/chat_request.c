@@ -164,6 +164,18 @@ static bool read_content(struct text *text, struct chat_request *r, const json_t
                   content ? json_kind(content) : "nothing");
 }
 
+/* The ids of items, the first that can be referred to; NULL: none. */
+static json_t *ids_of(const json_t *items)
+{
+    json_t *ids = json_array_size(items) ? json_array() : NULL;
+    for (size_t i = 0; i < json_array_size(items) && i < WISH_SHOWN_MAX; i++) {
+        json_t *id = json_object_get(json_array_get(items, i), "item_id");
+        if (json_string_length(id) && json_string_length(id) <= ID_SIZE_MAX)
+            json_array_append(ids, id);
+    }
+    return ids;
+}
+
 static bool read_message(struct chat_message *out, struct chat_request *r, const json_t *message,
                          size_t at, struct err *err)
 {
@@ -179,8 +191,8 @@ static bool read_message(struct chat_message *out, struct chat_request *r, const
     out->text = text.bytes;
     if (fine && !out->text)
         fine = REFUSE("invalid", "messages[%zu]: no memory", at);
-    const json_t *shown = json_object_get(message, "recommendations");
-    out->recommendations = out->role == CHAT_ASSISTANT && json_is_array(shown) ? shown : NULL;
+    if (out->role == CHAT_ASSISTANT)
+        out->recommendations = ids_of(json_object_get(message, "recommendations"));
     return fine;
 }
 
@@ -214,14 +226,15 @@ static bool read_messages(struct chat_request *r, const json_t *body, struct err
     if (!json_is_array(messages) || count == 0)
         return REFUSE("invalid", "messages: expected an array of one message or more, found %s",
                       json_is_array(messages) ? "none" : json_kind(messages));
-    r->messages = calloc(count, sizeof *r->messages);
+    size_t first = count > CHAT_MESSAGES_MAX ? count - CHAT_MESSAGES_MAX : 0;
+    r->messages = calloc(count - first, sizeof *r->messages);
     if (!r->messages)
-        return REFUSE("invalid", "messages: no memory for %zu", count);
-    for (size_t i = 0; i < count; i++) {
-        r->count++;
-        if (!read_message(&r->messages[i], r, json_array_get(messages, i), i, err))
+        return REFUSE("invalid", "messages: no memory for %zu", count - first);
+    for (size_t i = first; i < count; i++) {
+        struct chat_message *message = &r->messages[r->count++];
+        if (!read_message(message, r, json_array_get(messages, i), i, err))
             return false;
-        asked = asked || r->messages[i].role == CHAT_USER;
+        asked = asked || message->role == CHAT_USER;
     }
     if (!asked)
         return REFUSE("invalid", "messages: expected one of role user, found none");
@@ -235,7 +248,7 @@ static bool read_messages(struct chat_request *r, const json_t *body, struct err
 static bool read_ids(const json_t **out, struct chat_request *r, const json_t *body,
                      const char *name, struct err *err)
 {
-    const json_t *value = json_object_get(json_object_get(body, "metadata"), name);
+    json_t *value = json_object_get(json_object_get(body, "metadata"), name);
     if (is_nothing(value))
         value = json_object_get(body, name);
     if (is_nothing(value))
@@ -244,9 +257,11 @@ static bool read_ids(const json_t **out, struct chat_request *r, const json_t *b
         value = json_object_get(value, "item_ids");
     if (json_is_string(value)) {
         json_t *list = json_array();
-        json_array_append(list, (json_t *)(uintptr_t)value);
-        json_array_append_new(r->made, list);
+        json_array_append(list, value);
+        json_array_append_new(r->kept, list);
         value = list;
+    } else {
+        json_array_append(r->kept, value);
     }
     if (!json_is_array(value))
         return REFUSE("invalid", "%s: expected an array of ids, found %s", name, json_kind(value));
@@ -264,7 +279,7 @@ static bool read_ids(const json_t **out, struct chat_request *r, const json_t *b
 static bool read_text(const char **out, struct chat_request *r, const json_t *object,
                       const char *place, const char *name, size_t most, struct err *err)
 {
-    const json_t *value = json_object_get(object, name);
+    json_t *value = json_object_get(object, name);
     if (!value || json_is_null(value))
         return true;
     if (!json_is_string(value))
@@ -272,8 +287,10 @@ static bool read_text(const char **out, struct chat_request *r, const json_t *ob
     if (json_string_length(value) > most)
         return REFUSE("invalid", "%s%s: expected at most %zu bytes, found %zu", place, name, most,
                       json_string_length(value));
-    if (json_string_length(value))
+    if (json_string_length(value)) {
         *out = json_string_value(value);
+        json_array_append(r->kept, value);
+    }
     return true;
 }
 
@@ -329,7 +346,7 @@ static bool read_ours(struct chat_request *r, const json_t *body, struct err *er
 
 static bool read_stops(struct chat_request *r, const json_t *body, struct err *err)
 {
-    const json_t *stop = json_object_get(body, "stop");
+    json_t *stop = json_object_get(body, "stop");
     size_t count = json_array_size(stop);
     if (!stop || json_is_null(stop))
         return true;
@@ -345,6 +362,7 @@ static bool read_stops(struct chat_request *r, const json_t *body, struct err *e
                           json_kind(json_array_get(stop, i)));
         r->stops[r->stop_count++] = text;
     }
+    json_array_append(r->kept, stop);
     for (size_t i = 0; i < r->stop_count; i++)
         if (!*r->stops[i])
             return REFUSE("invalid", "stop: expected texts that are not empty");
@@ -386,11 +404,10 @@ static bool read_manner(struct chat_request *r, const json_t *body,
     return true;
 }
 
-bool chat_request_parse(struct chat_request *r, json_t *body, const struct serve_settings *settings,
-                        struct err *err)
+bool chat_request_parse(struct chat_request *r, const json_t *body,
+                        const struct serve_settings *settings, struct err *err)
 {
-    *r = (struct chat_request){
-        .n = 10, .body = json_incref(body), .made = json_array(), .code = "invalid"};
+    *r = (struct chat_request){.n = 10, .kept = json_array(), .code = "invalid"};
     return refuse_unsupported(r, body, err) &&
            read_text(&r->model, r, body, "", "model", 256, err) && read_messages(r, body, err) &&
            read_manner(r, body, settings, err) && read_stops(r, body, err) &&
@@ -399,10 +416,11 @@ bool chat_request_parse(struct chat_request *r, json_t *body, const struct serve
 
 void chat_request_release(struct chat_request *r)
 {
-    for (size_t i = 0; i < r->count; i++)
+    for (size_t i = 0; i < r->count; i++) {
         free(r->messages[i].text);
+        json_decref(r->messages[i].recommendations);
+    }
     free(r->messages);
-    json_decref(r->made);
-    json_decref(r->body);
+    json_decref(r->kept);
     *r = (struct chat_request){0};
 }
