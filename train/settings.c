@@ -177,8 +177,10 @@ const struct setting TRAIN_SETTINGS[] = {
         TEXT, train_settings, backbone, "", 0, 0,
         "pretrained trunk and words that sft begins with: a Hugging Face folder or a GGUF file, "
         "family llama, qwen2 or qwen3; sizes are its own"),
-    SETTING(REAL, train_settings, trunk_rate, "0.05", 0, 10,
-            "share of the learning rate for a pretrained trunk and its words; 0: they stay"),
+    SETTING(
+        REAL, train_settings, trunk_rate, "0.05", 0, 10,
+        "share of the learning rate for a pretrained trunk and its words; 0: they stay; adapters "
+        "(lora_rank) learn at the whole rate"),
     SETTING(SIZE, train_settings, lora_rank, "0", 0, 1024,
             "adapters beside the matrices of a pretrained trunk, which stays; 0: none"),
     SETTING(REAL, train_settings, lora_alpha, "32", 1e-3, 1e6,

@@ -1,7 +1,8 @@
 /*
  * Ten thousand generated lists, sixteen at a time, under masks of every size: each holds items of
  * the catalogue alone, none twice, none that was seen, shown or excluded, and as many as were asked
- * for while there are any.
+ * for while there are any.  Half of them are voted for, as dialogues are served, and some of the
+ * votes are for what may not be listed.
  */
 #include "tests/recommend/trained.h"
 #include "tests/service/client.h"
@@ -15,6 +16,7 @@ enum { LISTS = 10000, STREAMS = 16, RANKS = 10, PROMPT_MAX = 12 };
 struct asked {
     struct talk talk;
     uint32_t prompt[PROMPT_MAX];
+    struct votes votes;
     uint64_t *skip; /* owned */
     size_t left;    /* rows that may be listed */
 };
@@ -38,10 +40,19 @@ static void ask_for_a_list(struct asked *a, struct rng *rng)
                    !bit_get(snapshot->version->unseen, i);
     a->talk = (struct talk){
         .prompt = a->prompt, .prompt_count = count, .skip = a->skip, .n = RANKS, .self = a};
+    a->votes.count = 0;
+    size_t most = 2 * rows / VOTES_MAX;
+    for (size_t i = rng_below(rng, most); i < rows && a->votes.count < VOTES_MAX;
+         i += 1 + rng_below(rng, most)) {
+        a->votes.row[a->votes.count] = (uint32_t)i;
+        a->votes.push[a->votes.count++] = (float)(20 * rng_uniform(rng));
+    }
+    if (rng_below(rng, 2))
+        a->talk.votes = &a->votes;
 }
 
 struct broken {
-    size_t outside, twice, forbidden, missing, lists, ranks;
+    size_t outside, twice, forbidden, missing, voted, lists, ranks;
 };
 
 static void look_at(struct broken *broken, const struct asked *a)
@@ -54,6 +65,7 @@ static void look_at(struct broken *broken, const struct asked *a)
     for (size_t k = 0; k < t->listed; k++) {
         bool there = t->rows[k] < snapshot->rows;
         broken->outside += !there;
+        broken->voted += there && t->votes && votes_push(t->votes, t->rows[k]) > 0;
         broken->forbidden +=
             there && (bit_get(a->skip, t->rows[k]) || bit_get(snapshot->hidden, t->rows[k]));
         for (size_t j = 0; j < k; j++)
@@ -87,11 +99,12 @@ static void ten_thousand_lists_break_no_rule(void **state)
                 assert_true(talks_add(talks, &asked[i].talk));
             }
     }
-    print_message("%zu lists, %zu ranks: %zu outside the catalogue, %zu twice, %zu forbidden, "
-                  "%zu lists too short\n",
-                  broken.lists, broken.ranks, broken.outside, broken.twice, broken.forbidden,
-                  broken.missing);
+    print_message("%zu lists, %zu ranks (%zu by votes): %zu outside the catalogue, %zu twice, %zu "
+                  "forbidden, %zu lists too short\n",
+                  broken.lists, broken.ranks, broken.voted, broken.outside, broken.twice,
+                  broken.forbidden, broken.missing);
     assert_int_equal(broken.outside + broken.twice + broken.forbidden + broken.missing, 0);
+    assert_true(broken.voted > broken.ranks / 8);
     talks_close(talks);
     for (size_t i = 0; i < STREAMS; i++)
         free(asked[i].skip);

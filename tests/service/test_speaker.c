@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
+#include <math.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sys/socket.h>
@@ -127,6 +128,8 @@ static void sixteen_are_answered_at_once_and_the_others_wait(void **state)
     static struct client clients[24];
     size_t began_late = 0;
     double ended_first = 1e300;
+    double longest = 0;
+    double shortest = 1e300;
     (void)state;
     serve_text("one two three four five six seven eight nine. ", 5000, 16, 64);
     for (size_t i = 0; i < COUNT(clients); i++)
@@ -137,7 +140,10 @@ static void sixteen_are_answered_at_once_and_the_others_wait(void **state)
             fail_msg("client %zu: %ld %s", i, clients[i].status, clients[i].text.bytes);
         assert_non_null(strstr(clients[i].text.bytes, ": "));
         ended_first = clients[i].last_s < ended_first ? clients[i].last_s : ended_first;
+        longest = fmax(longest, clients[i].last_s - clients[i].first_s);
+        shortest = fmin(shortest, clients[i].last_s - clients[i].first_s);
     }
+    assert_true(longest < 2 * shortest + 0.2); /* the same words take each as long */
     for (size_t i = 0; i < COUNT(clients); i++)
         began_late += clients[i].first_s > ended_first;
     assert_true(atomic_load(&play.most) <= 16);

@@ -225,6 +225,8 @@ static void adapters_are_merged_into_what_is_saved(void **state)
     assert_true(moved_words(o.version) == 0);
     assert_true(moved_gate(o.version) > 1e-5 && moved_gate(o.version) < 0.5);
     assert_int_equal(o.version->policy.shape.lora_rank, 0);
+    assert_true(o.version->policy.params.find_query[1] != 0); /* began as c I, and learn fully */
+    assert_true(o.version->policy.params.name_start[1] != 0);
     drop(&o);
     home_weights(first, home);
 
