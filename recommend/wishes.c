@@ -387,8 +387,10 @@ void wishes_read(struct wishes *wishes, struct wish_work *work, const struct wis
     work->book = book;
     work->out = wishes;
     work->undo_count = undo_count < WISHES_MAX ? undo_count : WISHES_MAX;
-    memcpy(work->undo, undo, work->undo_count * sizeof *undo);
-    qsort(work->undo, work->undo_count, sizeof *work->undo, compare_ids);
+    if (work->undo_count) {
+        memcpy(work->undo, undo, work->undo_count * sizeof *undo);
+        qsort(work->undo, work->undo_count, sizeof *work->undo, compare_ids);
+    }
     work->it_count = work->said_count = 0;
     work->groups = 0;
     for (size_t t = first; t < count; t++) {
