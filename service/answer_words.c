@@ -97,8 +97,9 @@ static void add_list(struct answer *a, const struct chat_request *r)
         return;
     text_init(&list, RUN_BYTES);
     reply_ranks(&list, &facts);
+    bool ended = a->words.size && strchr(".!?", a->words.bytes[a->words.size - 1]);
     if (r->asked_max == SIZE_MAX || a->tokens + draft_words(list.bytes, list.size) <= r->asked_max)
-        text_addf(&a->words, "%s%s", a->words.size ? " " : "", list.bytes);
+        text_addf(&a->words, "%s%s", !a->words.size ? "" : ended ? " " : ". ", list.bytes);
     text_release(&list);
 }
 

@@ -468,6 +468,10 @@ static void the_text_tells_what_a_model_lists(void **state)
                    "{\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}],\"max_tokens\":30}");
     assert_null(strstr(content_of(reply), "tonight. ")); /* no room for it */
     json_decref(reply);
+    atomic_store(&play.text[0], "you will love # tonight");
+    reply = expect(&server, 200, "POST", CHAT, WHOLE);
+    assert_non_null(strstr(content_of(reply), "tonight. ")); /* the list is a sentence of its own */
+    json_decref(reply);
     stop_serving();
 }
 
