@@ -11,11 +11,11 @@
 
 #include <jansson.h>
 
-/* {"id", "turns": [{"role", "text", "items_mentioned": []}], ...}: the neutral form's own fields.
- */
 /* Who says a turn: user or seeker, assistant or recommender, system; else ROLE_UNKNOWN. */
 enum dialogue_role { ROLE_UNKNOWN, ROLE_USER, ROLE_ASSISTANT, ROLE_SYSTEM };
 enum dialogue_role dialogue_role(const json_t *turn);
+/* {"id", "turns": [{"role", "text", "items_mentioned": []}], ...}: the neutral form's own fields.
+ */
 bool dialogue_check(const json_t *dialogue, struct err *err) MUST_CHECK;
 bool dialogue_put(bool *is_new, const struct store_txn *txn, const char *id, const json_t *dialogue,
                   struct err *err) MUST_CHECK;

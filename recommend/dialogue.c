@@ -1,7 +1,5 @@
 #include "recommend/dialogue.h"
 
-#include "recommend/running_text.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,8 +32,7 @@ static size_t hits_in(struct title_hit *hits, size_t most, const struct titles *
     size_t count = titles_find(hits, most, titles, text);
     size_t found = titles_loose(loose, MESSAGE_HITS_MAX, titles, text);
     for (size_t i = 0; i < found && count < most; i++)
-        if (!overlaps(hits, count, &loose[i]) &&
-            !(loose[i].plain && is_running_text(text + loose[i].from, text + loose[i].to)))
+        if (!loose[i].running && !overlaps(hits, count, &loose[i]))
             insert(hits, count++, &loose[i]);
     return count;
 }

@@ -111,8 +111,7 @@ static void look_for_titles(struct looking *l, const uint32_t *rows, size_t coun
     for (size_t i = 0; i < l->hit_count; i++) {
         const struct title_hit *hit = &l->hits[i];
         if (numbers_hold(rows, count, hit->row) ||
-            within(l->listed, l->listed_count, hit->from, hit->to) ||
-            (hit->plain && is_running_text(l->draft + hit->from, l->draft + hit->to)))
+            within(l->listed, l->listed_count, hit->from, hit->to) || hit->running)
             continue;
         add_false(l, hit->from, hit->to, hit->row);
     }

@@ -2,6 +2,7 @@
 
 #include "data/catalogue.h"
 #include "recommend/folding.h"
+#include "recommend/running_text.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -320,7 +321,7 @@ static void take_hit(struct title_hit *best, const struct looking *l, const char
                                .to = (size_t)(to - l->begin),
                                .row = row,
                                .cased = strncmp(name, from, size) == 0};
-    best->plain = !best->cased && !marked;
+    best->running = !best->cased && !marked && is_running_text(from, to);
 }
 
 static void consider_among(struct title_hit *best, const struct looking *l, struct span group,

@@ -35,8 +35,8 @@ int titles_year(const struct titles *titles, uint32_t row); /* 0: it has none */
 struct title_hit {
     size_t from, to;
     uint32_t row;
-    bool cased; /* byte for byte as in its name, so it was meant as one */
-    bool plain; /* neither that nor with a year nor in quotes: it may be running text */
+    bool cased;   /* byte for byte as in its name, so it was meant as one */
+    bool running; /* running text (running_text.h), neither that nor with a year nor in quotes */
 };
 
 /*

@@ -17,17 +17,22 @@ static uint32_t known_row(const struct answer *a, uint32_t number)
     return row < a->snapshot->rows ? row : NO_ITEM;
 }
 
+/* What stands before a message of the user. */
+struct before {
+    uint32_t list[WISH_SHOWN_MAX]; /* shown last */
+    bool carried;                  /* by the request, as items */
+    uint64_t asked;                /* conversation_asked() */
+};
+
 struct reading {
     struct chat *chat;
     struct answer *a;
     struct message *messages; /* [count] of user and assistant */
     size_t count;
     struct wish_turn turns[WISH_TURNS_MAX];
+    struct before before[WISH_TURNS_MAX]; /* each turn */
     size_t turn_count;
-    uint32_t lists[WISH_TURNS_MAX][WISH_SHOWN_MAX]; /* shown before each turn */
-    bool carried[WISH_TURNS_MAX];                   /* by the request, as items */
-    uint64_t before[WISH_TURNS_MAX];                /* conversation_asked() before each turn */
-    uint32_t named[SHOWN_BY_TURNS_MAX];             /* by the user */
+    uint32_t named[SHOWN_BY_TURNS_MAX]; /* by the user */
     size_t named_count;
     uint32_t shown[SHOWN_MAX + SHOWN_BY_TURNS_MAX]; /* all that was shown */
     size_t shown_count;
@@ -74,19 +79,16 @@ static size_t list_in_text(uint32_t rows[WISH_SHOWN_MAX], struct reading *r,
     return count;
 }
 
-/* The list of an assistant's message: the items whose ids it carries, else those that its text
- * names. */
-static size_t list_of(uint32_t rows[WISH_SHOWN_MAX], struct reading *r, const struct message *m,
-                      const json_t *items)
+/* The list of an assistant's message by the ids of its items. */
+static size_t list_in_ids(uint32_t rows[WISH_SHOWN_MAX], struct reading *r, const json_t *ids)
 {
     size_t count = 0;
-    for (size_t i = 0; i < json_array_size(items); i++) {
+    for (size_t i = 0; i < json_array_size(ids); i++) {
         struct err unknown = {0};
-        const char *id = json_string_value(json_array_get(items, i));
-        uint32_t row = gather_row(&r->a->gathering, id, &unknown);
-        count = list_row(rows, count, r, row);
+        const char *id = json_string_value(json_array_get(ids, i));
+        count = list_row(rows, count, r, gather_row(&r->a->gathering, id, &unknown));
     }
-    return count ? count : list_in_text(rows, r, m);
+    return count;
 }
 
 /* Messages, and for each of the user's the list before it. */
@@ -104,26 +106,27 @@ static void read_turns(struct reading *r)
         *m = (struct message){from->role == CHAT_USER ? SPEAKER_USER : SPEAKER_ASSISTANT,
                               from->text, NULL, 0};
         if (m->speaker == SPEAKER_ASSISTANT) {
-            listed = list_of(list, r, m, from->recommendations);
-            carried = listed && json_array_size(from->recommendations);
+            listed = list_in_ids(list, r, from->recommendations);
+            carried = listed > 0;
+            if (!carried)
+                listed = list_in_text(list, r, m);
             continue;
         }
         if (r->turn_count == WISH_TURNS_MAX) { /* the newest are read */
             memmove(r->turns, r->turns + 1, (WISH_TURNS_MAX - 1) * sizeof *r->turns);
-            memmove(r->lists, r->lists + 1, (WISH_TURNS_MAX - 1) * sizeof *r->lists);
-            memmove(r->carried, r->carried + 1, (WISH_TURNS_MAX - 1) * sizeof *r->carried);
             memmove(r->before, r->before + 1, (WISH_TURNS_MAX - 1) * sizeof *r->before);
             r->turn_count--;
         }
-        memcpy(r->lists[r->turn_count], list, listed * sizeof *list);
-        r->carried[r->turn_count] = carried;
-        r->before[r->turn_count] = r->a->asked;
+        struct before *before = &r->before[r->turn_count];
+        memcpy(before->list, list, listed * sizeof *list);
+        before->carried = carried;
+        before->asked = r->a->asked;
         r->a->asked = conversation_asked(r->a->asked, m->text);
         r->turns[r->turn_count++] =
             (struct wish_turn){.text = m->text, .size = strlen(m->text), .shown_count = listed};
     }
     for (size_t i = 0; i < r->turn_count; i++)
-        r->turns[i].shown = r->lists[i];
+        r->turns[i].shown = r->before[i].list;
 }
 
 /* By the conversation's id: before each message stands the list that answered what was said until
@@ -137,10 +140,10 @@ static void read_conversation(struct reading *r, struct conversations *conversat
     for (size_t i = 0; i < known.count; i++)
         note_shown(r, known_row(r->a, known.numbers[i]));
     for (size_t t = 0; t < r->turn_count; t++) {
-        const struct shown_list *list = shown_for(&known, r->before[t]);
+        const struct shown_list *list = shown_for(&known, r->before[t].asked);
         uint32_t rows[WISH_SHOWN_MAX];
         size_t listed = 0;
-        if (r->carried[t])
+        if (r->before[t].carried)
             continue;
         if (!list && t + 1 == r->turn_count)
             list = shown_before(&known, r->a->asked);
@@ -148,7 +151,7 @@ static void read_conversation(struct reading *r, struct conversations *conversat
             listed = list_row(rows, listed, r, known_row(r->a, known.numbers[list->first + i]));
         if (listed == 0)
             continue;
-        memcpy(r->lists[t], rows, listed * sizeof *rows);
+        memcpy(r->before[t].list, rows, listed * sizeof *rows);
         r->turns[t].shown_count = listed;
     }
 }
@@ -235,26 +238,28 @@ static bool hide_excluded(struct answer *a, const json_t *ids, struct err *err)
     return true;
 }
 
+/* The newest of some rows, as symbols, but those that are named. */
+static void put_newest(struct answer *a, const uint32_t *rows, size_t count, const uint32_t *named,
+                       size_t named_count)
+{
+    size_t items = a->desk->snapshot->version->index->items;
+    for (size_t i = count > HISTORY_SYMBOLS ? count - HISTORY_SYMBOLS : 0; i < count; i++)
+        if (rows[i] < items && !numbers_hold(named, named_count, rows[i]))
+            a->prompt[a->prompt_count++] = rows[i];
+}
+
 /* The dialogue as symbols; before it the user's own items, and those that the user likes without
  * naming them ("more like the seventh"): in the dialogue they stand among all that was listed. */
 static bool make_prompt(struct reading *r, size_t remembered, struct err *err)
 {
     struct answer *a = r->a;
-    const struct message *messages = r->messages;
-    size_t count = r->count;
-    size_t items = a->desk->snapshot->version->index->items;
     uint32_t like[WISHES_MAX];
     size_t likes = wishes_rows(like, WISHES_MAX, &a->wishes, WISH_LIKE);
-    size_t first = remembered > HISTORY_SYMBOLS ? remembered - HISTORY_SYMBOLS : 0;
-    for (size_t i = first; i < remembered; i++)
-        if (a->gathering.history[i] < items)
-            a->prompt[a->prompt_count++] = a->gathering.history[i];
-    for (size_t i = likes > HISTORY_SYMBOLS ? likes - HISTORY_SYMBOLS : 0; i < likes; i++)
-        if (like[i] < items && !numbers_hold(r->named, r->named_count, like[i]))
-            a->prompt[a->prompt_count++] = like[i];
+    put_newest(a, a->gathering.history, remembered, NULL, 0);
+    put_newest(a, like, likes, r->named, r->named_count);
     a->prompt_count +=
         dialogue_symbols(a->prompt + a->prompt_count, LIST_PROMPT_MAX - a->prompt_count,
-                         a->desk->snapshot, a->desk->titles, messages, count, err);
+                         a->desk->snapshot, a->desk->titles, r->messages, r->count, err);
     a->prompt_tokens = a->prompt_count;
     return err->code == ERR_NONE;
 }

@@ -23,7 +23,8 @@ static bool parse(struct call *call)
     json_decref(call->json); /* what of it is used is kept: a chat lasts, and many wait */
     call->json = NULL;
     text_release(&call->body);
-    text_init(&call->body, call->service->settings->body_max); /* it came, and is not asked for */
+    text_init(&call->body,
+              call->service->settings->body_max); /* without a limit it would be awaited */
     chat->conversation = conversation_key(call_key(call), chat->request.conversation);
     return true;
 }

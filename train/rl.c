@@ -76,7 +76,7 @@ void rl_layout(struct rl *rl, const struct shape *s, size_t width, struct arena 
     rl->drawn_a_prompt = rl->objective.settings.num_generations;
     rl->rows_a_prompt = rl->drawn_a_prompt + (rl->objective.needs & NEEDS_LOGGED ? 1 : 0) +
                         (rl->objective.needs & NEEDS_ANCHORS ? 1 : 0);
-    rl->prompts_a_part = (rl->settings->rl_prompts + GRADIENTS - 1) / GRADIENTS;
+    rl->prompts_a_part = rl_prompts_a_part(rl->settings);
     rl->words_a_mask = s->items / 64 + 1;
     for (size_t p = 0; p < rl->prompts.count; p++)
         if (rl->prompts.first[p + 1] - rl->prompts.first[p] > rl->prompt_max)

@@ -145,6 +145,12 @@ bool rl_prompts_talk(struct rl_prompts *prompts, const struct dialogue_prompts *
                      size_t ranks, struct err *err) MUST_CHECK;
 void rl_prompts_free(struct rl_prompts *prompts);
 
+/* Drawn together: a step's prompts are cut into GRADIENTS parts. */
+static inline size_t rl_prompts_a_part(const struct train_settings *settings)
+{
+    return (settings->rl_prompts + GRADIENTS - 1) / GRADIENTS;
+}
+
 void rl_layout(struct rl *rl, const struct shape *shape, size_t width, struct arena *arena);
 /* After the policy has its params: the reference becomes a copy of them. */
 void rl_start(struct rl *rl, const struct shape *shape);

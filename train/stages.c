@@ -359,7 +359,7 @@ static bool open_rl(struct training *t, struct err *err)
                        "rl_turns: several turns of a dialogue are one rollout of --algo turn_grpo "
                        "--rl-source dialogues; expected 1 without them, found %zu",
                        s->rl_turns);
-    size_t part = (s->rl_prompts + GRADIENTS - 1) / GRADIENTS;
+    size_t part = rl_prompts_a_part(s);
     if (fine && s->rl_turns > part)
         fine =
             err_set(err, ERR_INPUT,
